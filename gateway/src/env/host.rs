@@ -1,0 +1,1 @@
+//! The real machine: tokio's sockets, the system's files, clock and random numbers.

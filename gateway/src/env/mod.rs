@@ -1,0 +1,169 @@
+//! The seam: everything the gateway asks of the machine it runs on, and nothing else.
+//!
+//! Five small traits. [`host`] is the real machine; a simulator brings its own. The gateway has no other way out:
+//! `clippy.toml` forbids the direct calls. Timers are not here: they are tokio's own (`tokio::time`), which a
+//! simulator pauses and moves.
+//!
+//! This module knows no mail.
+
+pub mod host;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A boxed future: what an object-safe `async fn` returns.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The outcome of an input or output operation, in time.
+pub type IoFuture<'a, T> = BoxFuture<'a, io::Result<T>>;
+
+/// A machine: what one gateway process is given to live on. Cheap to clone.
+#[derive(Clone)]
+pub struct Env {
+    /// TCP.
+    pub net: Arc<dyn Net>,
+    /// Files and directories, with explicit synchronisation.
+    pub disk: Arc<dyn Disk>,
+    /// The time of day.
+    pub clock: Arc<dyn WallClock>,
+    /// Unpredictable bytes, for identifiers.
+    pub entropy: Arc<dyn Entropy>,
+    /// Tasks that live and die with the process.
+    pub spawn: Arc<dyn Spawn>,
+}
+
+/// The network: TCP connections in both directions.
+pub trait Net: Send + Sync {
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// Whatever the network says: refused, unreachable, reset. It may also never answer; the caller sets the time-out.
+    fn connect(&self, to: SocketAddr) -> IoFuture<'_, Box<dyn Stream>>;
+
+    /// Listens on a local address. Port 0 asks for any free port.
+    ///
+    /// # Errors
+    /// The port is taken, or may not be used.
+    fn listen(&self, on: SocketAddr) -> IoFuture<'_, Box<dyn Listener>>;
+}
+
+/// A listening socket.
+pub trait Listener: Send {
+    /// The next connection and the address it comes from.
+    ///
+    /// # Errors
+    /// One connection could not be taken; the listener itself stays usable.
+    fn accept(&mut self) -> IoFuture<'_, (Box<dyn Stream>, SocketAddr)>;
+
+    /// The address listened on, with the port that was chosen.
+    ///
+    /// # Errors
+    /// The socket is no longer open.
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+}
+
+/// A byte stream in both directions.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// The file operations that a durable spool needs.
+///
+/// Two promises are apart, as on a real disk: [`File::sync`] makes a file's *bytes* survive a power cut,
+/// [`Disk::sync_dir`] makes its *name* survive one. A rename is atomic but not durable before the directory is
+/// synchronised. Files are read whole: a spool's are bounded by the message size limit.
+pub trait Disk: Send + Sync {
+    /// Makes a directory and those above it; nothing if it is there.
+    ///
+    /// # Errors
+    /// The disk's.
+    fn create_dir_all<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, ()>;
+
+    /// Makes a new, empty file and opens it for writing.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if the name is taken.
+    fn create<'a>(&'a self, path: &'a Path) -> IoFuture<'a, Box<dyn File>>;
+
+    /// Opens a file for writing at its end, making it if it is not there.
+    ///
+    /// # Errors
+    /// The disk's.
+    fn append<'a>(&'a self, path: &'a Path) -> IoFuture<'a, Box<dyn File>>;
+
+    /// Reads a whole file.
+    ///
+    /// # Errors
+    /// `NotFound`, or the disk's.
+    fn read<'a>(&'a self, path: &'a Path) -> IoFuture<'a, Vec<u8>>;
+
+    /// Gives a file another name, replacing what had that name.
+    ///
+    /// # Errors
+    /// `NotFound`, or the disk's.
+    fn rename<'a>(&'a self, from: &'a Path, to: &'a Path) -> IoFuture<'a, ()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// `NotFound`, or the disk's.
+    fn remove<'a>(&'a self, path: &'a Path) -> IoFuture<'a, ()>;
+
+    /// Whether a file has this name.
+    ///
+    /// # Errors
+    /// The disk's.
+    fn exists<'a>(&'a self, path: &'a Path) -> IoFuture<'a, bool>;
+
+    /// The names of the files in a directory, sorted; directories in it are left out.
+    ///
+    /// # Errors
+    /// `NotFound`, or the disk's.
+    fn list<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, Vec<String>>;
+
+    /// Makes the names in a directory durable.
+    ///
+    /// # Errors
+    /// The disk's; the names may then be lost by a power cut.
+    fn sync_dir<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, ()>;
+}
+
+/// A file open for writing.
+pub trait File: Send {
+    /// Appends all of `bytes`.
+    ///
+    /// # Errors
+    /// The disk's; some of the bytes may have been written.
+    fn write_all<'a>(&'a mut self, bytes: &'a [u8]) -> IoFuture<'a, ()>;
+
+    /// Makes the bytes written so far durable.
+    ///
+    /// # Errors
+    /// The disk's; nothing may then be assumed of any byte since the last success.
+    fn sync(&mut self) -> IoFuture<'_, ()>;
+}
+
+/// The time of day, in UTC. It may jump.
+pub trait WallClock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// A source of unpredictable bytes.
+pub trait Entropy: Send + Sync {
+    /// Fills `bytes`.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// Tasks of this process.
+pub trait Spawn: Send + Sync {
+    /// Runs `task` beside the others until it ends or the process does.
+    fn spawn(&self, task: BoxFuture<'static, ()>);
+}

@@ -1,0 +1,97 @@
+//! The envelope: what SMTP says about a message, beside the message itself (RFC 5321, 2.3.1).
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::address::{Address, ReversePath};
+use crate::env::Entropy;
+
+/// The name of a message in the spool: eight upper-case letters and digits, as the original's spool files had.
+/// The same name is the `id` in the `Received` line that the gateway adds (Q190709).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SpoolId(String);
+
+impl SpoolId {
+    const ALPHABET: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+    /// A name from eight unpredictable bytes. Names can meet: a new file is made only where none has the name.
+    pub fn draw(entropy: &dyn Entropy) -> Self {
+        let mut bytes = [0; 8];
+        entropy.fill(&mut bytes);
+        SpoolId(bytes.iter().map(|byte| char::from(Self::ALPHABET[usize::from(*byte) % 36])).collect())
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SpoolId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A text that is not eight upper-case letters and digits.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not the name of a spool file: eight upper-case letters and digits")]
+pub struct NotASpoolId(String);
+
+impl FromStr for SpoolId {
+    type Err = NotASpoolId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fits = text.len() == 8 && text.bytes().all(|byte| Self::ALPHABET.contains(&byte));
+        if fits { Ok(SpoolId(text.to_owned())) } else { Err(NotASpoolId(text.to_owned())) }
+    }
+}
+
+impl TryFrom<String> for SpoolId {
+    type Error = NotASpoolId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<SpoolId> for String {
+    fn from(id: SpoolId) -> String {
+        id.0
+    }
+}
+
+/// What is known of a message beside its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Who asked for it to be sent, or nobody for a report.
+    pub reverse_path: ReversePath,
+    /// To whom it goes, in the order given.
+    pub recipients: Vec<Address>,
+    /// When the gateway took it.
+    pub received: Timestamp,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// Where a message came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// An SMTP client handed it over.
+    Client {
+        /// The client's address.
+        address: IpAddr,
+        /// What it called itself in HELO or EHLO.
+        helo: String,
+        /// The account it authenticated as, if it did.
+        account: Option<String>,
+    },
+    /// The gateway wrote it: a non-delivery report or a notification.
+    Gateway,
+}

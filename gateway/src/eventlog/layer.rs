@@ -1,0 +1,84 @@
+//! The way of an event through `tracing`: emitted in [`Event::log`], picked up by [`EventLogLayer`].
+
+use std::fmt;
+
+use tracing::field::{Field, Visit};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+
+use super::{Event, SOURCE, Severity};
+
+/// One line of the event log, without its time.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Entry {
+    /// The event's number.
+    pub id: u16,
+    /// `Error`, `Warning`, `Information` or `Success Audit`.
+    pub severity: String,
+    /// The category, such as `Internal Processing`.
+    pub category: String,
+    /// What happened, in a sentence or more.
+    pub description: String,
+}
+
+impl Event {
+    /// Writes the event to the log.
+    pub fn log(&self) {
+        let (id, severity, category) = (self.id(), self.severity().name(), self.category().name());
+        let description = self.to_string();
+        match self.severity() {
+            Severity::Error => tracing::error!(target: SOURCE, id, severity, category, description),
+            Severity::Warning => tracing::warn!(target: SOURCE, id, severity, category, description),
+            Severity::Information | Severity::SuccessAudit => {
+                tracing::info!(target: SOURCE, id, severity, category, description);
+            }
+        }
+    }
+}
+
+/// A `tracing` layer that hands every event of the gateway to `keep`.
+pub struct EventLogLayer<F> {
+    keep: F,
+}
+
+impl<F: Fn(Entry) + 'static> EventLogLayer<F> {
+    /// A layer that calls `keep` for each event, in the order they are logged.
+    pub fn new(keep: F) -> Self {
+        EventLogLayer { keep }
+    }
+}
+
+impl<S: tracing::Subscriber, F: Fn(Entry) + 'static> Layer<S> for EventLogLayer<F> {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
+        metadata.target() == SOURCE
+    }
+
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target() != SOURCE {
+            return;
+        }
+        let mut entry = Entry::default();
+        event.record(&mut entry);
+        (self.keep)(entry);
+    }
+}
+
+impl Visit for Entry {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if field.name() == "id" {
+            self.id = u16::try_from(value).unwrap_or_default();
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        let slot = match field.name() {
+            "severity" => &mut self.severity,
+            "category" => &mut self.category,
+            "description" => &mut self.description,
+            _ => return,
+        };
+        value.clone_into(slot);
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+}

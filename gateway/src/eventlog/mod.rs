@@ -1,0 +1,15 @@
+//! The event log that an administrator reads: numbered events after the MSExchangeIMC catalogue.
+//!
+//! [`Event`] says what can be logged; [`Event::log`] emits it with `tracing`, target `MSExchangeIMC`;
+//! [`EventLogLayer`] is the `tracing` layer that hands each one, as an [`Entry`], to whoever keeps the log.
+//!
+//! This module knows no clock and no file: the keeper adds the time and writes it where it likes.
+
+mod catalogue;
+mod layer;
+
+pub use catalogue::{Category, Event, Severity};
+pub use layer::{Entry, EventLogLayer};
+
+/// The source of every event, and its `tracing` target. The service kept this name through all releases.
+pub const SOURCE: &str = "MSExchangeIMC";

@@ -1,0 +1,1 @@
+//! Every scenario, replayed by the tests in `tests/replay.rs`.

