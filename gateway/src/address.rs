@@ -1,19 +1,50 @@
-//! Mailboxes, domains and reverse paths (RFC 5321, 4.1.2).
+//! Mailboxes, domains and the paths that hold them (RFC 5321, 4.1.2).
+//!
+//! What is parsed here is ASCII: internationalised addresses (RFC 6531) are refused. A local part is kept exactly as
+//! it was written, with its quotes and its case; only its own domain may say what it means.
+//!
+//! This module knows no routing and no directory.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A domain, or an address literal such as `[192.0.2.1]`. Kept in lower case: domains compare without case.
+/// The longest local part, in octets with its quotes (RFC 5321, 4.5.3.1.1).
+const LOCAL_PART_LIMIT: usize = 64;
+
+/// The longest domain, in octets (RFC 5321, 4.5.3.1.2).
+const DOMAIN_LIMIT: usize = 255;
+
+/// The longest label of a domain, in octets (RFC 1035, 2.3.4).
+const LABEL_LIMIT: usize = 63;
+
+/// The longest mailbox: a path of 256 octets without its brackets (RFC 5321, 4.5.3.1.3).
+const MAILBOX_LIMIT: usize = 254;
+
+/// A domain, kept in lower case because domains compare without case, or an address literal such as `[192.0.2.1]`
+/// or `[IPv6:2001:db8::1]`, kept in its shortest form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Domain(String);
 
 impl Domain {
-    /// The domain as text, in lower case.
+    /// The domain as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The labels from left to right; none in an address literal.
+    pub fn labels(&self) -> impl DoubleEndedIterator<Item = &str> {
+        let name = if self.0.starts_with('[') { "" } else { &self.0 };
+        name.split('.').filter(|label| !label.is_empty())
+    }
+
+    /// The address in an address literal; nothing in a name.
+    pub fn literal(&self) -> Option<IpAddr> {
+        let inside = self.0.strip_prefix('[')?.strip_suffix(']')?;
+        inside.strip_prefix("IPv6:").unwrap_or(inside).parse().ok()
     }
 }
 
@@ -47,6 +78,25 @@ pub enum ReversePath {
     Mailbox(Address),
 }
 
+/// The forward path of RCPT TO.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ForwardPath {
+    /// `<postmaster>`: whoever answers for this host (RFC 5321, 4.5.1).
+    Postmaster,
+    /// The recipient's mailbox.
+    Mailbox(Address),
+}
+
+impl ForwardPath {
+    /// The mailbox meant, where `here` is the domain of the host that was asked.
+    pub fn into_address(self, here: &Domain) -> Address {
+        match self {
+            ForwardPath::Postmaster => Address { local_part: "postmaster".to_owned(), domain: here.clone() },
+            ForwardPath::Mailbox(address) => address,
+        }
+    }
+}
+
 impl fmt::Display for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -68,25 +118,77 @@ impl fmt::Display for ReversePath {
     }
 }
 
-/// A text that is no mailbox or no domain.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+/// A text that is no mailbox or no domain, and why.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum AddressError {
-    /// There is no `@`, or nothing on one side of it.
-    #[error("`{0}` is not a mailbox: expected local-part@domain")]
-    NotAMailbox(String),
-    /// The domain is not one.
-    #[error("`{0}` is not a domain")]
-    NotADomain(String),
+    /// The text is not `local-part@domain`, or its local part is wrong.
+    #[error("`{text}` is not a mailbox: {reason}")]
+    NotAMailbox {
+        /// What was written.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The text is not a domain and not an address literal.
+    #[error("`{text}` is not a domain: {reason}")]
+    NotADomain {
+        /// What was written.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
 }
 
 impl FromStr for Domain {
     type Err = AddressError;
 
+    /// Reads a domain name or an address literal. Underscores are let pass in names: hosts have them, though the
+    /// standard does not.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.is_empty() {
-            return Err(AddressError::NotADomain(text.to_owned()));
+        let parsed = match text.strip_prefix('[') {
+            Some(rest) => literal(rest),
+            None => name(text),
+        };
+        parsed.map(Domain).map_err(|reason| AddressError::NotADomain { text: text.to_owned(), reason })
+    }
+}
+
+fn name(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() {
+        return Err("it is empty");
+    }
+    if text.len() > DOMAIN_LIMIT {
+        return Err("it is longer than 255 octets");
+    }
+    for label in text.split('.') {
+        if label.is_empty() {
+            return Err("it has an empty label; dots stand between labels only");
         }
-        Ok(Domain(text.to_ascii_lowercase()))
+        if label.len() > LABEL_LIMIT {
+            return Err("it has a label longer than 63 octets");
+        }
+        if label.starts_with('-') || label.ends_with('-') {
+            return Err("it has a label that begins or ends with a hyphen");
+        }
+        if !label.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_')) {
+            return Err("labels are made of ASCII letters, digits and hyphens");
+        }
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+fn literal(rest: &str) -> Result<String, &'static str> {
+    const EXPECTED: &str = "an address literal is [192.0.2.1] or [IPv6:2001:db8::1]";
+    let inside = rest.strip_suffix(']').ok_or(EXPECTED)?;
+    match inside.split_at_checked("IPv6:".len()) {
+        Some((tag, address)) if tag.eq_ignore_ascii_case("IPv6:") => {
+            let address: Ipv6Addr = address.parse().map_err(|_| EXPECTED)?;
+            Ok(format!("[IPv6:{address}]"))
+        }
+        _ => {
+            let address: Ipv4Addr = inside.parse().map_err(|_| EXPECTED)?;
+            Ok(format!("[{address}]"))
+        }
     }
 }
 
@@ -94,9 +196,63 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (local_part, domain) =
-            text.rsplit_once('@').ok_or_else(|| AddressError::NotAMailbox(text.to_owned()))?;
+        let wrong = |reason| AddressError::NotAMailbox { text: text.to_owned(), reason };
+        if text.len() > MAILBOX_LIMIT {
+            return Err(wrong("it is longer than 254 octets"));
+        }
+        let length =
+            if text.starts_with('"') { quoted_string(text) } else { dot_string(text) }.map_err(wrong)?;
+        if length > LOCAL_PART_LIMIT {
+            return Err(wrong("its local part is longer than 64 octets"));
+        }
+        let (local_part, rest) = text.split_at(length);
+        let domain = rest.strip_prefix('@').ok_or_else(|| wrong("expected local-part@domain"))?;
         Ok(Address { local_part: local_part.to_owned(), domain: domain.parse()? })
+    }
+}
+
+/// The length of the dot-string that `text` begins with: atoms with dots between them.
+fn dot_string(text: &str) -> Result<usize, &'static str> {
+    let local_part = text.split('@').next().unwrap_or(text);
+    if local_part.is_empty() {
+        return Err("there is nothing before the @");
+    }
+    if !local_part.bytes().all(|octet| octet == b'.' || is_atext(octet)) {
+        return Err("its local part has a character that needs quotes, or is not ASCII");
+    }
+    if local_part.split('.').any(str::is_empty) {
+        return Err("its local part begins or ends with a dot, or has two in a row");
+    }
+    Ok(local_part.len())
+}
+
+/// RFC 5322, 3.2.3.
+fn is_atext(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet)
+}
+
+/// The length of the quoted string that `text` begins with, with its quotes.
+fn quoted_string(text: &str) -> Result<usize, &'static str> {
+    let mut is_escaped = false;
+    for (at, octet) in text.bytes().enumerate().skip(1) {
+        match octet {
+            b'"' if !is_escaped => return Ok(at + 1),
+            b' '..=b'~' => is_escaped = octet == b'\\' && !is_escaped,
+            _ => return Err("its local part has a character that is not printable ASCII"),
+        }
+    }
+    Err("its local part has no closing quote")
+}
+
+impl FromStr for ForwardPath {
+    type Err = AddressError;
+
+    /// Reads what stands between the brackets of a forward path.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.eq_ignore_ascii_case("postmaster") {
+            return Ok(ForwardPath::Postmaster);
+        }
+        text.parse().map(ForwardPath::Mailbox)
     }
 }
 
@@ -125,5 +281,105 @@ impl From<Domain> for String {
 impl From<Address> for String {
     fn from(address: Address) -> String {
         address.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal<T: FromStr<Err = AddressError>>(text: &str) -> String {
+        text.parse::<T>().err().unwrap_or_else(|| panic!("`{text}` was taken")).to_string()
+    }
+
+    #[test]
+    fn a_mailbox_keeps_its_local_part_as_written_and_its_domain_without_case() {
+        let address: Address = "Jane.Doe+x%host@Example.COM".parse().unwrap();
+        assert_eq!((address.local_part(), address.domain().as_str()), ("Jane.Doe+x%host", "example.com"));
+        let quoted: Address = r#""a @ \"b\\"@example.com"#.parse().unwrap();
+        assert_eq!(quoted.local_part(), r#""a @ \"b\\""#);
+        assert_eq!(quoted.to_string(), r#""a @ \"b\\"@example.com"#);
+        assert_eq!(r#"""@example.com"#.parse::<Address>().unwrap().local_part(), r#""""#);
+    }
+
+    #[test]
+    fn a_bad_local_part_is_refused_and_named() {
+        for (text, reason) in [
+            ("jane", "expected local-part@domain"),
+            ("", "nothing before the @"),
+            ("@example.com", "nothing before the @"),
+            ("a b@example.com", "needs quotes"),
+            ("j\u{e4}ne@example.com", "not ASCII"),
+            (".jane@example.com", "begins or ends with a dot"),
+            ("jane.@example.com", "begins or ends with a dot"),
+            ("jane..doe@example.com", "two in a row"),
+            ("\"jane@example.com", "no closing quote"),
+            ("\"jane\\\"@example.com", "no closing quote"),
+            ("\"ja\rne\"@example.com", "not printable ASCII"),
+            ("\"jane\"doe@example.com", "expected local-part@domain"),
+        ] {
+            let refused = refusal::<Address>(text);
+            assert!(refused.contains("is not a mailbox") && refused.contains(reason), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_bad_domain_is_refused_and_named() {
+        for (text, reason) in [
+            ("", "it is empty"),
+            ("example..com", "empty label"),
+            ("example.com.", "empty label"),
+            ("-a.example", "hyphen"),
+            ("a-.example", "hyphen"),
+            ("a b.example", "letters, digits"),
+            ("\u{fc}.example", "letters, digits"),
+            ("a@b.example", "letters, digits"),
+            ("[192.0.2.256]", "address literal"),
+            ("[192.0.2.1", "address literal"),
+            ("[2001:db8::1]", "address literal"),
+            ("[IPv6:192.0.2.1]", "address literal"),
+            ("[x400:whatever]", "address literal"),
+        ] {
+            let refused = refusal::<Domain>(text);
+            assert!(refused.contains("is not a domain") && refused.contains(reason), "{refused}");
+        }
+    }
+
+    #[test]
+    fn lengths_are_bounded_as_the_standard_says() {
+        let local_part = |octets| "x".repeat(octets);
+        assert!(format!("{}@example.com", local_part(64)).parse::<Address>().is_ok());
+        assert!(refusal::<Address>(&format!("{}@example.com", local_part(65))).contains("64 octets"));
+
+        let domain = |octets: usize| "x.".repeat(200)[..octets - 1].to_owned() + "y";
+        assert!(domain(255).parse::<Domain>().is_ok());
+        assert!(refusal::<Domain>(&domain(257)).contains("255 octets"));
+        assert!(format!("{}.example", "x".repeat(63)).parse::<Domain>().is_ok());
+        assert!(refusal::<Domain>(&format!("{}.example", "x".repeat(64))).contains("63 octets"));
+
+        assert!(format!("a.b@{}", domain(249)).parse::<Address>().is_ok());
+        assert!(refusal::<Address>(&format!("a.b@{}", domain(251))).contains("254 octets"));
+    }
+
+    #[test]
+    fn a_domain_is_a_name_of_labels_or_an_address() {
+        let name: Domain = "Mail_1.Example.COM".parse().unwrap();
+        assert_eq!(name.labels().collect::<Vec<_>>(), ["mail_1", "example", "com"]);
+        assert_eq!(name.literal(), None);
+
+        let four: Domain = "[192.0.2.1]".parse().unwrap();
+        assert_eq!((four.labels().count(), four.literal()), (0, Some("192.0.2.1".parse().unwrap())));
+        let six: Domain = "[ipv6:2001:0DB8:0::1]".parse().unwrap();
+        assert_eq!(six.as_str(), "[IPv6:2001:db8::1]");
+        assert_eq!(six.literal(), Some("2001:db8::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn the_postmaster_is_found_at_the_host_that_was_asked() {
+        let here: Domain = "gateway.example".parse().unwrap();
+        let postmaster: ForwardPath = "POSTMASTER".parse().unwrap();
+        assert_eq!(postmaster.into_address(&here).to_string(), "postmaster@gateway.example");
+        let jane: ForwardPath = "jane@example.com".parse().unwrap();
+        assert_eq!(jane.into_address(&here).to_string(), "jane@example.com");
     }
 }

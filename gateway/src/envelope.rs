@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, ReversePath};
 use crate::env::Entropy;
+use crate::routing::NextHop;
 
 /// The name of a message in the spool: eight upper-case letters and digits, as the original's spool files had.
 /// The same name is the `id` in the `Received` line that the gateway adds (Q190709).
@@ -24,6 +25,22 @@ impl SpoolId {
         let mut bytes = [0; 8];
         entropy.fill(&mut bytes);
         SpoolId(bytes.iter().map(|byte| char::from(Self::ALPHABET[usize::from(*byte) % 36])).collect())
+    }
+
+    /// The name of what is made out of this message, such as a report on it. The same `what` gives the same name:
+    /// work that a crash cut off and that is done again files under the name it had.
+    pub fn derive(&self, what: &str) -> Self {
+        // FNV-1a, 64 bits: the same on every machine and in every release, unlike the standard library's hasher.
+        let bytes = self.0.bytes().chain([0]).chain(what.bytes());
+        let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let mut letter = || {
+            let place = usize::try_from(hash % 36).expect("a remainder of 36 fits any integer");
+            hash /= 36;
+            char::from(Self::ALPHABET[place])
+        };
+        SpoolId((0..8).map(|_| letter()).collect())
     }
 
     /// The name as text.
@@ -77,6 +94,9 @@ pub struct Envelope {
     pub received: Timestamp,
     /// Where it came from.
     pub origin: Origin,
+    /// In `out/`, the host that routing chose; without one, the recipients' domain is asked for its hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_hop: Option<NextHop>,
 }
 
 /// Where a message came from.

@@ -72,6 +72,25 @@ impl Release {
         self == Release::Current
     }
 
+    /// Whether EHLO offers 8BITMIME. No release of the original did (Q262986).
+    pub fn offers_eight_bit_mime(self) -> bool {
+        self == Release::Current
+    }
+
+    /// What follows 220 in the banner: the host's name and the build (Q164060, Q194131).
+    pub fn banner(self, host: &str) -> String {
+        let build = self.build();
+        match self {
+            Release::V50Rtm | Release::V50Sp1 | Release::V50Sp2 => {
+                format!("{host} Microsoft Exchange Internet Mail Service {build} ready")
+            }
+            Release::V55Rtm | Release::V55Sp1 | Release::V55Sp2 | Release::V55Sp3 => {
+                format!("{host} ESMTP Server (Microsoft Exchange Internet Mail Service {build}) Ready")
+            }
+            Release::Current => format!("{host} ESMTP Internet mail gateway {build} ready"),
+        }
+    }
+
     /// The name people use, such as `5.5 SP1`.
     pub fn name(self) -> &'static str {
         match self {
@@ -125,7 +144,9 @@ impl FromStr for Release {
         let wanted = plain(text);
         Release::ALL
             .into_iter()
-            .find(|release| plain(release.name()) == wanted || plain(release.name()) == format!("{wanted}rtm"))
+            .find(|release| {
+                plain(release.name()) == wanted || plain(release.name()) == format!("{wanted}rtm")
+            })
             .ok_or_else(|| UnknownRelease(text.to_owned()))
     }
 }

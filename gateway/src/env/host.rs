@@ -1,1 +1,175 @@
 //! The real machine: tokio's sockets, the system's files, clock and random numbers.
+//!
+//! Files are worked on in tokio's blocking threads, so that a slow disk holds up no session. This module knows no
+//! mail, and decides nothing: each function is one question to the system.
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this module is the real machine")]
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{BoxFuture, Disk, Entropy, Env, File, IoFuture, Listener, Net, Spawn, Stream, WallClock};
+use crate::exception;
+
+/// The machine that this process runs on. To be used within a tokio runtime.
+pub fn env() -> Env {
+    let host = Arc::new(Host);
+    Env { net: host.clone(), disk: host.clone(), clock: host.clone(), entropy: host.clone(), spawn: host }
+}
+
+struct Host;
+
+impl Net for Host {
+    fn connect(&self, to: SocketAddr) -> IoFuture<'_, Box<dyn Stream>> {
+        Box::pin(async move { without_delay(TcpStream::connect(to).await?) })
+    }
+
+    fn listen(&self, on: SocketAddr) -> IoFuture<'_, Box<dyn Listener>> {
+        Box::pin(async move { Ok(Box::new(TcpListener::bind(on).await?) as Box<dyn Listener>) })
+    }
+}
+
+impl Listener for TcpListener {
+    fn accept(&mut self) -> IoFuture<'_, (Box<dyn Stream>, SocketAddr)> {
+        Box::pin(async move {
+            let (stream, from) = TcpListener::accept(self).await?;
+            Ok((without_delay(stream)?, from))
+        })
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        TcpListener::local_addr(self)
+    }
+}
+
+/// SMTP waits for each reply: a reply held back to be sent with the next bytes would only wait.
+fn without_delay(stream: TcpStream) -> io::Result<Box<dyn Stream>> {
+    stream.set_nodelay(true)?;
+    Ok(Box::new(stream))
+}
+
+/// Does `work` in a thread that may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+impl Disk for Host {
+    fn create_dir_all<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, ()> {
+        let dir = dir.to_owned();
+        Box::pin(blocking(|| fs::create_dir_all(dir)))
+    }
+
+    fn create<'a>(&'a self, path: &'a Path) -> IoFuture<'a, Box<dyn File>> {
+        open(path, OpenOptions::new().write(true).create_new(true))
+    }
+
+    fn append<'a>(&'a self, path: &'a Path) -> IoFuture<'a, Box<dyn File>> {
+        open(path, OpenOptions::new().append(true).create(true))
+    }
+
+    fn read<'a>(&'a self, path: &'a Path) -> IoFuture<'a, Vec<u8>> {
+        let path = path.to_owned();
+        Box::pin(blocking(|| fs::read(path)))
+    }
+
+    fn rename<'a>(&'a self, from: &'a Path, to: &'a Path) -> IoFuture<'a, ()> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        Box::pin(blocking(|| fs::rename(from, to)))
+    }
+
+    fn remove<'a>(&'a self, path: &'a Path) -> IoFuture<'a, ()> {
+        let path = path.to_owned();
+        Box::pin(blocking(|| fs::remove_file(path)))
+    }
+
+    fn exists<'a>(&'a self, path: &'a Path) -> IoFuture<'a, bool> {
+        let path = path.to_owned();
+        Box::pin(blocking(move || match fs::metadata(path) {
+            Ok(found) => Ok(found.is_file()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }))
+    }
+
+    fn list<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, Vec<String>> {
+        let dir = dir.to_owned();
+        Box::pin(blocking(|| {
+            let mut names = Vec::new();
+            for entry in fs::read_dir(dir)? {
+                let entry = entry?;
+                if !entry.file_type()?.is_dir() {
+                    names.push(entry.file_name().to_string_lossy().into_owned());
+                }
+            }
+            names.sort();
+            Ok(names)
+        }))
+    }
+
+    fn sync_dir<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, ()> {
+        let dir = dir.to_owned();
+        Box::pin(blocking(move || sync_names(&dir)))
+    }
+}
+
+#[cfg(unix)]
+fn sync_names(dir: &Path) -> io::Result<()> {
+    fs::File::open(dir)?.sync_all()
+}
+
+/// Elsewhere a directory cannot be opened as a file, and the file system keeps its names in its own journal.
+#[cfg(not(unix))]
+fn sync_names(_dir: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+fn open<'a>(path: &Path, options: &OpenOptions) -> IoFuture<'a, Box<dyn File>> {
+    let (path, options) = (path.to_owned(), options.clone());
+    Box::pin(async {
+        Ok(Box::new(HostFile(Arc::new(blocking(move || options.open(path)).await?))) as Box<dyn File>)
+    })
+}
+
+struct HostFile(Arc<fs::File>);
+
+impl File for HostFile {
+    fn write_all<'a>(&'a mut self, bytes: &'a [u8]) -> IoFuture<'a, ()> {
+        let (file, bytes) = (self.0.clone(), bytes.to_owned());
+        Box::pin(blocking(move || (&*file).write_all(&bytes)))
+    }
+
+    fn sync(&mut self) -> IoFuture<'_, ()> {
+        let file = self.0.clone();
+        Box::pin(blocking(move || file.sync_all()))
+    }
+}
+
+impl WallClock for Host {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+impl Entropy for Host {
+    fn fill(&self, bytes: &mut [u8]) {
+        getrandom::fill(bytes).expect("a running system gives random bytes");
+    }
+}
+
+impl Spawn for Host {
+    /// A panic that gets past every filter of the gateway ends the process, as an access violation would: a service
+    /// that has lost one of its tasks only looks alive, and the spool is made for being started again.
+    fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>) {
+        tokio::spawn(async move {
+            if let Err(exception) = exception::filter(task).await {
+                eprintln!("the task `{name}` has ended with an exception, and the process ends. {exception}");
+                std::process::abort();
+            }
+        });
+    }
+}

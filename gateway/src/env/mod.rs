@@ -11,7 +11,7 @@ pub mod host;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -135,6 +135,19 @@ pub trait Disk: Send + Sync {
     fn sync_dir<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, ()>;
 }
 
+/// Makes the names of a directory and of all those above it durable: of one that was just made, its own name is in the
+/// directory above.
+///
+/// # Errors
+/// The disk's.
+pub async fn sync_with_ancestors(disk: &dyn Disk, dir: &Path) -> Result<(), DiskError> {
+    for dir in dir.ancestors() {
+        let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+        disk.sync_dir(dir).await.map_err(DiskError::of("synchronise", dir))?;
+    }
+    Ok(())
+}
+
 /// A file open for writing.
 pub trait File: Send {
     /// Appends all of `bytes`.
@@ -148,6 +161,26 @@ pub trait File: Send {
     /// # Errors
     /// The disk's; nothing may then be assumed of any byte since the last success.
     fn sync(&mut self) -> IoFuture<'_, ()>;
+}
+
+/// An operation that the disk refused. It says nothing of the state of the file: what could not be read is not
+/// therefore damaged.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} `{}`: {cause}; see that the disk is there, has room, and lets the service write", path.display())]
+pub struct DiskError {
+    /// What was to be done, such as `read`.
+    pub action: &'static str,
+    /// To which file or directory.
+    pub path: PathBuf,
+    /// What the disk said.
+    pub cause: io::Error,
+}
+
+impl DiskError {
+    /// Names what was being done, and to what: for `map_err`.
+    pub fn of<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> DiskError + use<'a> {
+        move |cause| DiskError { action, path: path.to_owned(), cause }
+    }
 }
 
 /// The time of day, in UTC. It may jump.
@@ -164,6 +197,7 @@ pub trait Entropy: Send + Sync {
 
 /// Tasks of this process.
 pub trait Spawn: Send + Sync {
-    /// Runs `task` beside the others until it ends or the process does.
-    fn spawn(&self, task: BoxFuture<'static, ()>);
+    /// Runs `task` beside the others until it ends or the process does. `name` says what it does, for whoever asks
+    /// what a process is busy with.
+    fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>);
 }

@@ -110,6 +110,13 @@ pub enum Event {
         /// What the network said.
         why: String,
     },
+    /// 4007: the listening socket could not be bound, and the service does not start (Q193928).
+    ListenFailed {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        why: String,
+    },
     /// 4031: another host refused a message for good (Q245787).
     RemoteRefused {
         /// The message.
@@ -125,6 +132,11 @@ pub enum Event {
     CommitFailed {
         /// The message.
         id: SpoolId,
+        /// What the disk said.
+        why: String,
+    },
+    /// 4070: a message file could not be opened or written in the spool (Q231737).
+    SpoolUnusable {
         /// What the disk said.
         why: String,
     },
@@ -181,8 +193,8 @@ pub enum Event {
         /// The sender.
         sender: Address,
     },
-    /// 4182: a message could not be handled and stays where it is, to be tried when the service next starts (Q232279).
-    RetriedAtRestart {
+    /// 4182: a message could not be handled for now; it stays where it is and will be tried again (Q232279).
+    RetriedLater {
         /// The message.
         id: SpoolId,
         /// Why.
@@ -214,9 +226,11 @@ impl Event {
             Event::Received { .. } => 2002,
             Event::Unresolved { .. } => 2006,
             Event::ConnectFailed { .. } => 3010,
+            Event::ListenFailed { .. } => 4007,
             Event::RemoteRefused { .. } => 4031,
             Event::Exception(_) => 4037,
             Event::CommitFailed { .. } => 4055,
+            Event::SpoolUnusable { .. } => 4070,
             Event::ExtensionNotLoaded { .. } => 4084,
             Event::HopCountExceeded { .. } => 4098,
             Event::OutboundSetAside { .. } => 4116,
@@ -224,7 +238,7 @@ impl Event {
             Event::ReportFailed { .. } => 4120,
             Event::Dropped { .. } => 4123,
             Event::SenderMismatch { .. } => 4151,
-            Event::RetriedAtRestart { .. } => 4182,
+            Event::RetriedLater { .. } => 4182,
             Event::AuthenticationFailed { .. } => 4183,
             Event::RelayRefused { .. } => 4188,
         }
@@ -233,7 +247,9 @@ impl Event {
     /// How grave it is. In the original, 1xxx and 2xxx inform, 3xxx warn and 4xxx are errors, with a few exceptions.
     pub fn severity(&self) -> Severity {
         match self {
-            Event::Unresolved { .. } | Event::Dropped { .. } | Event::RelayRefused { .. } => Severity::Warning,
+            Event::Unresolved { .. } | Event::Dropped { .. } | Event::RelayRefused { .. } => {
+                Severity::Warning
+            }
             other => match other.id() {
                 0..3000 => Severity::Information,
                 3000..4000 => Severity::Warning,
@@ -245,10 +261,13 @@ impl Event {
     /// The part of the service that it belongs to.
     pub fn category(&self) -> Category {
         match self {
-            Event::Started { .. } | Event::Stopped | Event::ExtensionNotLoaded { .. } => {
-                Category::InitializationTermination
+            Event::Started { .. }
+            | Event::Stopped
+            | Event::ListenFailed { .. }
+            | Event::ExtensionNotLoaded { .. } => Category::InitializationTermination,
+            Event::Delivered { .. } | Event::Received { .. } | Event::Dropped { .. } => {
+                Category::MessageTransfer
             }
-            Event::Delivered { .. } | Event::Received { .. } | Event::Dropped { .. } => Category::MessageTransfer,
             Event::Unresolved { .. }
             | Event::ConnectFailed { .. }
             | Event::RemoteRefused { .. }
@@ -257,11 +276,12 @@ impl Event {
             | Event::RelayRefused { .. } => Category::SmtpInterface,
             Event::Exception(_)
             | Event::CommitFailed { .. }
+            | Event::SpoolUnusable { .. }
             | Event::HopCountExceeded { .. }
             | Event::OutboundSetAside { .. }
             | Event::InboundSetAside { .. }
             | Event::ReportFailed { .. }
-            | Event::RetriedAtRestart { .. } => Category::InternalProcessing,
+            | Event::RetriedLater { .. } => Category::InternalProcessing,
         }
     }
 }
@@ -277,12 +297,19 @@ impl fmt::Display for Event {
                  {undeliverable} undeliverable."
             ),
             Event::Received { id, from, client, recipients } => {
-                write!(f, "Message {id} from {from} was received from {client} with {recipients} recipient(s).")
+                write!(
+                    f,
+                    "Message {id} from {from} was received from {client} with {recipients} recipient(s)."
+                )
             }
             Event::Unresolved { domain, why } => write!(f, "No host was found for {domain}: {why}."),
             Event::ConnectFailed { host, address, why } => {
                 write!(f, "Connecting to {host} at {address} failed: {why}.")
             }
+            Event::ListenFailed { address, why } => {
+                write!(f, "The service cannot listen on {address} and does not start: {why}.")
+            }
+            Event::SpoolUnusable { why } => write!(f, "A message could not be stored in the spool: {why}."),
             Event::RemoteRefused { id, host, reply } => {
                 write!(f, "{host} refused message {id}: {reply}")
             }
@@ -295,7 +322,10 @@ impl fmt::Display for Event {
                 write!(f, "Message {id} could not be moved from work to in, and was not accepted: {why}.")
             }
             Event::ExtensionNotLoaded { extension, why } => {
-                write!(f, "The extension {extension} could not be loaded, and the service does not start: {why}.")
+                write!(
+                    f,
+                    "The extension {extension} could not be loaded, and the service does not start: {why}."
+                )
             }
             Event::HopCountExceeded { id, hops } => {
                 write!(f, "Message {id} has passed through {hops} hosts, which is too many.")
@@ -307,14 +337,17 @@ impl fmt::Display for Event {
                 write!(f, "Spool file {file} could not be processed and was moved to {folder}: {why}.")
             }
             Event::ReportFailed { id, why } => {
-                write!(f, "A report on message {id} could not be made, and its sender will not be told: {why}.")
+                write!(
+                    f,
+                    "A report on message {id} could not be made, and its sender will not be told: {why}."
+                )
             }
             Event::Dropped { recipient, why } => write!(f, "A message to {recipient} was dropped: {why}."),
             Event::SenderMismatch { account, sender } => {
                 write!(f, "The account {account} may not send as {sender}.")
             }
-            Event::RetriedAtRestart { id, why } => {
-                write!(f, "Message {id} could not be processed and will be tried when the service next starts: {why}.")
+            Event::RetriedLater { id, why } => {
+                write!(f, "Message {id} could not be processed for now and will be tried again: {why}.")
             }
             Event::AuthenticationFailed { account, client } => {
                 write!(f, "{client} failed to authenticate as {account}.")

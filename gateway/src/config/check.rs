@@ -1,0 +1,379 @@
+//! From the file as it is written to a [`Config`] that makes sense.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use toml::Spanned;
+
+use super::error::Source;
+use super::file::{self, Text};
+use super::{
+    AcceptConfig, Config, ConfigError, DeliveryConfig, ExtensionConfig, HostRule, LimitsConfig, Login,
+    MailboxConfig, Network, NotificationsConfig, Password, QuarantineConfig, RelayConfig, Requirement,
+    SubmissionConfig,
+};
+use crate::address::{Address, Domain};
+use crate::release::Release;
+use crate::report::Category;
+use crate::routing::{Route, Table, Target};
+
+const ADDRESS_REMEDY: &str = "write a mailbox, such as \"alice@contoso.test\"";
+const HOST_REMEDY: &str = "write a host name without a final dot, \"host:port\", or an IP address";
+const NETWORK_REMEDY: &str =
+    "write an address, such as \"192.0.2.10\", or a network, such as \"192.0.2.0/24\"";
+const SPAN_REMEDY: &str = "write hours, minutes and seconds, such as \"48h\" or \"1h 30m\"";
+
+pub(super) fn config(source: &Source) -> Result<Config, ConfigError> {
+    let file: file::File = toml::from_str(source.text.inner()).map_err(|error| source.unreadable(&error))?;
+    let release = match &file.release {
+        Some(text) => source.read(text, "name one of these releases")?,
+        None => Release::Current,
+    };
+    let host: Domain = source.read(&file.host, "write this gateway's name, such as \"ims.contoso.test\"")?;
+    let (first, rest) = host.as_str().split_once('.').unwrap_or((host.as_str(), host.as_str()));
+    let second = rest.split('.').next().unwrap_or(rest);
+    let config = Config {
+        release,
+        organization: report_name(source, file.organization.as_ref(), second)?,
+        site: report_name(source, file.site.as_ref(), rest)?,
+        server: report_name(source, file.server.as_ref(), &first.to_ascii_uppercase())?,
+        administrator: match &file.administrator {
+            Some(text) => Some(source.read(text, ADDRESS_REMEDY)?),
+            None => None,
+        },
+        listen: match &file.listen {
+            Some(text) => source.read(text, "write an IP address and a port, such as \"0.0.0.0:25\"")?,
+            None => SocketAddr::from(([0, 0, 0, 0], 25)),
+        },
+        spool: directory(source, &file.spool)?,
+        store: directory(source, &file.store)?,
+        limits: limits(source, &file.limits)?,
+        accept: accept(source, &file.accept)?,
+        submission: submission(source, &file.submission, file.accept.require)?,
+        relay: relay(source, &file.relay)?,
+        mailboxes: file.mailbox.iter().map(|entry| mailbox(source, entry)).collect::<Result<_, _>>()?,
+        routes: routes(source, &file.route, release)?,
+        extensions: file.extension.iter().map(|entry| extension(source, entry)).collect::<Result<_, _>>()?,
+        delivery: delivery(source, &file.delivery)?,
+        notifications: notifications(source, file.notifications.administrator.as_deref())?,
+        quarantine: QuarantineConfig {
+            deaths: number(source, file.quarantine.deaths.as_ref(), 2, 1..=i64::from(u32::MAX))?,
+        },
+        host,
+    };
+    if config.spool == config.store {
+        let what = "the spool and the store are the same directory";
+        return Err(source.error(file.store.span(), what, "give `store` a directory of its own"));
+    }
+    every_mailbox_is_one(source, &file.mailbox, &config)?;
+    every_mailbox_here_can_be_reached(source, &file.mailbox, &config)?;
+    the_administrator_has_a_mailbox_here(source, file.administrator.as_ref(), &config)?;
+    Ok(config)
+}
+
+/// A name for the report line, where a control character or a colon would break what is around it.
+fn report_name(source: &Source, text: Option<&Text>, default: &str) -> Result<String, ConfigError> {
+    let Some(text) = text else { return Ok(default.to_owned()) };
+    let name = text.as_ref().as_str();
+    if name.is_empty() || name.contains(|c: char| c.is_control() || c == ':') {
+        let what = format!("{name:?} cannot stand in a report line");
+        return Err(source.error(text.span(), what, "write a name without colons and control characters"));
+    }
+    Ok(name.to_owned())
+}
+
+fn directory(source: &Source, text: &Text) -> Result<PathBuf, ConfigError> {
+    if text.as_ref().is_empty() {
+        return Err(source.error(text.span(), "no directory is named", "write the path of a directory"));
+    }
+    Ok(PathBuf::from(text.as_ref()))
+}
+
+/// A number within a range, which fits the type asked for.
+fn number<T: TryFrom<i64>>(
+    source: &Source,
+    given: Option<&Spanned<i64>>,
+    default: i64,
+    range: std::ops::RangeInclusive<i64>,
+) -> Result<T, ConfigError> {
+    let (value, place) = given.map_or((default, 0..0), |given| (*given.as_ref(), given.span()));
+    let fits = if range.contains(&value) { T::try_from(value).ok() } else { None };
+    fits.ok_or_else(|| {
+        let remedy = match *range.end() {
+            i64::MAX => format!("write a whole number of {} or more", range.start()),
+            end => format!("write a whole number from {} to {end}", range.start()),
+        };
+        source.error(place, format!("{value} is out of range"), remedy)
+    })
+}
+
+fn limits(source: &Source, limits: &file::Limits) -> Result<LimitsConfig, ConfigError> {
+    let size: u64 = number(source, limits.message_size.as_ref(), 10 << 20, 0..=i64::MAX)?;
+    Ok(LimitsConfig {
+        message_size: NonZeroU64::new(size),
+        recipients: number(source, limits.recipients.as_ref(), 100, 100..=32_766)?,
+        inbound_connections: number(source, limits.inbound_connections.as_ref(), 30, 1..=100_000)?,
+        hops: number(source, limits.hops.as_ref(), 30, 1..=1_000)?,
+    })
+}
+
+fn accept(source: &Source, accept: &file::Accept) -> Result<AcceptConfig, ConfigError> {
+    let mut seen = BTreeSet::new();
+    let mut hosts = Vec::new();
+    for entry in &accept.host {
+        let network: Network = source.read(&entry.network, NETWORK_REMEDY)?;
+        if !seen.insert(network) {
+            let what = format!("there is another rule for {network}");
+            return Err(source.error(entry.network.span(), what, "keep one rule for each network"));
+        }
+        hosts.push(HostRule { network, rule: entry.rule });
+    }
+    Ok(AcceptConfig { require: accept.require, hosts })
+}
+
+fn submission(
+    source: &Source,
+    submission: &file::Submission,
+    require: Requirement,
+) -> Result<SubmissionConfig, ConfigError> {
+    let restriction = |key: &str, given: &Option<Spanned<bool>>| match given {
+        Some(given) if *given.as_ref() && require == Requirement::Nothing => {
+            let what = format!("`{key}` needs clients to authenticate (Q262945)");
+            let remedy = format!("set `require = \"authentication\"` in [accept], or `{key} = false`");
+            Err(source.error(given.span(), what, remedy))
+        }
+        given => Ok(given.as_ref().is_some_and(|given| *given.as_ref())),
+    };
+    Ok(SubmissionConfig {
+        homed_here_only: restriction("homed_here_only", &submission.homed_here_only)?,
+        account_matches_sender: restriction("account_matches_sender", &submission.account_matches_sender)?,
+    })
+}
+
+fn relay(source: &Source, relay: &file::Relay) -> Result<RelayConfig, ConfigError> {
+    let networks = relay.networks.iter().map(|text| source.read(text, NETWORK_REMEDY));
+    Ok(RelayConfig {
+        authenticated: relay.authenticated.unwrap_or(true),
+        networks: networks.collect::<Result<_, _>>()?,
+    })
+}
+
+fn mailbox(source: &Source, entry: &file::Mailbox) -> Result<MailboxConfig, ConfigError> {
+    let named = |text: &Text, what: &str| match text.as_ref().as_str() {
+        "" => Err(source.error(
+            text.span(),
+            format!("the {what} is empty"),
+            format!("name the {what}, or take the key out"),
+        )),
+        text => Ok(text.to_owned()),
+    };
+    let login = match (&entry.account, &entry.password) {
+        (Some(account), Some(password)) => Some(Login {
+            account: named(account, "account")?,
+            password: Password::new(named(password, "password")?),
+        }),
+        (None, None) => None,
+        (Some(alone), None) => {
+            return Err(source.error(
+                alone.span(),
+                "the account has no password",
+                "add `password`, or take `account` out",
+            ));
+        }
+        (None, Some(alone)) => {
+            return Err(source.error(
+                alone.span(),
+                "the password has no account",
+                "add `account`, or take `password` out",
+            ));
+        }
+    };
+    Ok(MailboxConfig {
+        address: source.read(&entry.address, ADDRESS_REMEDY)?,
+        server: entry.server.as_ref().map(|server| named(server, "server")).transpose()?,
+        login,
+        aliases: entry
+            .aliases
+            .iter()
+            .map(|text| source.read(text, ADDRESS_REMEDY))
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn routes(source: &Source, entries: &[file::Route], release: Release) -> Result<Table, ConfigError> {
+    let mut seen = BTreeSet::new();
+    let mut routes = Vec::new();
+    for entry in entries {
+        let domain = entry.domain.as_ref().to_ascii_lowercase();
+        let place = || entry.domain.span();
+        let plain = domain.strip_prefix('#').unwrap_or_else(|| domain.strip_prefix('.').unwrap_or(&domain));
+        if plain.ends_with('.') || plain.parse::<Domain>().is_err() || plain.contains(char::is_whitespace) {
+            let remedy = "write a domain without spaces and without a final dot, such as \"contoso.test\"";
+            return Err(source.error(place(), format!("`{domain}` is not a domain"), remedy));
+        }
+        if domain.starts_with('#') && release < Release::V50Sp2 {
+            let what = format!("{release} knows no `#` entries: they came with 5.0 SP2 (Q169683)");
+            let remedy =
+                format!("write \"{plain}\", which takes the domains below it too, or a later `release`");
+            return Err(source.error(place(), what, remedy));
+        }
+        if !seen.insert(domain.clone()) {
+            let what = format!("there is another route for `{domain}`");
+            return Err(source.error(place(), what, "keep one route for each domain"));
+        }
+        let to: Target =
+            source.read(&entry.to, &format!("{HOST_REMEDY}, or \"<inbound>\" for this server"))?;
+        routes.push((domain, to));
+    }
+    Ok(Table::new(routes).expect("every entry was checked"))
+}
+
+fn extension(source: &Source, entry: &Spanned<toml::Table>) -> Result<ExtensionConfig, ConfigError> {
+    let mut settings = entry.as_ref().clone();
+    match settings.remove("name") {
+        Some(toml::Value::String(name)) if !name.is_empty() => Ok(ExtensionConfig { name, settings }),
+        _ => Err(source.error(
+            entry.span(),
+            "the extension has no name",
+            "add `name` with the extension's name in quotes, such as `name = \"imcext\"`",
+        )),
+    }
+}
+
+fn delivery(source: &Source, delivery: &file::Delivery) -> Result<DeliveryConfig, ConfigError> {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    let retry = match &delivery.retry {
+        Some(waits) if waits.as_ref().is_empty() => {
+            let remedy =
+                "write at least one wait, such as [\"15m\"]; the last repeats until the message expires";
+            return Err(source.error(waits.span(), "there is no wait between tries", remedy));
+        }
+        Some(waits) => waits.as_ref().iter().map(|wait| span(source, wait)).collect::<Result<_, _>>()?,
+        None => [15 * MINUTE, 30 * MINUTE, HOUR, 4 * HOUR].map(Duration::from_secs).to_vec(),
+    };
+    Ok(DeliveryConfig {
+        retry,
+        expire: match &delivery.expire {
+            Some(text) => span(source, text)?,
+            None => Duration::from_secs(48 * HOUR),
+        },
+        smart_host: match &delivery.smart_host {
+            Some(text) => Some(source.read(text, HOST_REMEDY)?),
+            None => None,
+        },
+        port: number(source, delivery.port.as_ref(), 25, 1..=i64::from(u16::MAX))?,
+    })
+}
+
+fn span(source: &Source, text: &Text) -> Result<Duration, ConfigError> {
+    let span = text.as_ref().parse::<SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
+    span.filter(|span| !span.is_zero()).ok_or_else(|| {
+        let what = format!("`{}` is not a span of time longer than nothing", text.as_ref());
+        source.error(text.span(), what, SPAN_REMEDY)
+    })
+}
+
+fn notifications(source: &Source, chosen: Option<&[Text]>) -> Result<NotificationsConfig, ConfigError> {
+    let mut administrator = BTreeSet::new();
+    for text in chosen.unwrap_or_default() {
+        if text.as_ref() == "all" {
+            administrator.extend(Category::ALL);
+            continue;
+        }
+        let kind = Category::deserialize(text.as_ref().as_str().into_deserializer());
+        administrator.insert(kind.map_err(|_: serde::de::value::Error| {
+            let what = format!("`{}` is no kind of notification", text.as_ref());
+            let remedy = "write \"all\", or some of \"address-not-found\", \"host-not-found\", \
+                          \"message-time-out\", \"protocol-error\", \"submission-refused\", \"processing-failed\"";
+            source.error(text.span(), what, remedy)
+        })?);
+    }
+    if chosen.is_none() {
+        administrator.extend(Category::ALL);
+    }
+    Ok(NotificationsConfig { administrator })
+}
+
+/// A mailbox's addresses, its own first, with their places in the text.
+fn addresses<'a>(
+    entry: &'a file::Mailbox,
+    mailbox: &'a MailboxConfig,
+) -> impl Iterator<Item = (&'a Address, Range<usize>)> {
+    let places = std::iter::once(&entry.address).chain(&entry.aliases).map(Spanned::span);
+    std::iter::once(&mailbox.address).chain(&mailbox.aliases).zip(places)
+}
+
+fn every_mailbox_is_one(
+    source: &Source,
+    entries: &[file::Mailbox],
+    config: &Config,
+) -> Result<(), ConfigError> {
+    let mut owners = BTreeMap::new();
+    let mut accounts = BTreeSet::new();
+    for (entry, mailbox) in entries.iter().zip(&config.mailboxes) {
+        for (address, place) in addresses(entry, mailbox) {
+            if let Some(owner) = owners.insert(address.to_string().to_ascii_lowercase(), &mailbox.address) {
+                let what = format!("`{address}` is already an address of {owner}");
+                return Err(source.error(place, what, "give every mailbox addresses of its own"));
+            }
+        }
+        if let Some(account) = &entry.account
+            && !accounts.insert(account.as_ref().to_lowercase())
+        {
+            let what = format!("the account `{}` already has a mailbox", account.as_ref());
+            return Err(source.error(account.span(), what, "give every mailbox an account of its own"));
+        }
+    }
+    Ok(())
+}
+
+/// An extension may take a domain inbound that the table does not, so with one there is nothing to check.
+fn every_mailbox_here_can_be_reached(
+    source: &Source,
+    entries: &[file::Mailbox],
+    config: &Config,
+) -> Result<(), ConfigError> {
+    let here = entries.iter().zip(&config.mailboxes).filter(|(_, mailbox)| mailbox.server.is_none());
+    for (address, place) in here.flat_map(|(entry, mailbox)| addresses(entry, mailbox)) {
+        let domain = address.domain();
+        if config.extensions.is_empty() && config.routes.route(domain) != Route::Inbound {
+            let what = format!("mail for `{address}` never reaches it: no route sends `{domain}` inbound");
+            let remedy = format!("add a [[route]] with `domain = \"{domain}\"` and `to = \"<inbound>\"`");
+            return Err(source.error(place, what, remedy));
+        }
+    }
+    Ok(())
+}
+
+fn the_administrator_has_a_mailbox_here(
+    source: &Source,
+    text: Option<&Text>,
+    config: &Config,
+) -> Result<(), ConfigError> {
+    let (Some(text), Some(administrator)) = (text, &config.administrator) else { return Ok(()) };
+    let wanted = administrator.to_string();
+    let has = |address: &Address| address.to_string().eq_ignore_ascii_case(&wanted);
+    let mut mailboxes = config.mailboxes.iter();
+    match mailboxes.find(|mailbox| has(&mailbox.address) || mailbox.aliases.iter().any(has)) {
+        Some(MailboxConfig { server: None, .. }) => Ok(()),
+        Some(MailboxConfig { server: Some(server), .. }) => {
+            let what = format!("the administrator's mailbox, `{wanted}`, is on {server}");
+            let remedy = "name a mailbox of this server: notifications do not leave it";
+            Err(source.error(text.span(), what, remedy))
+        }
+        None => {
+            let what = format!("the administrator, `{wanted}`, has no mailbox");
+            let remedy =
+                format!("add a [[mailbox]] with `address = \"{wanted}\"`, or name one that there is");
+            Err(source.error(text.span(), what, remedy))
+        }
+    }
+}

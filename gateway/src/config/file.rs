@@ -1,0 +1,123 @@
+//! The format of the configuration file, before its values are checked. Each key is described in
+//! [`Config`](super::Config) and `docs/examples/gateway.toml`.
+
+use serde::Deserialize;
+use toml::{Spanned, Table};
+
+use super::{Requirement, Rule};
+
+/// A text and its place.
+pub(super) type Text = Spanned<String>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) release: Option<Text>,
+    pub(super) host: Text,
+    pub(super) organization: Option<Text>,
+    pub(super) site: Option<Text>,
+    pub(super) server: Option<Text>,
+    pub(super) administrator: Option<Text>,
+    pub(super) listen: Option<Text>,
+    pub(super) spool: Text,
+    pub(super) store: Text,
+    #[serde(default)]
+    pub(super) limits: Limits,
+    #[serde(default)]
+    pub(super) accept: Accept,
+    #[serde(default)]
+    pub(super) submission: Submission,
+    #[serde(default)]
+    pub(super) relay: Relay,
+    #[serde(default)]
+    pub(super) mailbox: Vec<Mailbox>,
+    #[serde(default)]
+    pub(super) route: Vec<Route>,
+    #[serde(default)]
+    pub(super) extension: Vec<Spanned<Table>>,
+    #[serde(default)]
+    pub(super) delivery: Delivery,
+    #[serde(default)]
+    pub(super) notifications: Notifications,
+    #[serde(default)]
+    pub(super) quarantine: Quarantine,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    pub(super) message_size: Option<Spanned<i64>>,
+    pub(super) recipients: Option<Spanned<i64>>,
+    pub(super) inbound_connections: Option<Spanned<i64>>,
+    pub(super) hops: Option<Spanned<i64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Accept {
+    #[serde(default)]
+    pub(super) require: Requirement,
+    #[serde(default)]
+    pub(super) host: Vec<AcceptHost>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AcceptHost {
+    pub(super) network: Text,
+    pub(super) rule: Rule,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Submission {
+    pub(super) homed_here_only: Option<Spanned<bool>>,
+    pub(super) account_matches_sender: Option<Spanned<bool>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Relay {
+    pub(super) authenticated: Option<bool>,
+    #[serde(default)]
+    pub(super) networks: Vec<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Mailbox {
+    pub(super) address: Text,
+    pub(super) server: Option<Text>,
+    pub(super) account: Option<Text>,
+    pub(super) password: Option<Text>,
+    #[serde(default)]
+    pub(super) aliases: Vec<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Route {
+    pub(super) domain: Text,
+    pub(super) to: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Delivery {
+    pub(super) retry: Option<Spanned<Vec<Text>>>,
+    pub(super) expire: Option<Text>,
+    pub(super) smart_host: Option<Text>,
+    pub(super) port: Option<Spanned<i64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Notifications {
+    pub(super) administrator: Option<Vec<Text>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Quarantine {
+    pub(super) deaths: Option<Spanned<i64>>,
+}

@@ -1,0 +1,240 @@
+//! The configuration: one TOML file, read and checked as a whole before anything starts.
+//!
+//! `docs/examples/gateway.toml` shows every key with its default. [`Config::parse`] is the only way to a
+//! [`Config`]; what it gives back makes sense, and whatever does not is a [`ConfigError`] that names the file, the
+//! line and the remedy.
+//!
+//! This module knows no file system and no extension: the text is handed to it, and the settings of an extension
+//! are kept as they are for the extension to read.
+
+mod account;
+mod check;
+mod error;
+mod file;
+mod network;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+pub use account::{Login, Password};
+pub use error::ConfigError;
+pub use network::{Network, NotANetwork};
+
+use crate::address::{Address, Domain};
+use crate::release::Release;
+use crate::report::{Category, Identity};
+use crate::routing::{NextHop, Table};
+
+/// Everything that an administrator decides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The release to be. Default: `current`.
+    pub release: Release,
+    /// This gateway's name, in the banner, EHLO and Received lines.
+    pub host: Domain,
+    /// The Exchange organization, in the report line `MSEXCH:IMS:<organization>:<site>:<server>`. Default: the
+    /// second label of `host`.
+    pub organization: String,
+    /// The Exchange site, in the report line. Default: `host` without its first label.
+    pub site: String,
+    /// The Exchange server, in the report line. Default: the first label of `host`, in upper case.
+    pub server: String,
+    /// The administrator's mailbox, one that is homed here. Default: nobody.
+    pub administrator: Option<Address>,
+    /// Where clients connect. Default: port 25 of every IPv4 address.
+    pub listen: SocketAddr,
+    /// The directory of the spool.
+    pub spool: PathBuf,
+    /// The directory that holds the Maildirs.
+    pub store: PathBuf,
+    /// What a client may ask of the gateway.
+    pub limits: LimitsConfig,
+    /// *Accept Connections*.
+    pub accept: AcceptConfig,
+    /// The client restrictions.
+    pub submission: SubmissionConfig,
+    /// Who may have mail passed on.
+    pub relay: RelayConfig,
+    /// The mailboxes of this server, and those of other servers that it knows.
+    pub mailboxes: Vec<MailboxConfig>,
+    /// The native routing table.
+    pub routes: Table,
+    /// The extension chain, in order.
+    pub extensions: Vec<ExtensionConfig>,
+    /// How mail goes out.
+    pub delivery: DeliveryConfig,
+    /// Of what the administrator is told.
+    pub notifications: NotificationsConfig,
+    /// When a message is set aside.
+    pub quarantine: QuarantineConfig,
+}
+
+/// `[limits]`: what a client may ask of the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// The largest message, in octets; none for no limit. Default: 10 MiB. In the file, 0 is "none".
+    pub message_size: Option<NonZeroU64>,
+    /// The most recipients of one message, from 100 (RFC 5321, 4.5.3.1.8) to 32,766 (Q272672). Default: 100.
+    pub recipients: usize,
+    /// The most connections from clients at one time, at least 1. Default: 30.
+    pub inbound_connections: usize,
+    /// The most Received lines of one message, at least 1; beyond it the message loops (RFC 5321, 6.3). Default: 30.
+    pub hops: usize,
+}
+
+/// `[accept]`: from whom connections are taken (*Accept Connections*, Q188250).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptConfig {
+    /// What a client needs whose address no host rule settles. Default: nothing.
+    pub require: Requirement,
+    /// The rules for single hosts and networks, each network once.
+    pub hosts: Vec<HostRule>,
+}
+
+/// What a client must do before it may send mail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Requirement {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Authenticate.
+    Authentication,
+}
+
+/// `[[accept.host]]`: one entry of the *Hosts* list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostRule {
+    /// The clients it is about.
+    pub network: Network,
+    /// What is done with them.
+    pub rule: Rule,
+}
+
+/// What is done with the clients of one network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// They may connect, as any client may; an exception to a wider `reject`.
+    Accept,
+    /// They are turned away.
+    Reject,
+    /// They may connect, and need not authenticate whatever `require` says.
+    Exempt,
+}
+
+/// `[submission]`: the client restrictions (Q262945, Q188250). Each needs `accept.require = "authentication"`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SubmissionConfig {
+    /// *Clients can only submit if homed on this server*. Default: no.
+    pub homed_here_only: bool,
+    /// *Clients can only submit if authentication account matches submission address*. Default: no.
+    pub account_matches_sender: bool,
+}
+
+/// `[relay]`: who may have mail passed on to recipients that are not of this server (Q193922).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayConfig {
+    /// Clients that have authenticated. Default: yes.
+    pub authenticated: bool,
+    /// Clients in these networks. Default: none.
+    pub networks: Vec<Network>,
+}
+
+/// `[[mailbox]]`: one mailbox of the organization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailboxConfig {
+    /// Its address. No two mailboxes share one.
+    pub address: Address,
+    /// Its home server; none for this one.
+    pub server: Option<String>,
+    /// The account of its owner, if the owner may authenticate. No two mailboxes share one.
+    pub login: Option<Login>,
+    /// Its other addresses.
+    pub aliases: Vec<Address>,
+}
+
+/// `[[extension]]`: one link of the extension chain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExtensionConfig {
+    /// Which extension.
+    pub name: String,
+    /// All its keys but `name`.
+    pub settings: toml::Table,
+}
+
+/// `[delivery]`: how mail goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryConfig {
+    /// The waits between one try and the next; the last repeats. At least one, none of them zero. Default: 15
+    /// minutes, 30 minutes, 1 hour, 4 hours.
+    pub retry: Vec<Duration>,
+    /// The age at which a message is reported as not delivered. Default: 48 hours.
+    pub expire: Duration,
+    /// Where all mail goes that no route sends elsewhere. Default: to each domain's own exchangers.
+    pub smart_host: Option<NextHop>,
+    /// The port of next hops that name none. Default: 25.
+    pub port: u16,
+}
+
+/// `[notifications]`: of what the administrator is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotificationsConfig {
+    /// The kinds of failure (*Notifications* dialog, Q217195, Q190708). Default: all. In the file, `"all"` stands
+    /// for every kind.
+    pub administrator: BTreeSet<Category>,
+}
+
+/// `[quarantine]`: when a message is set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantineConfig {
+    /// How often the process may die with one message in hand, at least 1, before that message is set aside.
+    /// Default: 2.
+    pub deaths: u32,
+}
+
+impl Config {
+    /// Reads the configuration from the text of its file. `name` is the file's, for messages.
+    ///
+    /// # Errors
+    /// The first thing wrong: the text is no TOML, a key is unknown or missing, a value is of the wrong type or
+    /// makes no sense, or two settings contradict each other.
+    pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
+        check::config(&error::Source::new(text, name))
+    }
+
+    /// Who reports: what this gateway says of itself in reports.
+    pub fn identity(&self) -> Identity {
+        let fallback =
+            || format!("postmaster@{}", self.host).parse().expect("a host makes a mailbox with any name");
+        Identity {
+            host: self.host.clone(),
+            organization: self.organization.clone(),
+            site: self.site.clone(),
+            server: self.server.clone(),
+            postmaster: self.administrator.as_ref().map_or_else(fallback, |administrator| {
+                let domain = administrator.domain();
+                format!("postmaster@{domain}")
+                    .parse()
+                    .expect("a mailbox's domain makes a mailbox with any name")
+            }),
+            release: self.release,
+        }
+    }
+}
+
+impl DeliveryConfig {
+    /// How long to wait after the given try, counted from 1.
+    pub fn wait_after(&self, attempt: u32) -> Duration {
+        let place = usize::try_from(attempt).unwrap_or(usize::MAX).saturating_sub(1);
+        let last = self.retry.last().copied().unwrap_or_default();
+        self.retry.get(place).copied().unwrap_or(last)
+    }
+}

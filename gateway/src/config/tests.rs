@@ -1,0 +1,274 @@
+use std::time::Duration;
+
+use miette::Diagnostic;
+
+use super::*;
+use crate::routing::Route;
+
+const EXAMPLE: &str = include_str!("../../../docs/examples/gateway.toml");
+
+/// A configuration that makes sense, in six lines; what a test adds begins on line 7.
+const SMALLEST: &str = "\
+host = \"ims.contoso.test\"
+spool = \"/imcdata\"
+store = \"/mailboxes\"
+route = [{ domain = \"contoso.test\", to = \"<inbound>\" }]
+# The next line is for the keys of the top level.
+
+";
+
+fn parse(added: &str) -> Result<Config, ConfigError> {
+    Config::parse(&format!("{SMALLEST}{added}"), "gateway.toml")
+}
+
+fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(60 * minutes)
+}
+
+#[test]
+fn the_example_can_be_read() {
+    let config = Config::parse(EXAMPLE, "gateway.toml").unwrap();
+    assert_eq!(config.listen, "127.0.0.1:2525".parse().unwrap());
+    assert_eq!(config.routes.route(&"contoso.test".parse().unwrap()), Route::Inbound);
+    assert_eq!(config.administrator.as_ref(), Some(&config.mailboxes[0].address));
+}
+
+#[test]
+fn the_example_shows_every_key_and_the_defaults_as_they_are() {
+    let is_setting = |line: &&str| line.split_once(" = ").is_some_and(|(key, _)| !key.trim().contains(' '));
+    let uncommented: Vec<_> = EXAMPLE
+        .lines()
+        .map(|line| {
+            line.strip_prefix("# ").filter(|rest| is_setting(rest) || rest.starts_with("[[")).unwrap_or(line)
+        })
+        .filter(|line| !line.starts_with("server = \"IMS2\""))
+        .collect();
+    let mut shown = Config::parse(&uncommented.join("\n"), "gateway.toml").unwrap();
+    assert_eq!(shown.accept.hosts.len(), 1);
+    assert_eq!(shown.extensions[0].settings["routes"].as_str(), Some("./var/spool/Imcroute.cfg"));
+    assert_eq!(
+        shown.delivery.smart_host.take().map(|host| host.to_string()).as_deref(),
+        Some("relay.contoso.test")
+    );
+    shown.accept.hosts.clear();
+    shown.extensions.clear();
+    assert_eq!(shown, Config::parse(EXAMPLE, "gateway.toml").unwrap());
+}
+
+#[test]
+fn what_is_not_said_has_the_documented_default() {
+    let config = parse("").unwrap();
+    assert_eq!(config.release, Release::Current);
+    assert_eq!((&*config.organization, &*config.site, &*config.server), ("contoso", "contoso.test", "IMS"));
+    assert_eq!(config.listen, "0.0.0.0:25".parse().unwrap());
+    assert_eq!(config.limits.message_size, NonZeroU64::new(10_485_760));
+    assert_eq!(
+        (config.limits.recipients, config.limits.inbound_connections, config.limits.hops),
+        (100, 30, 30)
+    );
+    assert_eq!(config.accept, AcceptConfig { require: Requirement::Nothing, hosts: vec![] });
+    assert_eq!(config.submission, SubmissionConfig::default());
+    assert_eq!(config.relay, RelayConfig { authenticated: true, networks: vec![] });
+    assert_eq!(config.delivery.retry, [15, 30, 60, 240].map(minutes));
+    assert_eq!((config.delivery.expire, config.delivery.port), (minutes(48 * 60), 25));
+    assert_eq!((config.delivery.smart_host, config.administrator), (None, None));
+    assert_eq!(config.notifications.administrator, BTreeSet::from(Category::ALL));
+    assert_eq!(config.quarantine.deaths, 2);
+}
+
+#[test]
+fn every_setting_is_read() {
+    let config = parse(
+        r##"release = "5.5 RTM"
+        [limits]
+        message_size = 0
+        recipients = 500
+        [accept]
+        require = "authentication"
+        [[accept.host]]
+        network = "192.0.2.10"
+        rule = "exempt"
+        [submission]
+        homed_here_only = true
+        [[mailbox]]
+        address = "bob@fabrikam.test"
+        server = "IMS2"
+        account = "bob"
+        password = "secret"
+        [[extension]]
+        name = "imcext"
+        routes = "/imcdata/Imcroute.cfg"
+        [delivery]
+        retry = ["90s", "1h 30m"]
+        smart_host = "192.0.2.25:2525"
+        [notifications]
+        administrator = ["host-not-found", "submission-refused"]"##,
+    )
+    .unwrap();
+    assert_eq!(config.release, Release::V55Rtm);
+    assert_eq!((config.limits.message_size, config.limits.recipients), (None, 500));
+    assert_eq!(config.accept.require, Requirement::Authentication);
+    let exempt = HostRule { network: "192.0.2.10/32".parse().unwrap(), rule: Rule::Exempt };
+    assert_eq!(config.accept.hosts, [exempt]);
+    assert!(config.submission.homed_here_only && !config.submission.account_matches_sender);
+    assert_eq!(config.mailboxes[0].server.as_deref(), Some("IMS2"));
+    assert!(config.mailboxes[0].login.as_ref().is_some_and(|login| login.password.is("secret")));
+    assert_eq!(config.extensions[0].settings.len(), 1);
+    assert_eq!(config.delivery.retry, [Duration::from_secs(90), minutes(90)]);
+    let smart_host = NextHop { host: "192.0.2.25".to_owned(), port: Some(2525) };
+    assert_eq!(config.delivery.smart_host, Some(smart_host));
+    let told = [Category::HostNotFound, Category::SubmissionRefused];
+    assert_eq!(config.notifications.administrator, BTreeSet::from(told));
+}
+
+/// What is added to the smallest configuration, the line with the mistake, what is wrong, the remedy.
+#[rustfmt::skip]
+const MISTAKES: &[(&str, usize, &str, &str)] = &[
+    ("listen = ", 7, "quoted", "toml.io"),
+    ("listen = \"a", 7, "basic string", "toml.io"),
+    ("spool = \"/other\"", 7, "duplicate key", "gateway.toml"),
+    ("hots = \"ims\"", 7, "there is no key `hots`", "`host`"),
+    ("[limits]\nmessagesize = 1", 8, "there is no key `messagesize`", "`message_size`"),
+    ("[[accept.host]]\nnetwork = \"192.0.2.1\"", 7, "`rule` is missing", "add `rule`"),
+    ("[[mailbox]]\nserver = \"IMS2\"", 7, "`address` is missing", "add `address`"),
+    ("release = \"6.0\"", 7, "`6.0` is not a release", "name one of"),
+    ("release = 5.5", 7, "floating point `5.5`", "a text in quotes"),
+    ("site = \"a:b\"", 7, "\"a:b\" cannot stand in a report line", "without colons"),
+    ("organization = \"a\\nb\"", 7, "cannot stand in a report line", "control characters"),
+    ("listen = \"0.0.0.0\"", 7, "socket address", "\"0.0.0.0:25\""),
+    ("administrator = \"administrator\"", 7, "`administrator` is not a mailbox", "\"alice@contoso.test\""),
+    ("administrator = \"x@contoso.test\"", 7, "has no mailbox", "add a [[mailbox]]"),
+    ("administrator = \"x@contoso.test\"\n[[mailbox]]\naddress = \"x@contoso.test\"\nserver = \"IMS2\"", 7, "is on IMS2", "mailbox of this server"),
+    ("[limits]\nmessage_size = -1", 8, "-1 is out of range", "0 or more"),
+    ("[limits]\nmessage_size = \"10M\"", 8, "string \"10M\"", "a whole number"),
+    ("[limits]\nrecipients = 99", 8, "99 is out of range", "from 100 to 32766"),
+    ("[limits]\ninbound_connections = 0", 8, "0 is out of range", "from 1 to 100000"),
+    ("[limits]\nhops = 0", 8, "0 is out of range", "from 1 to 1000"),
+    ("[accept]\nrequire = \"encryption\"", 8, "unknown variant `encryption`", "`nothing` or `authentication`"),
+    ("[[accept.host]]\nnetwork = \"192.0.2.0/33\"\nrule = \"reject\"", 8, "`192.0.2.0/33` is not a network", "\"192.0.2.0/24\""),
+    ("[[accept.host]]\nnetwork = \"192.0.2.9/24\"\nrule = \"reject\"", 8, "one host in the network", "\"192.0.2.0/24\""),
+    ("[[accept.host]]\nnetwork = \"192.0.2.9\"\nrule = \"refuse\"", 9, "unknown variant `refuse`", "`reject`"),
+    ("[[accept.host]]\nnetwork = \"192.0.2.9\"\nrule = \"reject\"\n[[accept.host]]\nnetwork = \"192.0.2.9/32\"\nrule = \"accept\"", 11, "another rule for 192.0.2.9/32", "one rule"),
+    ("[submission]\nhomed_here_only = true", 8, "needs clients to authenticate (Q262945)", "require = \"authentication\""),
+    ("[submission]\naccount_matches_sender = true", 8, "needs clients to authenticate", "account_matches_sender = false"),
+    ("[submission]\nhomed_here_only = \"yes\"", 8, "string \"yes\"", "true or false"),
+    ("[relay]\nnetworks = [\n\"192.0.2.0/24\",\n\"here\"]", 10, "`here` is not a network", "\"192.0.2.0/24\""),
+    ("[relay]\nnetworks = \"192.0.2.0/24\"", 8, "string \"192.0.2.0/24\"", "a list in brackets"),
+    ("[[mailbox]]\naddress = \"alice@contoso.test\"\naccount = \"alice\"", 9, "no password", "add `password`"),
+    ("[[mailbox]]\naddress = \"alice@contoso.test\"\npassword = \"secret\"", 9, "no account", "add `account`"),
+    ("[[mailbox]]\naddress = \"alice@contoso.test\"\naccount = \"\"\npassword = \"secret\"", 9, "the account is empty", "name the account"),
+    ("[[mailbox]]\naddress = \"alice@contoso.test\"\naliases = [\"Alice@CONTOSO.test\"]", 9, "already an address of alice@contoso.test", "addresses of its own"),
+    ("[[mailbox]]\naddress = \"a@contoso.test\"\n[[mailbox]]\naddress = \"A@contoso.test\"", 10, "already an address of a@contoso.test", "addresses of its own"),
+    ("[[mailbox]]\naddress = \"a@contoso.test\"\naccount = \"a\"\npassword = \"x\"\n[[mailbox]]\naddress = \"b@contoso.test\"\naccount = \"A\"\npassword = \"y\"", 13, "already has a mailbox", "account of its own"),
+    ("[[mailbox]]\naddress = \"alice@contoso.test\"\nserver = \"\"", 9, "the server is empty", "take the key out"),
+    ("[[mailbox]]\naddress = \"a@fabrikam.test\"", 8, "no route sends `fabrikam.test` inbound", "`domain = \"fabrikam.test\"`"),
+    ("[[mailbox]]\naddress = \"a@contoso.test\"\naliases = [\"a@notcontoso.test\"]", 9, "no route sends `notcontoso.test` inbound", "[[route]]"),
+    ("[[extension]]\nroutes = \"Imcroute.cfg\"", 7, "no name", "add `name`"),
+    ("[[extension]]\nname = 7", 7, "no name", "in quotes"),
+    ("[delivery]\nretry = []", 8, "no wait between tries", "at least one"),
+    ("[delivery]\nretry = [\"15m\",\n\"0s\"]", 9, "`0s` is not a span of time", "\"1h 30m\""),
+    ("[delivery]\nretry = [\"soon\"]", 8, "`soon` is not a span of time", "\"48h\""),
+    ("[delivery]\nexpire = \"-2h\"", 8, "`-2h` is not a span of time", "\"1h 30m\""),
+    ("[delivery]\nexpire = \"2d\"", 8, "`2d` is not a span of time", "hours, minutes"),
+    ("[delivery]\nexpire = 48", 8, "integer `48`", "a text in quotes"),
+    ("[delivery]\nsmart_host = \"<inbound>\"", 8, "`<inbound>` is no host to route to", "IP address"),
+    ("[delivery]\nsmart_host = \"relay:0\"", 8, "its port is not a number from 1 to 65535", "\"host:port\""),
+    ("[delivery]\nport = 65536", 8, "65536 is out of range", "from 1 to 65535"),
+    ("[notifications]\nadministrator = [\"none\"]", 8, "`none` is no kind of notification", "\"protocol-error\""),
+    ("[quarantine]\ndeaths = 0", 8, "0 is out of range", "from 1 to"),
+];
+
+#[test]
+fn every_mistake_is_reported_with_its_line_and_its_remedy() {
+    for (added, line, what, remedy) in MISTAKES {
+        let error = parse(added).expect_err(added);
+        let shown = error.to_string();
+        assert!(shown.starts_with(&format!("gateway.toml:{line}: ")), "{added}\n{shown}");
+        assert!(shown.contains(what), "{added}\n{shown}");
+        let help = error.help().unwrap().to_string();
+        assert!(help.contains(remedy), "{added}\n{help}");
+        assert!(error.source_code().is_some() && error.labels().is_some());
+    }
+}
+
+/// Like [`MISTAKES`], for the routing table: the whole of it, with lines counted from its own first.
+#[rustfmt::skip]
+const ROUTING_MISTAKES: &[(&str, usize, &str, &str)] = &[
+    ("[[route]]\ndomain = \"contoso.test\"", 1, "`to` is missing", "add `to`"),
+    ("[[route]]\ndomain = \"contoso.test.\"\nto = \"<inbound>\"", 2, "`contoso.test.` is not a domain", "without a final dot"),
+    ("[[route]]\ndomain = \"contoso.test \"\nto = \"<inbound>\"", 2, "is not a domain", "without spaces"),
+    ("[[route]]\ndomain = \"#\"\nto = \"<inbound>\"", 2, "`#` is not a domain", "\"contoso.test\""),
+    ("[[route]]\ndomain = \"a.test\"\nto = \"b\"\n[[route]]\ndomain = \"A.test\"\nto = \"c\"", 5, "another route for `a.test`", "one route"),
+    ("[[route]]\ndomain = \"a.test\"\nto = \"inbound>\"", 3, "`inbound>` is no host to route to", "\"<inbound>\""),
+    ("[[route]]\ndomain = \"a.test\"\nto = \"relay.test.\"", 3, "`relay.test.` is no host to route to", "without a final dot"),
+    ("[[route]]\ndomain = \"a.test\"\nto = \"relay.test:smtp\"", 3, "its port is not a number from 1 to 65535", "\"host:port\""),
+    ("[[route]]\ndomain = \"a.test\"\nto = \"192.0.2.256\"", 3, "`192.0.2.256` is no host to route to", "IP address"),
+];
+
+#[test]
+fn every_mistake_in_the_routing_table_is_reported_with_its_line_and_its_remedy() {
+    let top = "host = \"ims.contoso.test\"\nspool = \"/imcdata\"\nstore = \"/mailboxes\"\n";
+    for (routes, line, what, remedy) in ROUTING_MISTAKES {
+        let error = Config::parse(&format!("{top}{routes}"), "gateway.toml").expect_err(routes);
+        assert_eq!(error.line(), line + 3, "{error}");
+        assert!(error.what().contains(what), "{error}");
+        assert!(error.remedy().contains(remedy), "{}", error.remedy());
+    }
+}
+
+#[test]
+fn the_keys_without_a_default_are_asked_for() {
+    for (text, key) in [
+        ("spool = \"a\"\nstore = \"b\"", "`host`"),
+        ("host = \"a\"\nstore = \"b\"", "`spool`"),
+        ("host = \"a\"\nspool = \"b\"", "`store`"),
+    ] {
+        let error = Config::parse(text, "gateway.toml").expect_err(key);
+        assert_eq!(error.to_string(), format!("gateway.toml:1: the key {key} is missing"));
+        assert!(error.remedy().starts_with(&format!("add {key}")));
+    }
+}
+
+#[test]
+fn the_spool_and_the_store_are_apart() {
+    let error =
+        Config::parse("host = \"a\"\nspool = \"/mail\"\nstore = \"/mail\"", "gateway.toml").unwrap_err();
+    assert_eq!((error.line(), error.what()), (3, "the spool and the store are the same directory"));
+    assert_eq!(error.remedy(), "give `store` a directory of its own");
+}
+
+#[test]
+fn a_directory_has_a_name() {
+    let error = Config::parse("host = \"a\"\nspool = \"\"\nstore = \"/mail\"", "gateway.toml").unwrap_err();
+    assert_eq!((error.line(), error.what()), (2, "no directory is named"));
+    assert_eq!(error.remedy(), "write the path of a directory");
+}
+
+#[test]
+fn exact_entries_came_with_5_0_sp2() {
+    let on = |release: &str| {
+        let routes = "[[route]]\ndomain = \"#contoso.test\"\nto = \"<inbound>\"";
+        let text = format!("host = \"a\"\nspool = \"b\"\nstore = \"c\"\nrelease = \"{release}\"\n{routes}");
+        Config::parse(&text, "gateway.toml")
+    };
+    let error = on("5.0 SP1").unwrap_err();
+    assert_eq!(error.line(), 6);
+    assert_eq!(error.what(), "5.0 SP1 knows no `#` entries: they came with 5.0 SP2 (Q169683)");
+    assert!(error.remedy().contains("write \"contoso.test\""));
+    let table = on("5.0 SP2").unwrap().routes;
+    assert_eq!(table.route(&"sales.contoso.test".parse().unwrap()), Route::Onward);
+}
+
+#[test]
+fn an_extension_may_take_in_mail_that_the_routing_table_does_not() {
+    let mailbox = "[[mailbox]]\naddress = \"a@fabrikam.test\"\n";
+    assert!(parse(mailbox).is_err());
+    assert!(parse(&format!("{mailbox}[[extension]]\nname = \"imcext\"")).is_ok());
+}
+
+#[test]
+fn a_password_is_never_shown() {
+    let config =
+        parse("[[mailbox]]\naddress = \"a@contoso.test\"\naccount = \"a\"\npassword = \"hunter2\"").unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+}

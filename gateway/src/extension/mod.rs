@@ -1,0 +1,151 @@
+//! Extensions: programs of the administrator's that decide where a recipient's mail goes, asked before the routing
+//! table.
+//!
+//! The original loaded a DLL and called its `rcRouteInboundMail` for each inbound message (KB Q188298). Only names
+//! and dispositions of that interface were ever published; the shape here is ours. An extension is asked once for
+//! each recipient and answers with a [`Disposition`]. It is asynchronous because it may take its time, or never
+//! answer: whoever asks sets the time-out, and catches a panic.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`imcext`] | the sample extension of the BackOffice Resource Kit, reconstructed |
+//! | [`route_file`] | the file in which that extension keeps its routes |
+//! | [`q169681`] | what a release with the defect does when that extension answers `localhost` |
+//!
+//! This module knows no spool and no SMTP.
+
+pub mod imcext;
+pub mod q169681;
+pub mod route_file;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+
+use crate::address::Address;
+use crate::env::{BoxFuture, Env};
+use crate::envelope::Envelope;
+use crate::routing::NextHop;
+
+/// The message about which an extension is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Who sent it, to whom, and from where.
+    pub envelope: &'a Envelope,
+    /// The message as it was received: header and body, in lines that end in CRLF.
+    pub content: &'a [u8],
+}
+
+/// What an extension says of one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// No opinion: the next extension, and in the end the routing table, decides.
+    Continue,
+    /// This machine handles the recipient's domain.
+    ThisHost,
+    /// The message goes to this host.
+    Reroute(NextHop),
+}
+
+/// A routing extension.
+pub trait Extension: Send + Sync {
+    /// Its name, as in the configuration and the event log.
+    fn name(&self) -> &str;
+
+    /// Where the message goes for `recipient`.
+    fn route<'a>(&'a self, subject: Subject<'a>, recipient: &'a Address) -> BoxFuture<'a, Disposition>;
+}
+
+/// Makes an extension from its settings, on this machine.
+pub type Factory =
+    Box<dyn Fn(toml::Table, Env) -> BoxFuture<'static, Result<Box<dyn Extension>, LoadError>> + Send + Sync>;
+
+/// The extensions that a configuration can name.
+pub struct Registry {
+    factories: BTreeMap<String, Factory>,
+}
+
+impl Registry {
+    /// The extensions that come with the gateway: [`imcext`].
+    pub fn builtin() -> Self {
+        let mut registry = Registry { factories: BTreeMap::new() };
+        registry.add(imcext::NAME, Box::new(|settings, env| Box::pin(imcext::load(settings, env))));
+        registry
+    }
+
+    /// Adds an extension, in place of one that has the same name.
+    pub fn add(&mut self, name: impl Into<String>, factory: Factory) {
+        self.factories.insert(name.into(), factory);
+    }
+
+    /// Loads the extensions of `chain`, each a name and its settings, in that order.
+    ///
+    /// # Errors
+    /// The first that could not be loaded. The service then logs event 4084 and does not start.
+    pub async fn load(&self, chain: &[(String, toml::Table)], env: &Env) -> Result<Chain, LoadError> {
+        let mut extensions = Vec::with_capacity(chain.len());
+        for (name, settings) in chain {
+            let factory = self
+                .factories
+                .get(name)
+                .ok_or_else(|| LoadError::new(name.clone(), UnknownExtension { known: self.known() }))?;
+            extensions.push(factory(settings.clone(), env.clone()).await?);
+        }
+        Ok(Chain { extensions })
+    }
+
+    fn known(&self) -> String {
+        self.factories.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// An extension that could not be loaded: the content of event 4084.
+#[derive(Debug, thiserror::Error)]
+#[error("the extension `{extension}` could not be loaded: {why}")]
+pub struct LoadError {
+    /// The name in the configuration.
+    pub extension: String,
+    /// Why not, and the remedy.
+    pub why: Box<dyn Error + Send + Sync>,
+}
+
+impl LoadError {
+    /// The extension `extension` could not be loaded. `why` also says the remedy.
+    pub fn new(extension: impl Into<String>, why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        LoadError { extension: extension.into(), why: why.into() }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("there is none of that name; the extensions are {known}")]
+struct UnknownExtension {
+    known: String,
+}
+
+/// The extensions in use, in the order in which they are asked.
+#[derive(Default)]
+pub struct Chain {
+    extensions: Vec<Box<dyn Extension>>,
+}
+
+impl Chain {
+    /// Asks each extension in turn until one has an opinion.
+    pub async fn route(&self, subject: Subject<'_>, recipient: &Address) -> Disposition {
+        for extension in &self.extensions {
+            match extension.route(subject, recipient).await {
+                Disposition::Continue => {}
+                opinion => return opinion,
+            }
+        }
+        Disposition::Continue
+    }
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.extensions.iter().map(|extension| extension.name())).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

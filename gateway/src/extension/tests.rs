@@ -1,0 +1,197 @@
+//! Loading extensions and asking them, on a machine that has a disk of one file and nothing else.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::address::ReversePath;
+use crate::env::{Disk, Entropy, File, IoFuture, Listener, Net, Spawn, Stream, WallClock};
+use crate::envelope::Origin;
+
+const ROUTES: &str = "/etc/Imcroute.cfg";
+
+/// A machine whose disk holds the route file, read-only, and that has no network.
+struct Machine {
+    routes: &'static str,
+}
+
+fn machine(routes: &'static str) -> Env {
+    let machine = Arc::new(Machine { routes });
+    Env {
+        net: machine.clone(),
+        disk: machine.clone(),
+        clock: machine.clone(),
+        entropy: machine.clone(),
+        spawn: machine,
+    }
+}
+
+fn refused<'a, T>(kind: ErrorKind) -> IoFuture<'a, T> {
+    Box::pin(async move { Err(io::Error::from(kind)) })
+}
+
+impl Disk for Machine {
+    fn read<'a>(&'a self, path: &'a Path) -> IoFuture<'a, Vec<u8>> {
+        if path != Path::new(ROUTES) {
+            return refused(ErrorKind::NotFound);
+        }
+        Box::pin(async { Ok(self.routes.into()) })
+    }
+
+    fn create_dir_all<'a>(&'a self, _: &'a Path) -> IoFuture<'a, ()> {
+        refused(ErrorKind::ReadOnlyFilesystem)
+    }
+
+    fn create<'a>(&'a self, _: &'a Path) -> IoFuture<'a, Box<dyn File>> {
+        refused(ErrorKind::ReadOnlyFilesystem)
+    }
+
+    fn append<'a>(&'a self, _: &'a Path) -> IoFuture<'a, Box<dyn File>> {
+        refused(ErrorKind::ReadOnlyFilesystem)
+    }
+
+    fn rename<'a>(&'a self, _: &'a Path, _: &'a Path) -> IoFuture<'a, ()> {
+        refused(ErrorKind::ReadOnlyFilesystem)
+    }
+
+    fn remove<'a>(&'a self, _: &'a Path) -> IoFuture<'a, ()> {
+        refused(ErrorKind::ReadOnlyFilesystem)
+    }
+
+    fn exists<'a>(&'a self, path: &'a Path) -> IoFuture<'a, bool> {
+        Box::pin(async move { Ok(path == Path::new(ROUTES)) })
+    }
+
+    fn list<'a>(&'a self, _: &'a Path) -> IoFuture<'a, Vec<String>> {
+        refused(ErrorKind::NotFound)
+    }
+
+    fn sync_dir<'a>(&'a self, _: &'a Path) -> IoFuture<'a, ()> {
+        refused(ErrorKind::ReadOnlyFilesystem)
+    }
+}
+
+impl Net for Machine {
+    fn connect(&self, _: SocketAddr) -> IoFuture<'_, Box<dyn Stream>> {
+        refused(ErrorKind::NetworkUnreachable)
+    }
+
+    fn listen(&self, _: SocketAddr) -> IoFuture<'_, Box<dyn Listener>> {
+        refused(ErrorKind::AddrNotAvailable)
+    }
+}
+
+impl WallClock for Machine {
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+}
+
+impl Entropy for Machine {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(0);
+    }
+}
+
+impl Spawn for Machine {
+    fn spawn(&self, _: &'static str, _: BoxFuture<'static, ()>) {
+        panic!("loading an extension and asking it need no task");
+    }
+}
+
+async fn load(chain: &str, registry: &Registry, env: &Env) -> Result<Chain, LoadError> {
+    let chain: toml::Table = chain.parse().unwrap();
+    let chain: Vec<(String, toml::Table)> =
+        chain.into_iter().map(|(name, settings)| (name, settings.try_into().unwrap())).collect();
+    registry.load(&chain, env).await
+}
+
+async fn asked(chain: &Chain, recipient: &str) -> Disposition {
+    let recipient: Address = recipient.parse().unwrap();
+    let envelope = Envelope {
+        next_hop: None,
+        reverse_path: ReversePath::Null,
+        recipients: vec![recipient.clone()],
+        received: Timestamp::UNIX_EPOCH,
+        origin: Origin::Gateway,
+    };
+    chain.route(Subject { envelope: &envelope, content: b"Subject: hello\r\n\r\n" }, &recipient).await
+}
+
+/// An extension that says the same of every recipient.
+struct Says(Disposition);
+
+impl Extension for Says {
+    fn name(&self) -> &str {
+        "says"
+    }
+
+    fn route<'a>(&'a self, _: Subject<'a>, _: &'a Address) -> BoxFuture<'a, Disposition> {
+        Box::pin(async { self.0.clone() })
+    }
+}
+
+fn says(disposition: Disposition) -> Factory {
+    Box::new(move |_, _| {
+        let extension: Box<dyn Extension> = Box::new(Says(disposition.clone()));
+        Box::pin(async { Ok(extension) })
+    })
+}
+
+#[tokio::test]
+async fn imcext_answers_as_its_route_file_says() {
+    let env = machine("example.com localhost\r\nexample.net relay.example.org:2525\r\n");
+    let chain = load("imcext.routes = '/etc/Imcroute.cfg'", &Registry::builtin(), &env).await.unwrap();
+    assert_eq!(asked(&chain, "jane@www.example.com").await, Disposition::ThisHost);
+    let relay = "relay.example.org:2525".parse().unwrap();
+    assert_eq!(asked(&chain, "jane@example.net").await, Disposition::Reroute(relay));
+    assert_eq!(asked(&chain, "jane@example.org").await, Disposition::Continue);
+}
+
+#[tokio::test]
+async fn the_first_opinion_in_the_chain_wins() {
+    let env = machine("example.com localhost");
+    let mut registry = Registry::builtin();
+    let relay: NextHop = "relay.example.org".parse().unwrap();
+    registry.add("a-silent", says(Disposition::Continue));
+    registry.add("z-relay", says(Disposition::Reroute(relay.clone())));
+    let settings = "a-silent = {}\nimcext.routes = '/etc/Imcroute.cfg'\nz-relay = {}";
+    let chain = load(settings, &registry, &env).await.unwrap();
+    assert_eq!(asked(&chain, "jane@example.com").await, Disposition::ThisHost);
+    assert_eq!(asked(&chain, "jane@example.net").await, Disposition::Reroute(relay));
+}
+
+#[tokio::test]
+async fn without_extensions_there_is_no_opinion() {
+    let chain = load("", &Registry::builtin(), &machine("")).await.unwrap();
+    assert_eq!(asked(&chain, "jane@example.com").await, Disposition::Continue);
+}
+
+#[tokio::test]
+async fn an_extension_that_cannot_be_loaded_is_named_with_the_reason_and_the_remedy() {
+    let env = machine("example.com localhost\nexample.net\n");
+    for (chain, extension, expected) in [
+        ("imcex = {}", "imcex", "the extensions are `imcext`"),
+        ("imcext = {}", "imcext", "missing field `routes`"),
+        ("imcext = { routes = 7 }", "imcext", "its one setting is `routes`"),
+        ("imcext = { routes = '/etc/Imcroute.cfg', reload = true }", "imcext", "unknown field `reload`"),
+        (
+            "imcext = { routes = '/etc/nowhere.cfg' }",
+            "imcext",
+            "set `routes` to a file that the service can read",
+        ),
+        (
+            "imcext = { routes = '/etc/Imcroute.cfg' }",
+            "imcext",
+            "/etc/Imcroute.cfg:2: `example.net` is no entry",
+        ),
+    ] {
+        let error = load(chain, &Registry::builtin(), &env).await.unwrap_err();
+        assert_eq!(error.extension, extension);
+        assert!(error.to_string().contains(expected), "{chain}: {error}");
+    }
+}

@@ -1,0 +1,106 @@
+//! The `gateway` program: the gateway on real sockets, a real disk and the real clock.
+//!
+//! Exit codes: 0 stopped as asked, 1 the service did not start or an exception ended it, 2 bad usage or a wrong
+//! configuration.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use gateway::config::Config;
+use gateway::dns::SystemResolver;
+use gateway::env::{Env, host};
+use gateway::eventlog::{Entry, EventLogLayer, SOURCE};
+use gateway::extension::Registry;
+use gateway::service::{Exit, Gateway};
+use miette::{IntoDiagnostic, WrapErr, miette};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// An Internet mail gateway after the Exchange Internet Mail Service.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Takes and delivers mail until it is interrupted. The event log goes to standard output.
+    Serve {
+        /// The configuration file; docs/examples/gateway.toml shows every key.
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let Command::Serve { config } = Cli::parse().command;
+    let served = read(&config).map(serve);
+    match served {
+        Ok(Ok(Exit::Stopped)) => ExitCode::SUCCESS,
+        Ok(Ok(Exit::Exception(_))) => ExitCode::FAILURE,
+        Ok(Err(report)) => {
+            eprintln!("{report:?}");
+            ExitCode::FAILURE
+        }
+        Err(report) => {
+            eprintln!("{report:?}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the configuration is read before there is a gateway")]
+fn read(path: &PathBuf) -> miette::Result<Config> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| miette!(help = "name a file with --config", "{shown} cannot be read: {error}"))?;
+    Ok(Config::parse(&text, &shown.to_string())?)
+}
+
+fn serve(config: Config) -> miette::Result<Exit> {
+    let env = host::env();
+    let clock = Arc::clone(&env.clock);
+    let print = move |entry: Entry| {
+        let Entry { id, severity, category, description } = entry;
+        // Whether anybody reads the log is no reason to stop serving.
+        let _ = writeln!(
+            io::stdout(),
+            "{:.0}  {id}  {severity}  {SOURCE}  {category}\n    {description}",
+            clock.now()
+        );
+    };
+    tracing_subscriber::registry().with(EventLogLayer::new(print)).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .into_diagnostic()
+        .wrap_err("the runtime cannot be started")?;
+    runtime.block_on(run(config, env))
+}
+
+async fn run(config: Config, env: Env) -> miette::Result<Exit> {
+    let resolver = SystemResolver::from_system().into_diagnostic().wrap_err("no names can be looked up")?;
+    let gateway =
+        Gateway::start(config, env, Arc::new(resolver), &Registry::builtin()).await.into_diagnostic()?;
+    Ok(gateway.run(interrupted()).await)
+}
+
+/// Ready when the program is asked to end, by Ctrl-C or SIGTERM.
+async fn interrupted() {
+    let asked = async {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = terminate.recv() => io::Result::Ok(()),
+        }
+    };
+    if asked.await.is_err() {
+        // Signals cannot be had here: only a kill ends the program, and the spool is made for that.
+        std::future::pending().await
+    }
+}

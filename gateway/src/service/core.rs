@@ -1,0 +1,123 @@
+//! What the parts of a running service share: its configuration, its machine, its spool, and the ways to each other.
+
+use std::future::pending;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use super::StartError;
+use super::courier::Order;
+use crate::accept::Rules;
+use crate::address::Domain;
+use crate::config::Config;
+use crate::directory::Directory;
+use crate::dns::Resolver;
+use crate::env::{DiskError, Env, sync_with_ancestors};
+use crate::envelope::SpoolId;
+use crate::eventlog::Event;
+use crate::exception::Exception;
+use crate::extension::{Chain, Registry};
+use crate::report::Identity;
+use crate::routing::Route;
+use crate::spool::Spool;
+use crate::store::Store;
+
+/// The shared parts of a running service.
+pub(super) struct Core {
+    pub(super) config: Config,
+    pub(super) env: Env,
+    pub(super) spool: Spool,
+    pub(super) store: Store,
+    pub(super) rules: Rules,
+    pub(super) directory: Directory,
+    pub(super) extensions: Chain,
+    pub(super) resolver: Arc<dyn Resolver>,
+    pub(super) identity: Identity,
+    channels: Channels,
+}
+
+/// The ways from one part to another.
+pub(super) struct Channels {
+    /// To the service: an exception that ends it.
+    pub(super) fatal: mpsc::UnboundedSender<Exception>,
+    /// To the inbound worker: a message has come into `in/`.
+    pub(super) inbox: mpsc::UnboundedSender<SpoolId>,
+    /// To the courier: an entry in `out/` is due.
+    pub(super) outbox: mpsc::UnboundedSender<Order>,
+}
+
+impl Core {
+    pub(super) async fn open(
+        config: Config,
+        env: Env,
+        resolver: Arc<dyn Resolver>,
+        extensions: &Registry,
+        channels: Channels,
+    ) -> Result<Arc<Self>, StartError> {
+        let chain: Vec<_> = config
+            .extensions
+            .iter()
+            .map(|extension| (extension.name.clone(), extension.settings.clone()))
+            .collect();
+        let extensions = extensions.load(&chain, &env).await.inspect_err(|error| {
+            Event::ExtensionNotLoaded { extension: error.extension.clone(), why: error.why.to_string() }
+                .log();
+        })?;
+        let spool = Spool::open(Arc::clone(&env.disk), Arc::clone(&env.entropy), Path::new(&config.spool))
+            .await
+            .inspect_err(|error| Event::SpoolUnusable { why: error.to_string() }.log())?;
+        let store = Path::new(&config.store);
+        let made = env.disk.create_dir_all(store).await.map_err(DiskError::of("make", store));
+        let durable = match made {
+            Ok(()) => sync_with_ancestors(&*env.disk, store).await,
+            Err(error) => Err(error),
+        };
+        durable.inspect_err(|error| Event::SpoolUnusable { why: error.to_string() }.log())?;
+        Ok(Arc::new(Core {
+            store: Store::new(Arc::clone(&env.disk), Path::new(&config.store)),
+            rules: Rules::new(&config.accept),
+            directory: Directory::new(&config),
+            identity: config.identity(),
+            extensions,
+            spool,
+            resolver,
+            env,
+            config,
+            channels,
+        }))
+    }
+
+    /// Where a domain's mail goes. This host's own name is its own domain, whatever the table says: its postmaster
+    /// must be reachable (RFC 5321, 4.5.1).
+    pub(super) fn route(&self, domain: &Domain) -> Route {
+        if *domain == self.config.host { Route::Inbound } else { self.config.routes.route(domain) }
+    }
+
+    /// The time of day.
+    pub(super) fn now(&self) -> Timestamp {
+        self.env.clock.now()
+    }
+
+    /// A message has come into `in/`.
+    pub(super) fn arrived(&self, id: SpoolId) {
+        // The worker ends with the process: then the message is found at the next start.
+        let _ = self.channels.inbox.send(id);
+    }
+
+    /// An entry in `out/` is to be tried.
+    pub(super) fn order(&self, order: Order) {
+        let _ = self.channels.outbox.send(order);
+    }
+
+    /// The exception filter's last word: event 4037, and on the releases that did not survive it the end of the
+    /// process, from which nothing returns.
+    pub(super) async fn exception(&self, exception: Exception) {
+        Event::Exception(exception.clone()).log();
+        if !self.config.release.survives_exceptions() {
+            let _ = self.channels.fatal.send(exception);
+            pending().await
+        }
+    }
+}

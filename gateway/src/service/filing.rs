@@ -1,0 +1,87 @@
+//! Filing what the gateway writes itself: reports to senders and notifications to the administrator. They go into
+//! `in/` like any message, under names derived from what they are about, so that work done twice files them once.
+
+use std::collections::BTreeMap;
+
+use super::core::Core;
+use crate::env::DiskError;
+use crate::envelope::{Envelope, SpoolId};
+use crate::eventlog::Event;
+use crate::report::{Category, Direction, Failure, NonDelivery, Notification, Report};
+use crate::spool::{EntryName, Folder};
+
+/// Reports failures to the sender and to the administrator. `about` is the entry that failed and `attempt` which try
+/// of it: the same two file the same reports.
+///
+/// # Errors
+/// The disk's: what failed is still owed its report.
+pub(super) async fn report(
+    core: &Core,
+    direction: Direction,
+    original: &Envelope,
+    content: &[u8],
+    failures: &[Failure],
+    about: &EntryName,
+    attempt: u32,
+) -> Result<(), DiskError> {
+    let id = about.id.derive(&format!("{about} {attempt}"));
+    let report =
+        NonDelivery { original, content, failures, reporter: &core.identity, id: &id, when: core.now() };
+    match report.compose() {
+        Some(report) => file(core, id.clone(), report).await?,
+        None => {
+            for failure in failures {
+                let why = "it could not be delivered, and its null reverse path asks for no report";
+                Event::Dropped { recipient: failure.recipient.clone(), why }.log();
+            }
+        }
+    }
+    notify_administrator(core, direction, original, content, failures, &id).await
+}
+
+/// Notifies the administrator of failures, one notification a category that was asked for.
+///
+/// # Errors
+/// The disk's.
+pub(super) async fn notify_administrator(
+    core: &Core,
+    direction: Direction,
+    original: &Envelope,
+    content: &[u8],
+    failures: &[Failure],
+    about: &SpoolId,
+) -> Result<(), DiskError> {
+    let Some(administrator) = core.directory.administrator() else { return Ok(()) };
+    let mut by_category: BTreeMap<Category, Vec<Failure>> = BTreeMap::new();
+    for failure in failures {
+        by_category.entry(failure.why.category()).or_default().push(failure.clone());
+    }
+    for (category, failures) in by_category {
+        if !core.config.notifications.administrator.contains(&category) {
+            continue;
+        }
+        let id = about.derive(&format!("notification {category:?}"));
+        let notification = Notification {
+            administrator: &administrator.address,
+            direction,
+            category,
+            original,
+            content: Some(content),
+            failures: &failures,
+            reporter: &core.identity,
+            id: &id,
+            when: core.now(),
+        };
+        if let Some(notification) = notification.compose() {
+            file(core, id, notification).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn file(core: &Core, id: SpoolId, report: Report) -> Result<(), DiskError> {
+    let name = EntryName::from(id.clone());
+    core.spool.file_in(Folder::In, &name, &report.envelope, &report.content).await?;
+    core.arrived(id);
+    Ok(())
+}

@@ -1,0 +1,323 @@
+//! The inbound worker: takes one message at a time from `in/`, asks the extensions and the routing table where each
+//! recipient goes, and sees it there (Q189731).
+//!
+//! Removing the file from `in/` is the commit point: everything that follows from the message, parts in `out/`,
+//! mailboxes, reports, is durable before. A crash in between repeats the work under the same names.
+//!
+//! An exception while a message is in hand is event 4037. On the historical releases it ends the process, and the
+//! file, still in `in/`, is the first to be taken in hand at the next start. Today the message is set aside, and
+//! one that was in hand when the process died too often is not taken in hand again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::core::Core;
+use super::courier::Order;
+use super::filing;
+use crate::address::Address;
+use crate::directory::Home;
+use crate::env::DiskError;
+use crate::envelope::{Envelope, SpoolId};
+use crate::eventlog::Event;
+use crate::exception;
+use crate::extension::{Disposition, Subject, q169681};
+use crate::release::Defect;
+use crate::report::{Direction, Failure, Reason};
+use crate::routing::{NextHop, Route};
+use crate::spool::{Aside, EntryName, Folder, Message, ReadError};
+use crate::trace;
+
+/// How long the worker waits when the disk fails it, before it tries the same message again.
+const DISK_PAUSE: Duration = Duration::from_mins(1);
+
+/// The inbound worker.
+pub(super) struct Worker {
+    core: Arc<Core>,
+    waiting: VecDeque<SpoolId>,
+    arrivals: mpsc::UnboundedReceiver<SpoolId>,
+}
+
+/// Where the recipients of one message go.
+#[derive(Default)]
+struct Sorted {
+    /// Into mailboxes here.
+    mailboxes: Vec<Address>,
+    /// To other hosts: recipients by next hop, or by domain where the domain's own hosts are to be asked.
+    parts: BTreeMap<(Option<NextHop>, String), Vec<Address>>,
+    /// Nowhere.
+    failures: Vec<Failure>,
+}
+
+impl Worker {
+    /// A worker with what the last process left in `in/`, oldest first.
+    pub(super) async fn recover(
+        core: &Arc<Core>,
+        arrivals: mpsc::UnboundedReceiver<SpoolId>,
+    ) -> Result<Self, DiskError> {
+        let listing = core.spool.list(Folder::In).await?;
+        for file in &listing.misfits {
+            set_aside(core, file, "its name is none of the spool's").await?;
+        }
+        let deaths = if core.config.release.survives_exceptions() {
+            core.spool.deaths().await?
+        } else {
+            BTreeMap::new()
+        };
+        let mut found = Vec::new();
+        for name in listing.entries {
+            let died = deaths.get(&name.id).copied().unwrap_or_default();
+            if died >= core.config.quarantine.deaths {
+                let why = format!("the service died {died} times while it was being processed");
+                notify_of_quarantine(core, &name.id, &why).await;
+                set_aside(core, &name.to_string(), &why).await?;
+                continue;
+            }
+            match core.spool.read(Folder::In, &name).await {
+                Ok(message) => found.push((message.envelope.received, name.id)),
+                Err(ReadError::Damaged { damage, .. }) => {
+                    set_aside(core, &name.to_string(), &damage.to_string()).await?;
+                }
+                // It may be sound: it is tried after the others.
+                Err(ReadError::Disk(error)) => {
+                    Event::RetriedLater { id: name.id.clone(), why: error.to_string() }.log();
+                    found.push((Timestamp::MAX, name.id));
+                }
+            }
+        }
+        found.sort();
+        let waiting = found.into_iter().map(|(_, id)| id).collect();
+        Ok(Worker { core: Arc::clone(core), waiting, arrivals })
+    }
+
+    /// Works for ever.
+    pub(super) async fn run(mut self) {
+        loop {
+            let id = match self.waiting.pop_front() {
+                Some(id) => id,
+                None => match self.arrivals.recv().await {
+                    Some(id) => id,
+                    None => return,
+                },
+            };
+            if let Err(error) = self.handle(&id).await {
+                Event::RetriedLater { id: id.clone(), why: error.to_string() }.log();
+                self.try_again_later(id);
+            }
+        }
+    }
+
+    /// Announces a message once more after a pause, so that the others need not wait for it.
+    fn try_again_later(&self, id: SpoolId) {
+        let core = Arc::clone(&self.core);
+        let spawn = Arc::clone(&core.env.spawn);
+        spawn.spawn(
+            "second try",
+            Box::pin(async move {
+                tokio::time::sleep(DISK_PAUSE).await;
+                core.arrived(id);
+            }),
+        );
+    }
+
+    /// Handles one message, with the exception filter around it.
+    async fn handle(&self, id: &SpoolId) -> Result<(), DiskError> {
+        let counted = self.core.config.release.survives_exceptions();
+        if counted {
+            self.core.spool.take_in_hand(id).await?;
+        }
+        match exception::filter(self.process(id)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                // The disk failed and the process lives: nothing is to be counted against the message.
+                if counted {
+                    let _ = self.core.spool.put_down(id).await;
+                }
+                return Err(error);
+            }
+            Err(exception) => {
+                let why = format!("processing it raised an exception, {exception}");
+                self.core.exception(exception).await;
+                notify_of_quarantine(&self.core, id, &why).await;
+                set_aside(&self.core, id.as_str(), &why).await?;
+                // What it had come to before the exception goes its way: the file in `bad/` is the rest.
+                self.order_parts(id).await?;
+            }
+        }
+        if counted {
+            self.core.spool.put_down(id).await?;
+        }
+        Ok(())
+    }
+
+    async fn process(&self, id: &SpoolId) -> Result<(), DiskError> {
+        let core = &self.core;
+        let name = EntryName::from(id.clone());
+        let message = match core.spool.read(Folder::In, &name).await {
+            Ok(message) => message,
+            Err(ReadError::Damaged { damage, .. }) => {
+                return set_aside(core, id.as_str(), &damage.to_string()).await;
+            }
+            // It was announced twice, or the last step of an earlier try failed after the file was gone.
+            Err(ReadError::Disk(error)) if error.cause.kind() == ErrorKind::NotFound => {
+                return self.order_parts(id).await;
+            }
+            Err(ReadError::Disk(error)) => return Err(error),
+        };
+        let hops = trace::hops(&message.content);
+        let sorted = if hops > core.config.limits.hops {
+            Event::HopCountExceeded { id: id.clone(), hops }.log();
+            let failed =
+                |recipient: &Address| Failure { recipient: recipient.clone(), why: Reason::TooManyHops };
+            Sorted { failures: message.envelope.recipients.iter().map(failed).collect(), ..Sorted::default() }
+        } else {
+            self.sort(&message).await
+        };
+        for mailbox in &sorted.mailboxes {
+            core.store.deliver(mailbox, &name, &message).await?;
+        }
+        if !sorted.mailboxes.is_empty() {
+            Event::Delivered {
+                id: id.clone(),
+                from: message.envelope.reverse_path.clone(),
+                to: "the local store".to_owned(),
+                delivered: sorted.mailboxes.len(),
+                undeliverable: sorted.failures.len(),
+            }
+            .log();
+        }
+        self.file_parts(id, &message, sorted.parts).await?;
+        if !sorted.failures.is_empty() {
+            let direction = Direction::Inbound;
+            filing::report(core, direction, &message.envelope, &message.content, &sorted.failures, &name, 1)
+                .await?;
+        }
+        core.spool.remove(Folder::In, &name).await?;
+        self.order_parts(id).await
+    }
+
+    /// Has the courier carry what is in `out/` of a message that is no longer in `in/`.
+    async fn order_parts(&self, id: &SpoolId) -> Result<(), DiskError> {
+        let due = Instant::now();
+        for number in 1.. {
+            let name = EntryName::part(id.clone(), number);
+            if !self.core.spool.holds(Folder::Out, &name).await? {
+                break;
+            }
+            self.core.order(Order { name, due });
+        }
+        Ok(())
+    }
+
+    /// Files one part for each next hop. The courier hears of them only when the message itself is gone from `in/`;
+    /// so what an earlier try has filed was not sent, and is replaced where it goes elsewhere now.
+    async fn file_parts(
+        &self,
+        id: &SpoolId,
+        message: &Message,
+        parts: BTreeMap<(Option<NextHop>, String), Vec<Address>>,
+    ) -> Result<(), DiskError> {
+        let spool = &self.core.spool;
+        let mut count = 0;
+        for (number, ((next_hop, _), recipients)) in (1..).zip(parts) {
+            let name = EntryName::part(id.clone(), number);
+            let envelope = Envelope { recipients, next_hop, ..message.envelope.clone() };
+            if let Ok(filed) = spool.read(Folder::Out, &name).await
+                && filed.envelope != envelope
+            {
+                spool.remove(Folder::Out, &name).await?;
+            }
+            spool.file_in(Folder::Out, &name, &envelope, &message.content).await?;
+            count = number;
+        }
+        for number in count + 1.. {
+            let name = EntryName::part(id.clone(), number);
+            if !spool.holds(Folder::Out, &name).await? {
+                break;
+            }
+            spool.remove(Folder::Out, &name).await?;
+        }
+        Ok(())
+    }
+
+    /// Where each recipient goes: the extensions are asked first, then the routing table.
+    async fn sort(&self, message: &Message) -> Sorted {
+        let mut sorted = Sorted::default();
+        let subject = Subject { envelope: &message.envelope, content: &message.content };
+        for recipient in &message.envelope.recipients {
+            let route = match self.core.extensions.route(subject, recipient).await {
+                Disposition::Continue => self.core.route(recipient.domain()),
+                Disposition::Reroute(next_hop) => Route::Host(next_hop),
+                Disposition::ThisHost => {
+                    if self.core.config.release.has(Defect::Q169681) {
+                        q169681::remail_to_this_host();
+                    }
+                    Route::Inbound
+                }
+            };
+            match route {
+                Route::Inbound => self.sort_local(recipient, &mut sorted),
+                Route::Host(next_hop) => sorted.add_part(Some(next_hop), recipient),
+                Route::Onward => sorted.add_part(self.core.config.delivery.smart_host.clone(), recipient),
+            }
+        }
+        sorted
+    }
+
+    fn sort_local(&self, recipient: &Address, sorted: &mut Sorted) {
+        match self.core.directory.find(recipient).map(|mailbox| (&mailbox.home, &mailbox.address)) {
+            Some((Home::Here, mailbox)) if !sorted.mailboxes.contains(mailbox) => {
+                sorted.mailboxes.push(mailbox.clone());
+            }
+            Some((Home::Here, _)) => {}
+            Some((Home::Elsewhere(server), _)) => {
+                sorted.add_part(Some(NextHop { host: server.clone(), port: None }), recipient);
+            }
+            None => {
+                sorted.failures.push(Failure { recipient: recipient.clone(), why: Reason::UnknownRecipient });
+            }
+        }
+    }
+}
+
+impl Sorted {
+    fn add_part(&mut self, next_hop: Option<NextHop>, recipient: &Address) {
+        let domain = if next_hop.is_some() { String::new() } else { recipient.domain().to_string() };
+        self.parts.entry((next_hop, domain)).or_default().push(recipient.clone());
+    }
+}
+
+/// Tells the administrator of a message that is about to be set aside. Its sender is told nothing: the message is not
+/// lost, and somebody will look at it. What the message did to its processing it may do to its report too.
+async fn notify_of_quarantine(core: &Core, id: &SpoolId, why: &str) {
+    let notify = async {
+        let Ok(message) = core.spool.read(Folder::In, &EntryName::from(id.clone())).await else {
+            return Ok(());
+        };
+        let failed = |recipient: &Address| Failure {
+            recipient: recipient.clone(),
+            why: Reason::NotProcessed { why: why.to_owned() },
+        };
+        let failures: Vec<Failure> = message.envelope.recipients.iter().map(failed).collect();
+        let (envelope, content) = (&message.envelope, &message.content);
+        filing::notify_administrator(core, Direction::Inbound, envelope, content, &failures, id).await
+    };
+    let failed = match exception::filter(notify).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(exception) => exception.to_string(),
+    };
+    Event::ReportFailed { id: id.clone(), why: failed }.log();
+}
+
+/// Moves a file of `in/` to `bad/`, with event 4117.
+async fn set_aside(core: &Core, file: &str, why: &str) -> Result<(), DiskError> {
+    let kept = core.spool.set_aside(Folder::In, file, Aside::Bad).await?;
+    Event::InboundSetAside { file: kept, folder: "bad", why: why.to_owned() }.log();
+    Ok(())
+}

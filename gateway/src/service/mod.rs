@@ -1,0 +1,171 @@
+//! The service: starts, takes connections, processes and delivers mail, and ends.
+//!
+//! [`Gateway::start`] opens everything that can fail to open; [`Gateway::run`] then serves until it is told to stop
+//! or an exception ends it. The parts, each in a file of its own: the SMTP session, the inbound worker that
+//! processes what was accepted, the courier that delivers it to other hosts.
+
+mod core;
+mod courier;
+mod filing;
+mod inbound;
+mod session;
+
+use std::future::Future;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::sleep;
+
+use crate::config::Config;
+use crate::dns::Resolver;
+use crate::env::{DiskError, Env, Listener};
+use crate::eventlog::Event;
+use crate::exception::Exception;
+use crate::extension::{LoadError, Registry};
+use crate::smtp::reply::Reply;
+use core::Core;
+
+/// How long the service waits when the machine can give it no connection.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// A gateway that has started.
+pub struct Gateway {
+    core: Arc<Core>,
+    listener: Box<dyn Listener>,
+    exceptions: mpsc::UnboundedReceiver<Exception>,
+    inbound: inbound::Worker,
+    courier: courier::Courier,
+}
+
+/// How the service ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It was told to stop.
+    Stopped,
+    /// An exception in the handling of a message ended it, as it did on the historical releases.
+    Exception(Exception),
+}
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The spool cannot be used.
+    #[error("the spool cannot be used: {0}")]
+    Spool(#[from] DiskError),
+    /// An extension cannot be loaded.
+    #[error(transparent)]
+    Extension(#[from] LoadError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {why}; see that no other program does, and that this one may")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        why: io::Error,
+    },
+}
+
+impl Gateway {
+    /// Starts the service: listens, loads the extensions, recovers the spool.
+    ///
+    /// # Errors
+    /// Something it needs cannot be had. The reason is in the event log too.
+    pub async fn start(
+        config: Config,
+        env: Env,
+        resolver: Arc<dyn Resolver>,
+        extensions: &Registry,
+    ) -> Result<Self, StartError> {
+        let (fatal, exceptions) = mpsc::unbounded_channel();
+        let (inbox, arrivals) = mpsc::unbounded_channel();
+        let (outbox, orders) = mpsc::unbounded_channel();
+        // The address first: a second gateway started by mistake ends here, before it touches the spool of the first.
+        let address = config.listen;
+        let listener = env.net.listen(address).await.map_err(|why| {
+            Event::ListenFailed { address, why: why.to_string() }.log();
+            StartError::Listen { address, why }
+        })?;
+        let core =
+            Core::open(config, env, resolver, extensions, core::Channels { fatal, inbox, outbox }).await?;
+        let unusable = |error: &DiskError| Event::SpoolUnusable { why: error.to_string() }.log();
+        let inbound = inbound::Worker::recover(&core, arrivals).await.inspect_err(unusable)?;
+        let courier = courier::Courier::recover(&core, orders).await.inspect_err(unusable)?;
+        Event::Started { build: core.config.release.build() }.log();
+        Ok(Gateway { core, listener, exceptions, inbound, courier })
+    }
+
+    /// The address that it listens on, with the port that was chosen.
+    ///
+    /// # Errors
+    /// The socket is no longer open.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` is ready or an exception ends the service. What is not finished then is finished by the
+    /// next start: nothing that was accepted is only in memory.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Exit {
+        let spawn = Arc::clone(&self.core.env.spawn);
+        spawn.spawn("inbound worker", Box::pin(self.inbound.run()));
+        spawn.spawn("courier", Box::pin(self.courier.run()));
+        tokio::select! {
+            biased;
+            Some(exception) = self.exceptions.recv() => Exit::Exception(exception),
+            () = stop => {
+                Event::Stopped.log();
+                Exit::Stopped
+            }
+            () = accept(&self.core, &mut *self.listener) => unreachable!("accepting connections never ends"),
+        }
+    }
+}
+
+/// Takes connections for ever, each a session of its own, up to the limit.
+async fn accept(core: &Arc<Core>, listener: &mut dyn Listener) {
+    let places = Arc::new(Semaphore::new(core.config.limits.inbound_connections));
+    loop {
+        let (mut stream, from) = match listener.accept().await {
+            Ok(connection) => connection,
+            // A connection that was lost before it was taken concerns nobody.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) =>
+            {
+                continue;
+            }
+            // The machine is short of something, such as file descriptors: asking at once would only take more.
+            Err(_) => {
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let core = Arc::clone(core);
+        match Arc::clone(&places).try_acquire_owned() {
+            Ok(place) => {
+                let spawn = Arc::clone(&core.env.spawn);
+                spawn.spawn(
+                    "SMTP session",
+                    Box::pin(async move {
+                        session::Session::new(core, stream, from.ip()).run().await;
+                        drop(place);
+                    }),
+                );
+            }
+            Err(_) => {
+                // Over the limit is refused at once (Q166584). Whether the client still hears it is its own affair.
+                let refusal =
+                    Reply::new(421, format!("{} too many connections, try again later", core.config.host));
+                let spawn = Arc::clone(&core.env.spawn);
+                spawn.spawn(
+                    "refusal",
+                    Box::pin(async move {
+                        let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, &refusal.to_bytes()).await;
+                        let _ = tokio::io::AsyncWriteExt::shutdown(&mut stream).await;
+                    }),
+                );
+            }
+        }
+    }
+}

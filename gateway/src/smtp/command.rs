@@ -1,0 +1,365 @@
+//! Commands: what a client's command line says (RFC 5321, 4.1; RFC 1870, 4954, 6152).
+//!
+//! Paths are kept as they were written, but for a source route, which is taken off (Q140940). A service extension
+//! that is not offered is an unrecognised command or an unknown parameter, here as for the client.
+//!
+//! This module does not know whether a command is allowed now.
+
+use super::reply::Reply;
+use crate::address::{AddressError, Domain, ForwardPath, ReversePath};
+
+/// A command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// HELO and what the client calls itself: one word, not checked.
+    Helo(String),
+    /// EHLO and what the client calls itself: one word, not checked.
+    Ehlo(String),
+    /// MAIL: a message begins.
+    Mail(Mail),
+    /// RCPT: one more recipient.
+    Rcpt(ForwardPath),
+    /// DATA: the message itself comes next.
+    Data,
+    /// RSET: forget the message.
+    Rset,
+    /// NOOP, with or without words.
+    Noop,
+    /// QUIT.
+    Quit,
+    /// VRFY and whom to look up.
+    Vrfy(String),
+    /// EXPN and the list to expand.
+    Expn(String),
+    /// HELP and the subject, empty if there is none.
+    Help(String),
+    /// AUTH (RFC 4954).
+    Auth {
+        /// The mechanism's name in upper case, known or not.
+        mechanism: String,
+        /// The initial response in base64, if it came along; empty where the client wrote `=`.
+        initial_response: Option<String>,
+    },
+}
+
+/// What MAIL says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mail {
+    /// To whom a failure is reported.
+    pub reverse_path: ReversePath,
+    /// How many octets the client says the message has (RFC 1870). Numbers past 64 bits are taken as the greatest.
+    pub size: Option<u64>,
+    /// What octets the message may have (RFC 6152).
+    pub body: Body,
+}
+
+/// The BODY parameter of MAIL (RFC 6152).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Body {
+    /// `7BIT`, and what is meant without the parameter.
+    #[default]
+    SevenBit,
+    /// `8BITMIME`.
+    EightBitMime,
+}
+
+/// Why a command line says nothing that can be done.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum CommandError {
+    /// The line has octets that are not printable ASCII.
+    #[error("Command line is not printable ASCII")]
+    NotPrintable,
+    /// There is no such command here.
+    #[error("Command not recognized: {0}")]
+    Unrecognized(String),
+    /// The command is known, and this is how it is written.
+    #[error("Syntax: {0}")]
+    Syntax(&'static str),
+    /// The path does not hold a mailbox.
+    #[error("{0}")]
+    Address(#[from] AddressError),
+    /// A parameter of MAIL or RCPT that is not known here.
+    #[error("Parameter not recognized: {0}")]
+    UnknownParameter(String),
+    /// A parameter that was given twice.
+    #[error("Parameter given twice: {0}")]
+    DuplicateParameter(String),
+    /// A parameter whose value is missing or makes no sense.
+    #[error("Bad value of parameter: {0}")]
+    ParameterValue(String),
+}
+
+impl CommandError {
+    /// The reply that tells the client (RFC 5321, 4.2.2 and 4.1.1.11).
+    pub fn reply(&self) -> Reply {
+        let code = match self {
+            CommandError::NotPrintable | CommandError::Unrecognized(_) => 500,
+            CommandError::Syntax(_) => 501,
+            CommandError::DuplicateParameter(_) | CommandError::ParameterValue(_) => 501,
+            CommandError::Address(_) => 553,
+            CommandError::UnknownParameter(_) => 555,
+        };
+        Reply::new(code, self.to_string())
+    }
+}
+
+impl Command {
+    /// Reads a command line, given without its CRLF. Verbs and keywords are taken in any case, and white space at
+    /// the end and before a path is let pass (RFC 5321, 2.4 and 4.1.1).
+    ///
+    /// # Errors
+    /// Of what is not a command; [`CommandError::reply`] is the answer.
+    pub fn parse(line: &[u8]) -> Result<Command, CommandError> {
+        let line = line.trim_ascii_end();
+        let text = std::str::from_utf8(line).map_err(|_| CommandError::NotPrintable)?;
+        if !text.bytes().all(|octet| matches!(octet, b' '..=b'~')) {
+            return Err(CommandError::NotPrintable);
+        }
+        let (verb, argument) = text.split_once(' ').unwrap_or((text, ""));
+        let argument = argument.trim_start();
+        match verb.to_ascii_uppercase().as_str() {
+            "HELO" => Ok(Command::Helo(one_word(argument, "HELO hostname")?)),
+            "EHLO" => Ok(Command::Ehlo(one_word(argument, "EHLO hostname")?)),
+            "MAIL" => mail(argument),
+            "RCPT" => rcpt(argument),
+            "DATA" => nothing(argument, Command::Data, "DATA"),
+            "RSET" => nothing(argument, Command::Rset, "RSET"),
+            "QUIT" => nothing(argument, Command::Quit, "QUIT"),
+            "NOOP" => Ok(Command::Noop),
+            "VRFY" => Ok(Command::Vrfy(something(argument, "VRFY mailbox")?)),
+            "EXPN" => Ok(Command::Expn(something(argument, "EXPN list")?)),
+            "HELP" => Ok(Command::Help(argument.to_owned())),
+            "AUTH" => auth(argument),
+            _ => Err(CommandError::Unrecognized(verb.to_owned())),
+        }
+    }
+}
+
+fn nothing(argument: &str, command: Command, syntax: &'static str) -> Result<Command, CommandError> {
+    if argument.is_empty() { Ok(command) } else { Err(CommandError::Syntax(syntax)) }
+}
+
+fn something(argument: &str, syntax: &'static str) -> Result<String, CommandError> {
+    if argument.is_empty() { Err(CommandError::Syntax(syntax)) } else { Ok(argument.to_owned()) }
+}
+
+fn one_word(argument: &str, syntax: &'static str) -> Result<String, CommandError> {
+    if argument.contains(' ') { Err(CommandError::Syntax(syntax)) } else { something(argument, syntax) }
+}
+
+fn auth(argument: &str) -> Result<Command, CommandError> {
+    const SYNTAX: CommandError = CommandError::Syntax("AUTH mechanism [initial-response]");
+    let mut words = argument.split(' ').filter(|word| !word.is_empty());
+    let mechanism = words.next().ok_or(SYNTAX)?.to_ascii_uppercase();
+    let initial_response =
+        words.next().map(|response| if response == "=" { "" } else { response }.to_owned());
+    if words.next().is_some() {
+        return Err(SYNTAX);
+    }
+    Ok(Command::Auth { mechanism, initial_response })
+}
+
+fn mail(argument: &str) -> Result<Command, CommandError> {
+    const SYNTAX: &str = "MAIL FROM:<address> [SIZE=octets] [BODY=7BIT|8BITMIME]";
+    let (path, parameters) = path(argument, "FROM:").ok_or(CommandError::Syntax(SYNTAX))?;
+    let reverse_path = match path {
+        "" => ReversePath::Null,
+        path => ReversePath::Mailbox(without_source_route(path)?.parse()?),
+    };
+    let mut mail = Mail { reverse_path, size: None, body: Body::SevenBit };
+    let mut seen = Vec::new();
+    for parameter in parameters.split(' ').filter(|parameter| !parameter.is_empty()) {
+        let (keyword, value) = match parameter.split_once('=') {
+            Some((keyword, value)) => (keyword.to_ascii_uppercase(), Some(value)),
+            None => (parameter.to_ascii_uppercase(), None),
+        };
+        if seen.contains(&keyword) {
+            return Err(CommandError::DuplicateParameter(keyword));
+        }
+        let bad_value = || CommandError::ParameterValue(parameter.to_owned());
+        match keyword.as_str() {
+            "SIZE" => mail.size = Some(value.and_then(size).ok_or_else(bad_value)?),
+            "BODY" => mail.body = value.and_then(body).ok_or_else(bad_value)?,
+            // Whom the client says it authenticated (RFC 4954, 5): not trusted, so not kept.
+            "AUTH" => drop(value.filter(|who| !who.is_empty()).ok_or_else(bad_value)?),
+            _ => return Err(CommandError::UnknownParameter(keyword)),
+        }
+        seen.push(keyword);
+    }
+    Ok(Command::Mail(mail))
+}
+
+fn rcpt(argument: &str) -> Result<Command, CommandError> {
+    let (path, parameters) = path(argument, "TO:").ok_or(CommandError::Syntax("RCPT TO:<address>"))?;
+    let forward_path = without_source_route(path)?.parse()?;
+    match parameters.split(' ').find(|parameter| !parameter.is_empty()) {
+        None => Ok(Command::Rcpt(forward_path)),
+        Some(parameter) => {
+            let keyword = parameter.split('=').next().unwrap_or(parameter);
+            Err(CommandError::UnknownParameter(keyword.to_ascii_uppercase()))
+        }
+    }
+}
+
+/// At most twenty digits (RFC 1870, 4).
+fn size(value: &str) -> Option<u64> {
+    let is_number = (1..=20).contains(&value.len()) && value.bytes().all(|octet| octet.is_ascii_digit());
+    is_number.then(|| value.parse().unwrap_or(u64::MAX))
+}
+
+fn body(value: &str) -> Option<Body> {
+    match value.to_ascii_uppercase().as_str() {
+        "7BIT" => Some(Body::SevenBit),
+        "8BITMIME" => Some(Body::EightBitMime),
+        _ => None,
+    }
+}
+
+/// Cuts `FROM:<path> parameters` into what is between the brackets and what follows them. A `>` in a quoted local
+/// part closes nothing.
+fn path<'a>(argument: &'a str, keyword: &str) -> Option<(&'a str, &'a str)> {
+    let (start, rest) = argument.split_at_checked(keyword.len())?;
+    if !start.eq_ignore_ascii_case(keyword) {
+        return None;
+    }
+    let rest = rest.trim_start().strip_prefix('<')?;
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    let end = rest.bytes().position(|octet| {
+        let closes = octet == b'>' && !is_quoted;
+        is_quoted ^= octet == b'"' && !is_escaped;
+        is_escaped = is_quoted && octet == b'\\' && !is_escaped;
+        closes
+    })?;
+    let (path, after) = (&rest[..end], &rest[end + 1..]);
+    (after.is_empty() || after.starts_with(' ')).then_some((path, after))
+}
+
+/// Takes the `@a,@b:` off a path. Each part must be a domain, and is then ignored (RFC 5321, appendix C; Q140940).
+fn without_source_route(path: &str) -> Result<&str, CommandError> {
+    if !path.starts_with('@') {
+        return Ok(path);
+    }
+    const SYNTAX: CommandError = CommandError::Syntax("a source route is <@domain,@domain:address>");
+    let (route, mailbox) = path.split_once(':').ok_or(SYNTAX)?;
+    for hop in route.split(',') {
+        hop.strip_prefix('@').ok_or(SYNTAX)?.parse::<Domain>()?;
+    }
+    Ok(mailbox)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, CommandError> {
+        Command::parse(line.as_bytes())
+    }
+
+    fn code(line: &str) -> u16 {
+        parse(line).expect_err(line).reply().code()
+    }
+
+    fn mail_from(path: &str) -> Mail {
+        let reverse_path = match path {
+            "" => ReversePath::Null,
+            path => ReversePath::Mailbox(path.parse().unwrap()),
+        };
+        Mail { reverse_path, size: None, body: Body::SevenBit }
+    }
+
+    #[test]
+    fn verbs_are_taken_in_any_case_and_with_white_space_at_the_end() {
+        assert_eq!(parse("ehlo Client.example \t"), Ok(Command::Ehlo("Client.example".to_owned())));
+        assert_eq!(parse("HELO [192.0.2.1]"), Ok(Command::Helo("[192.0.2.1]".to_owned())));
+        assert_eq!(parse("Data"), Ok(Command::Data));
+        assert_eq!(parse("NOOP whatever this is"), Ok(Command::Noop));
+        assert_eq!(parse("HELP"), Ok(Command::Help(String::new())));
+        assert_eq!(parse("VRFY  Jones, A."), Ok(Command::Vrfy("Jones, A.".to_owned())));
+    }
+
+    #[test]
+    fn mail_carries_the_reverse_path_and_what_the_client_declares() {
+        let declared = Mail { size: Some(5_000), body: Body::EightBitMime, ..mail_from("a@example.com") };
+        assert_eq!(parse("mail from:<a@example.com> size=5000 Body=8bitmime"), Ok(Command::Mail(declared)));
+        assert_eq!(parse("MAIL FROM: <a@example.com>"), Ok(Command::Mail(mail_from("a@example.com"))));
+        assert_eq!(parse("MAIL FROM:<> AUTH=<>"), Ok(Command::Mail(mail_from(""))));
+    }
+
+    #[test]
+    fn a_quoted_local_part_may_hold_brackets_and_blanks_and_keeps_its_quotes() {
+        let quoted = r#""a> \" b"@example.com"#;
+        assert_eq!(parse(&format!("MAIL FROM:<{quoted}> BODY=7BIT")), Ok(Command::Mail(mail_from(quoted))));
+    }
+
+    #[test]
+    fn a_source_route_is_taken_off() {
+        let direct = Command::Rcpt(ForwardPath::Mailbox("user@c.example".parse().unwrap()));
+        assert_eq!(parse("RCPT TO:<@a.example,@b.example:user@c.example>"), Ok(direct));
+        assert_eq!(
+            parse("MAIL FROM:<@a.example:user@c.example>"),
+            Ok(Command::Mail(mail_from("user@c.example")))
+        );
+        assert_eq!(code("RCPT TO:<@a.example,b.example:user@c.example>"), 501);
+        assert_eq!(code("RCPT TO:<@a.example>"), 501);
+        assert_eq!(code("RCPT TO:<@a..example:user@c.example>"), 553);
+    }
+
+    #[test]
+    fn the_postmaster_needs_no_domain_and_only_as_a_recipient() {
+        assert_eq!(parse("RCPT TO:<PostMaster>"), Ok(Command::Rcpt(ForwardPath::Postmaster)));
+        assert_eq!(code("RCPT TO:<webmaster>"), 553);
+        assert_eq!(code("MAIL FROM:<postmaster>"), 553);
+    }
+
+    #[test]
+    fn what_is_wrong_decides_the_code_of_the_reply() {
+        for line in ["", "XYZZY", "STARTTLS", "MAILFROM:<a@example.com>", "NOOP \0", "EHLO \u{fc}.example"] {
+            assert_eq!(code(line), 500, "{line}");
+        }
+        for line in [
+            "HELO",
+            "EHLO two words",
+            "DATA now",
+            "VRFY",
+            "AUTH",
+            "AUTH PLAIN a b",
+            "MAIL",
+            "MAIL TO:<a@example.com>",
+            "MAIL FROM:a@example.com",
+            "MAIL FROM:<a@example.com",
+            "MAIL FROM:<a@example.com>SIZE=1",
+            "MAIL FROM:<a@example.com> SIZE=1 size=1",
+            "MAIL FROM:<a@example.com> SIZE",
+            "MAIL FROM:<a@example.com> SIZE=-1",
+            "MAIL FROM:<a@example.com> BODY=BINARYMIME",
+            "RCPT FROM:<a@example.com>",
+        ] {
+            assert_eq!(code(line), 501, "{line}");
+        }
+        for line in ["MAIL FROM:<a>", "MAIL FROM:<a@b@c.example>", "RCPT TO:<>", "RCPT TO:<a..b@example.com>"]
+        {
+            assert_eq!(code(line), 553, "{line}");
+        }
+        for line in ["MAIL FROM:<a@example.com> RET=FULL", "RCPT TO:<a@example.com> NOTIFY=NEVER"] {
+            assert_eq!(code(line), 555, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_size_past_every_bound_is_still_a_size() {
+        let huge = Mail { size: Some(u64::MAX), ..mail_from("") };
+        assert_eq!(parse("MAIL FROM:<> SIZE=99999999999999999999"), Ok(Command::Mail(huge)));
+        assert_eq!(code("MAIL FROM:<> SIZE=999999999999999999999"), 501);
+    }
+
+    #[test]
+    fn authentication_may_begin_with_a_response_and_the_response_may_be_empty() {
+        let auth = |initial_response: Option<&str>| Command::Auth {
+            mechanism: "PLAIN".to_owned(),
+            initial_response: initial_response.map(str::to_owned),
+        };
+        assert_eq!(parse("AUTH plain"), Ok(auth(None)));
+        assert_eq!(parse("AUTH PLAIN AGEAYg=="), Ok(auth(Some("AGEAYg=="))));
+        assert_eq!(parse("AUTH PLAIN ="), Ok(auth(Some(""))));
+    }
+}

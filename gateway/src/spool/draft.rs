@@ -1,0 +1,98 @@
+//! A message on its way into the spool.
+
+use std::path::PathBuf;
+
+use super::Spool;
+use super::format::Encoder;
+use crate::env::{DiskError, File};
+use crate::envelope::{Envelope, SpoolId};
+
+/// How much content is gathered before it is written, in bytes: a session brings it line by line.
+const GATHER: usize = 64 * 1024;
+
+/// A message that is being written in `work/`. It is nobody's custody before [`Draft::commit`] has succeeded.
+///
+/// One that is dropped leaves its file in `work/`, where the next [`Spool::open`] removes it.
+pub struct Draft {
+    spool: Spool,
+    id: SpoolId,
+    work: PathBuf,
+    home: PathBuf,
+    file: Box<dyn File>,
+    encoder: Encoder,
+    gathered: Vec<u8>,
+}
+
+impl Draft {
+    /// A draft in the new and empty file `work`, that will be moved to `home`.
+    pub(super) fn new(
+        spool: Spool,
+        id: SpoolId,
+        work: PathBuf,
+        home: PathBuf,
+        file: Box<dyn File>,
+        envelope: &Envelope,
+    ) -> Self {
+        let (encoder, gathered) = Encoder::begin(envelope);
+        Draft { spool, id, work, home, file, encoder, gathered }
+    }
+
+    /// The name that the message will have: the `id` of its `Received` line.
+    pub fn id(&self) -> &SpoolId {
+        &self.id
+    }
+
+    /// Adds to the content.
+    ///
+    /// # Errors
+    /// The disk's; [discard](Draft::discard) the draft then.
+    pub async fn append(&mut self, content: &[u8]) -> Result<(), DiskError> {
+        self.encoder.content(content);
+        self.gathered.extend_from_slice(content);
+        if self.gathered.len() >= GATHER { self.write().await } else { Ok(()) }
+    }
+
+    async fn write(&mut self) -> Result<(), DiskError> {
+        self.file.write_all(&self.gathered).await.map_err(DiskError::of("write", &self.work))?;
+        self.gathered.clear();
+        Ok(())
+    }
+
+    /// Makes the message durable, under its own name. Only when this has succeeded may `250` be answered.
+    ///
+    /// # Errors
+    /// The disk's. The message is then taken back, as far as the disk lets it be: whoever sent it still has it.
+    pub async fn commit(self) -> Result<SpoolId, DiskError> {
+        let Draft { spool, id, work, home, mut file, encoder, mut gathered } = self;
+        gathered.extend(encoder.footer());
+        let written = async {
+            file.write_all(&gathered).await.map_err(DiskError::of("write", &work))?;
+            file.sync().await.map_err(DiskError::of("synchronise", &work))
+        };
+        let written = written.await;
+        drop(file);
+        let moved = match written {
+            Ok(()) => spool.disk.rename(&work, &home).await.map_err(DiskError::of("move", &work)),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = moved {
+            let _ = spool.disk.remove(&work).await;
+            return Err(error);
+        }
+        let folder = home.parent().expect("a spool file is in a folder");
+        if let Err(cause) = spool.disk.sync_dir(folder).await {
+            let _ = spool.disk.remove(&home).await;
+            return Err(DiskError { action: "synchronise", path: folder.to_owned(), cause });
+        }
+        Ok(id)
+    }
+
+    /// Throws the message away.
+    ///
+    /// # Errors
+    /// The disk's; the file then stays in `work/` until the spool is opened again.
+    pub async fn discard(self) -> Result<(), DiskError> {
+        drop(self.file);
+        self.spool.disk.remove(&self.work).await.map_err(DiskError::of("remove", &self.work))
+    }
+}

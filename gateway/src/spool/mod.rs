@@ -1,0 +1,314 @@
+//! The spool: every message in the gateway's custody, as a file that survives a crash.
+//!
+//! | folder | what is in it |
+//! |---|---|
+//! | `work/` | messages being written; nobody's custody, emptied when the spool is opened (Q190709) |
+//! | `in/` | messages accepted and not yet processed: `WKA6D6YM` |
+//! | `out/` | parts waiting for delivery, one a next hop: `WKA6D6YM.1` |
+//! | `archive/` | messages kept after they were processed |
+//! | `bad/` | messages set aside because they cannot be processed |
+//! | `queue/` | what has been tried so far; losing it loses no mail (see [`Progress`]) |
+//!
+//! **How a message comes in.** Written in `work/`, the file synchronised, renamed into its folder, that folder
+//! synchronised. A name in `in/` or `out/` is therefore a whole message; when the last step has succeeded it stays
+//! one through a power cut, and only then may a session answer `250`. The names in `work/` need not survive, so
+//! `work/` is never synchronised.
+//!
+//! **How a message goes out of `in/`.** The commit point of processing is that `in/WKA6D6YM` is
+//! [removed](Spool::remove) or [set aside](Spool::set_aside). All that processing makes, parts and reports, is
+//! [filed](Spool::file_in) before. A crash before the commit point repeats the work; the same work gives the same
+//! names ([`SpoolId::derive`]), and what is already filed is left as it is. A part must therefore stay in `out/` for
+//! as long as `in/` has its message: one that is delivered and removed before would be filed again.
+//!
+//! One process uses a spool at a time. This module knows files and envelopes; it does not know what a message is
+//! processed to, nor when it is tried again.
+
+mod draft;
+mod format;
+mod name;
+mod queue;
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use self::draft::Draft;
+pub use self::format::{Damage, decode};
+pub use self::name::{EntryName, NotAnEntryName};
+pub use self::queue::Progress;
+use crate::env::{Disk, DiskError, Entropy, sync_with_ancestors};
+use crate::envelope::{Envelope, SpoolId};
+
+/// How many names are drawn before the source of random numbers is taken to be broken.
+const DRAWS: usize = 100;
+
+/// A folder of messages in custody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Folder {
+    /// Accepted, not yet processed.
+    In,
+    /// Processed, waiting for delivery to a next hop.
+    Out,
+}
+
+/// A folder of messages that nothing more is done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Aside {
+    /// Kept after processing.
+    Archive,
+    /// Cannot be processed: an administrator looks at it.
+    Bad,
+}
+
+/// A message in the spool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The envelope.
+    pub envelope: Envelope,
+    /// The content, byte for byte, with the `Received` line that the gateway has added.
+    pub content: Vec<u8>,
+}
+
+/// What is in a folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The entries, sorted.
+    pub entries: Vec<EntryName>,
+    /// Files whose names are none of the spool's, sorted. Somebody else put them there.
+    pub misfits: Vec<String>,
+}
+
+/// A message that could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The disk did not give the file. The message may well be sound: try again later.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The file is not a sound message and will not become one: set it aside.
+    #[error("`{}` is damaged: {damage}; set it aside and restore it from a copy if there is one", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        damage: Damage,
+    },
+}
+
+/// A spool. Cheap to clone; the clones are one spool.
+#[derive(Clone)]
+pub struct Spool {
+    disk: Arc<dyn Disk>,
+    entropy: Arc<dyn Entropy>,
+    root: Arc<Path>,
+}
+
+impl Spool {
+    /// Opens the spool in the directory `root`, making its folders if they are not there, and removes what a crash
+    /// has left over: drafts that were never answered `250`, and memory of entries that are gone.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn open(
+        disk: Arc<dyn Disk>,
+        entropy: Arc<dyn Entropy>,
+        root: &Path,
+    ) -> Result<Self, DiskError> {
+        let spool = Spool { disk, entropy, root: root.into() };
+        let folders = ["work", "in", "out", "archive", "bad", "queue"].map(|folder| root.join(folder));
+        for folder in &folders {
+            spool.disk.create_dir_all(folder).await.map_err(DiskError::of("make", folder))?;
+        }
+        sync_with_ancestors(&*spool.disk, root).await?;
+
+        let work = spool.work();
+        for file_name in spool.disk.list(&work).await.map_err(DiskError::of("list", &work))? {
+            let leftover = work.join(file_name);
+            spool.disk.remove(&leftover).await.map_err(DiskError::of("remove", &leftover))?;
+        }
+        spool.forget_the_gone().await?;
+        // A process may have died after a rename and before the synchronisation: what is listed is durable.
+        for folder in &folders {
+            spool.sync(folder).await?;
+        }
+        Ok(spool)
+    }
+
+    /// Begins a message that will come into `in/`, under a name that nothing in the spool has.
+    ///
+    /// # Errors
+    /// The disk's; or `AlreadyExists` if no free name could be drawn.
+    pub async fn draft(&self, envelope: &Envelope) -> Result<Draft, DiskError> {
+        for _ in 0..DRAWS {
+            let id = SpoolId::draw(&*self.entropy);
+            let work = self.work().join(id.as_str());
+            let file = match self.disk.create(&work).await {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                created => created.map_err(DiskError::of("make", &work))?,
+            };
+            let draft = Draft::new(
+                self.clone(),
+                id.clone(),
+                work,
+                self.folder(Folder::In).join(id.as_str()),
+                file,
+                envelope,
+            );
+            if self.is_free(&id).await? {
+                return Ok(draft);
+            }
+            draft.discard().await?;
+        }
+        let cause =
+            io::Error::new(ErrorKind::AlreadyExists, format!("{DRAWS} names drawn, and all are taken"));
+        Err(DiskError { action: "find a free name in", path: self.root.to_path_buf(), cause })
+    }
+
+    /// Whether nothing but the draft itself has this name. A part still in `out/` counts: its number is not known.
+    async fn is_free(&self, id: &SpoolId) -> Result<bool, DiskError> {
+        for folder in [self.folder(Folder::In), self.aside(Aside::Archive), self.aside(Aside::Bad)] {
+            let path = folder.join(id.as_str());
+            if self.disk.exists(&path).await.map_err(DiskError::of("look for", &path))? {
+                return Ok(false);
+            }
+        }
+        Ok(self.list(Folder::Out).await?.entries.iter().all(|entry| entry.id != *id))
+    }
+
+    /// Writes a whole message that the gateway makes itself: a report into `in/`, a part into `out/`. Durable on
+    /// return. If a sound message has the name already it is left as it is: the same work was done before a crash.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn file_in(
+        &self,
+        folder: Folder,
+        name: &EntryName,
+        envelope: &Envelope,
+        content: &[u8],
+    ) -> Result<(), DiskError> {
+        match self.read(folder, name).await {
+            Ok(_) => return self.sync(&self.folder(folder)).await,
+            Err(ReadError::Damaged { .. }) => {
+                self.set_aside(folder, &name.to_string(), Aside::Bad).await?;
+            }
+            Err(ReadError::Disk(error)) if error.cause.kind() == ErrorKind::NotFound => {}
+            Err(ReadError::Disk(error)) => return Err(error),
+        }
+        // No session's draft has a name of this form, so a file that is there is left over from a failed attempt.
+        let work = self.work().join(format!("{name}.made"));
+        let file = match self.disk.create(&work).await {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                self.disk.remove(&work).await.map_err(DiskError::of("remove", &work))?;
+                self.disk.create(&work).await
+            }
+            created => created,
+        };
+        let file = file.map_err(DiskError::of("make", &work))?;
+        let home = self.folder(folder).join(name.to_string());
+        let mut draft = Draft::new(self.clone(), name.id.clone(), work, home, file, envelope);
+        match draft.append(content).await {
+            Ok(()) => draft.commit().await.map(|_| ()),
+            Err(error) => {
+                let _ = draft.discard().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// What is in a folder.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn list(&self, folder: Folder) -> Result<Listing, DiskError> {
+        let path = self.folder(folder);
+        let mut listing = Listing::default();
+        for file_name in self.disk.list(&path).await.map_err(DiskError::of("list", &path))? {
+            match file_name.parse::<EntryName>() {
+                Ok(name) if name.part.is_some() == (folder == Folder::Out) => listing.entries.push(name),
+                _ => listing.misfits.push(file_name),
+            }
+        }
+        listing.entries.sort();
+        Ok(listing)
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// The disk's, which says nothing of the message; or damage, which is final.
+    pub async fn read(&self, folder: Folder, name: &EntryName) -> Result<Message, ReadError> {
+        let path = self.folder(folder).join(name.to_string());
+        let file = self.disk.read(&path).await.map_err(DiskError::of("read", &path))?;
+        format::decode(&file).map_err(|damage| ReadError::Damaged { path, damage })
+    }
+
+    /// Moves a file, entry or misfit, out of the way; gives the name that it has there. Nothing is overwritten: if
+    /// the name is taken, `~2` is added, or `~3`, and so on. Durable on return.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn set_aside(&self, folder: Folder, file_name: &str, to: Aside) -> Result<String, DiskError> {
+        let from = self.folder(folder).join(file_name);
+        let aside = self.aside(to);
+        let mut kept = file_name.to_owned();
+        for number in 2_u64.. {
+            let path = aside.join(&kept);
+            if !self.disk.exists(&path).await.map_err(DiskError::of("look for", &path))? {
+                break;
+            }
+            kept = format!("{file_name}~{number}");
+        }
+        self.disk.rename(&from, &aside.join(&kept)).await.map_err(DiskError::of("move", &from))?;
+        // The new name first: a crash in between may leave both names, and never neither.
+        self.sync(&aside).await?;
+        self.sync(&self.folder(folder)).await?;
+        self.forget_entry(folder, file_name).await?;
+        Ok(kept)
+    }
+
+    /// Whether there is an entry of this name.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn holds(&self, folder: Folder, name: &EntryName) -> Result<bool, DiskError> {
+        let path = self.folder(folder).join(name.to_string());
+        self.disk.exists(&path).await.map_err(DiskError::of("look for", &path))
+    }
+
+    /// Removes an entry and what is remembered of it. Durable on return; for `in/` this is the commit point.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn remove(&self, folder: Folder, name: &EntryName) -> Result<(), DiskError> {
+        let path = self.folder(folder).join(name.to_string());
+        self.disk.remove(&path).await.map_err(DiskError::of("remove", &path))?;
+        self.sync(&self.folder(folder)).await?;
+        self.forget_entry(folder, &name.to_string()).await
+    }
+
+    async fn sync(&self, folder: &Path) -> Result<(), DiskError> {
+        self.disk.sync_dir(folder).await.map_err(DiskError::of("synchronise", folder))
+    }
+
+    fn folder(&self, folder: Folder) -> PathBuf {
+        self.root.join(match folder {
+            Folder::In => "in",
+            Folder::Out => "out",
+        })
+    }
+
+    fn aside(&self, aside: Aside) -> PathBuf {
+        self.root.join(match aside {
+            Aside::Archive => "archive",
+            Aside::Bad => "bad",
+        })
+    }
+
+    fn work(&self) -> PathBuf {
+        self.root.join("work")
+    }
+
+    fn queue(&self) -> PathBuf {
+        self.root.join("queue")
+    }
+}

@@ -1,0 +1,166 @@
+//! `queue/`: what has been tried so far, as `Queue.dat` kept it (Q148727, Q193862).
+//!
+//! The files in `in/` and `out/` are the truth and this is memory beside them: losing it loses no mail, but a
+//! recipient may then get a message twice, and a retry schedule begins anew. Two kinds of file:
+//!
+//! - `WKA6D6YM.1`, a journal of the `out/` entry with that name: one [`Progress`] a line, in JSON. A record is
+//!   written with a line feed before it and after it, so that a torn one does not spoil the next; lines that
+//!   cannot be read are passed over.
+//! - `WKA6D6YM.hand`, while the message in `in/` is being processed: one line for each time it was taken in hand
+//!   and not put down. What a start finds there are the times that the process died with the message in hand.
+//!   It is not synchronised: a dead process leaves it behind, and a power cut is not the message's doing.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{EntryName, Folder, Spool};
+use crate::address::Address;
+use crate::env::{DiskError, File};
+use crate::envelope::SpoolId;
+
+const HAND: &str = ".hand";
+
+/// Something that became of an entry in `out/`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Progress {
+    /// The next hop has taken the message for this recipient.
+    Delivered {
+        /// The recipient.
+        recipient: Address,
+    },
+    /// The next hop has refused this recipient for good.
+    Failed {
+        /// The recipient.
+        recipient: Address,
+        /// The next hop's reply.
+        reply: String,
+    },
+    /// An attempt came to nothing and another will be made.
+    Deferred {
+        /// Which attempt it was, from 1.
+        attempt: u32,
+        /// When the next is due.
+        next: Timestamp,
+        /// What came in the way.
+        why: String,
+    },
+}
+
+impl Spool {
+    /// Adds to the journal of an entry in `out/`; durable on return.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn note(&self, name: &EntryName, progress: &Progress) -> Result<(), DiskError> {
+        let record = serde_json::to_string(progress).expect("progress is made of what JSON can hold");
+        let path = self.queue().join(name.to_string());
+        let mut file = self.open_memory(&path).await?;
+        file.write_all(format!("\n{record}\n").as_bytes()).await.map_err(DiskError::of("write", &path))?;
+        file.sync().await.map_err(DiskError::of("synchronise", &path))?;
+        self.sync(&self.queue()).await
+    }
+
+    /// Opens a file of `queue/`, making the folder if somebody has removed it: that loses no mail (Q148727).
+    async fn open_memory(&self, path: &Path) -> Result<Box<dyn File>, DiskError> {
+        match self.disk.append(path).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let queue = self.queue();
+                self.disk.create_dir_all(&queue).await.map_err(DiskError::of("make", &queue))?;
+                self.disk.append(path).await.map_err(DiskError::of("open", path))
+            }
+            opened => opened.map_err(DiskError::of("open", path)),
+        }
+    }
+
+    /// The journal of an entry in `out/`, oldest first; empty if there is none.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn progress(&self, name: &EntryName) -> Result<Vec<Progress>, DiskError> {
+        let path = self.queue().join(name.to_string());
+        let journal = match self.disk.read(&path).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            read => read.map_err(DiskError::of("read", &path))?,
+        };
+        Ok(journal
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect())
+    }
+
+    /// Marks a message of `in/` as being processed.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn take_in_hand(&self, id: &SpoolId) -> Result<(), DiskError> {
+        let path = self.queue().join(format!("{id}{HAND}"));
+        let mut file = self.open_memory(&path).await?;
+        file.write_all(b"in hand\n").await.map_err(DiskError::of("write", &path))
+    }
+
+    /// Marks a message of `in/` as no longer being processed: the process has survived it, and what was counted
+    /// against it is forgotten.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn put_down(&self, id: &SpoolId) -> Result<(), DiskError> {
+        self.forget(&format!("{id}{HAND}")).await
+    }
+
+    /// How often the process has died with a message of `in/` in hand, for each that it has. To be asked at start, before any is
+    /// taken in hand.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn deaths(&self) -> Result<BTreeMap<SpoolId, u32>, DiskError> {
+        let queue = self.queue();
+        let mut deaths = BTreeMap::new();
+        for file_name in self.disk.list(&queue).await.map_err(DiskError::of("list", &queue))? {
+            let Some(Ok(id)) = file_name.strip_suffix(HAND).map(str::parse::<SpoolId>) else { continue };
+            let path = queue.join(&file_name);
+            let marks = self.disk.read(&path).await.map_err(DiskError::of("read", &path))?;
+            let times = marks.iter().filter(|byte| **byte == b'\n').count();
+            if times > 0 {
+                deaths.insert(id, u32::try_from(times).unwrap_or(u32::MAX));
+            }
+        }
+        Ok(deaths)
+    }
+
+    /// Removes what is remembered of entries that are gone: a crash came between the two removals.
+    pub(super) async fn forget_the_gone(&self) -> Result<(), DiskError> {
+        let queue = self.queue();
+        for file_name in self.disk.list(&queue).await.map_err(DiskError::of("list", &queue))? {
+            let entry = match file_name.strip_suffix(HAND) {
+                Some(id) if id.parse::<SpoolId>().is_ok() => self.folder(Folder::In).join(id),
+                None if file_name.parse::<EntryName>().is_ok() => self.folder(Folder::Out).join(&file_name),
+                _ => continue,
+            };
+            if !self.disk.exists(&entry).await.map_err(DiskError::of("look for", &entry))? {
+                self.forget(&file_name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what is remembered of an entry that has left its folder.
+    pub(super) async fn forget_entry(&self, folder: Folder, file_name: &str) -> Result<(), DiskError> {
+        match folder {
+            Folder::In => self.forget(&format!("{file_name}{HAND}")).await,
+            Folder::Out => self.forget(file_name).await,
+        }
+    }
+
+    async fn forget(&self, file_name: &str) -> Result<(), DiskError> {
+        let path = self.queue().join(file_name);
+        match self.disk.remove(&path).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(DiskError::of("remove", &path)),
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The machine that a gateway under test runs on: a network in memory, a directory of the real disk, a clock that
+//! follows the paused one. The gateway's process can be killed and started again.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the test starts tasks and looks at the disk beside the gateway"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use gateway::config::Config;
+use gateway::env::{BoxFuture, Disk, Env, File, IoFuture, Spawn, WallClock, host};
+use gateway::eventlog::{Entry, EventLogLayer};
+use gateway::extension::Registry;
+use gateway::service::Gateway;
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep};
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::network::{Client, Network};
+
+/// The address of a client with no rights of its own.
+pub(crate) const CLIENT: &str = "192.0.2.7";
+/// The address of a client that may have mail passed on.
+pub(crate) const RELAY_CLIENT: &str = "192.0.2.99";
+
+/// A machine with a gateway.
+pub(crate) struct Machine {
+    dir: TempDir,
+    pub(crate) network: Network,
+    disk: Arc<HaltingDisk>,
+    clock: Arc<Clock>,
+    process: Arc<Process>,
+    events: Arc<Mutex<Vec<Entry>>>,
+    _log: DefaultGuard,
+}
+
+impl Machine {
+    /// A machine whose gateway is not started yet.
+    pub(crate) fn new() -> Self {
+        let events: Arc<Mutex<Vec<Entry>>> = Arc::default();
+        let kept = Arc::clone(&events);
+        let layer = EventLogLayer::new(move |entry| kept.lock().unwrap().push(entry));
+        Machine {
+            dir: tempfile::tempdir().unwrap(),
+            network: Network::default(),
+            disk: Arc::new(HaltingDisk { disk: host::env().disk, halts: AtomicBool::new(false) }),
+            clock: Arc::new(Clock(Instant::now())),
+            process: Arc::default(),
+            events,
+            _log: tracing::subscriber::set_default(tracing_subscriber::registry().with(layer)),
+        }
+    }
+
+    /// A machine whose gateway is started, with this in its configuration beside its mailboxes and its route.
+    pub(crate) async fn with(configuration: &str) -> Self {
+        let machine = Machine::new();
+        machine.start(configuration).await;
+        machine
+    }
+
+    /// Starts the gateway.
+    pub(crate) async fn start(&self, configuration: &str) {
+        let text = format!(
+            r#"
+                host = "ims.contoso.test"
+                administrator = "administrator@contoso.test"
+                spool = "{spool}"
+                store = "{store}"
+                relay.networks = ["{RELAY_CLIENT}"]
+                route = [{{ domain = "contoso.test", to = "<inbound>" }}]
+                mailbox = [
+                    {{ address = "administrator@contoso.test" }},
+                    {{ address = "alice@contoso.test", account = "alice", password = "winter" }},
+                    {{ address = "bob@contoso.test", account = "bob", password = "summer", server = "IMS2" }},
+                ]
+                {configuration}
+            "#,
+            spool = self.path("spool").display(),
+            store = self.path("mail").display(),
+        );
+        let config = Config::parse(&text, "gateway.toml").unwrap();
+        let env = Env {
+            net: Arc::new(self.network.clone()),
+            disk: Arc::clone(&self.disk) as Arc<_>,
+            clock: Arc::clone(&self.clock) as Arc<_>,
+            spawn: Arc::clone(&self.process) as Arc<_>,
+            ..host::env()
+        };
+        let names = Arc::new(self.network.clone());
+        let gateway = Gateway::start(config, env, names, &Registry::builtin()).await.unwrap();
+        self.process.spawn("service", Box::pin(async { drop(gateway.run(std::future::pending()).await) }));
+    }
+
+    /// Ends the gateway's process where it is.
+    pub(crate) async fn kill(&self) {
+        self.process.0.lock().unwrap().drain(..).for_each(|task| task.abort());
+        // What the disk is doing it does to the end.
+        pass(Duration::from_millis(1)).await;
+    }
+
+    /// From now on the process halts where it would put a report into the spool, or no longer.
+    pub(crate) fn halt_at_reports(&self, halt: bool) {
+        self.disk.halts.store(halt, Ordering::Relaxed);
+    }
+
+    /// A client that has connected, before the banner.
+    pub(crate) fn dial(&self) -> Client {
+        self.network.dial(CLIENT)
+    }
+
+    /// A client that has connected and said EHLO.
+    pub(crate) async fn greeted(&self) -> Client {
+        let mut client = self.dial();
+        client.play("S: 220 ims.contoso.test\n C: EHLO client.example\n S: 250 HELP").await;
+        client
+    }
+
+    /// Plays a script from the banner on.
+    pub(crate) async fn play(&self, script: &str) {
+        self.dial().play(script).await;
+    }
+
+    /// A message from a client that may have mail passed on. Gives what becomes of it at once time to become.
+    pub(crate) async fn send(&self, from: &str, to: &[&str]) {
+        let mut client = self.network.dial(RELAY_CLIENT);
+        client
+            .play(&format!("S: 220\n C: HELO client.example\n S: 250\n C: MAIL FROM:<{from}>\n S: 250"))
+            .await;
+        for recipient in to {
+            client.play(&format!("C: RCPT TO:<{recipient}>\n S: 250")).await;
+        }
+        client.play("C: DATA\n S: 354\n C: Subject: Forty chairs\n C:\n C: Please.\n C: .\n S: 250").await;
+        pass(Duration::from_secs(1)).await;
+    }
+
+    /// The descriptions of the events with this number, so far.
+    pub(crate) fn events(&self, id: u16) -> Vec<String> {
+        let events = self.events.lock().unwrap();
+        events.iter().filter(|event| event.id == id).map(|event| event.description.clone()).collect()
+    }
+
+    /// The messages in the mailbox of this name.
+    pub(crate) fn mailbox(&self, name: &str) -> Vec<String> {
+        let new = self.path(&format!("mail/{name}@contoso.test/new"));
+        let files = list(&new).into_iter().map(|file| fs::read_to_string(new.join(file)).unwrap());
+        files.collect()
+    }
+
+    /// The names of the files in a folder of the spool.
+    pub(crate) fn spool(&self, folder: &str) -> Vec<String> {
+        list(&self.path("spool").join(folder))
+    }
+
+    /// A path below the directory of the gateway, which has `spool` and `mail`.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
+    }
+}
+
+fn list(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).into_iter().flatten();
+    let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Lets time pass.
+pub(crate) async fn pass(time: Duration) {
+    sleep(time).await;
+}
+
+/// The time of day, which goes with the paused clock.
+struct Clock(Instant);
+
+impl WallClock for Clock {
+    fn now(&self) -> Timestamp {
+        let start: Timestamp = "1998-03-02T09:00:00Z".parse().unwrap();
+        start + SignedDuration::try_from(self.0.elapsed()).unwrap()
+    }
+}
+
+/// The tasks of the gateway's process.
+#[derive(Default)]
+struct Process(Mutex<Vec<AbortHandle>>);
+
+impl Spawn for Process {
+    fn spawn(&self, _: &'static str, task: BoxFuture<'static, ()>) {
+        self.0.lock().unwrap().push(tokio::spawn(task).abort_handle());
+    }
+}
+
+/// The real disk, but for one operation on which the process can be made to halt for ever.
+struct HaltingDisk {
+    disk: Arc<dyn Disk>,
+    halts: AtomicBool,
+}
+
+impl Disk for HaltingDisk {
+    fn create_dir_all<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, ()> {
+        self.disk.create_dir_all(dir)
+    }
+
+    fn create<'a>(&'a self, path: &'a Path) -> IoFuture<'a, Box<dyn File>> {
+        self.disk.create(path)
+    }
+
+    fn append<'a>(&'a self, path: &'a Path) -> IoFuture<'a, Box<dyn File>> {
+        self.disk.append(path)
+    }
+
+    fn read<'a>(&'a self, path: &'a Path) -> IoFuture<'a, Vec<u8>> {
+        self.disk.read(path)
+    }
+
+    fn rename<'a>(&'a self, from: &'a Path, to: &'a Path) -> IoFuture<'a, ()> {
+        let is_report =
+            from.extension().is_some_and(|end| end == "made") && to.parent().unwrap().ends_with("in");
+        if is_report && self.halts.load(Ordering::Relaxed) {
+            return Box::pin(std::future::pending());
+        }
+        self.disk.rename(from, to)
+    }
+
+    fn remove<'a>(&'a self, path: &'a Path) -> IoFuture<'a, ()> {
+        self.disk.remove(path)
+    }
+
+    fn exists<'a>(&'a self, path: &'a Path) -> IoFuture<'a, bool> {
+        self.disk.exists(path)
+    }
+
+    fn list<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, Vec<String>> {
+        self.disk.list(dir)
+    }
+
+    fn sync_dir<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, ()> {
+        self.disk.sync_dir(dir)
+    }
+}

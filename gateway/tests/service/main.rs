@@ -1,0 +1,8 @@
+//! A running service and the hosts around it, on an in-memory network and a paused clock.
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+mod courier;
+mod machine;
+mod network;
+mod recovery;
+mod session;

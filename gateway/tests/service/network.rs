@@ -1,0 +1,219 @@
+//! The network in memory: the clients that dial the gateway, the hosts that it connects to, and their names.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use gateway::address::Domain;
+use gateway::dns::{DnsError, MailExchanger, Resolver};
+use gateway::env::{BoxFuture, IoFuture, Listener, Net, Stream};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// What a host answers at one visit to the commands that begin so. The banner answers `connect`, the final dot is
+/// `.`; what is not in the list is answered as a host answers that takes everything.
+pub(crate) type Manners = &'static [(&'static str, &'static str)];
+
+type Call = io::Result<(DuplexStream, SocketAddr)>;
+
+/// The network that a gateway is on. Clones are the same network.
+#[derive(Clone, Default)]
+pub(crate) struct Network(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    calls: Option<mpsc::UnboundedSender<Call>>,
+    hosts: BTreeMap<IpAddr, VecDeque<Manners>>,
+    exchangers: BTreeMap<Domain, Result<Vec<MailExchanger>, DnsError>>,
+    addresses: BTreeMap<String, IpAddr>,
+    visits: Vec<Visit>,
+}
+
+/// One connection that the gateway asked for.
+#[derive(Clone)]
+pub(crate) struct Visit {
+    pub(crate) at: Instant,
+    pub(crate) host: IpAddr,
+    /// What the gateway said there.
+    pub(crate) said: Vec<String>,
+}
+
+impl Network {
+    /// A mail server with an address and a name that is a mail exchanger of `domain`. It has manners for each visit;
+    /// the last stay. Without any it is down.
+    pub(crate) fn host(&self, domain: &str, preference: u16, name: &str, address: &str, manners: &[Manners]) {
+        let mut state = self.0.lock().unwrap();
+        let address = address.parse().unwrap();
+        let exchangers = state.exchangers.entry(domain.parse().unwrap()).or_insert(Ok(Vec::new()));
+        exchangers.as_mut().unwrap().push(MailExchanger { preference, host: name.to_owned() });
+        state.addresses.insert(name.to_owned(), address);
+        state.hosts.insert(address, manners.iter().copied().collect());
+    }
+
+    /// From now on nobody answers for this domain, or somebody does again.
+    pub(crate) fn name_server_answers(&self, domain: &str, answers: bool) {
+        let answer = if answers { Ok(Vec::new()) } else { Err(DnsError::NoAnswer("it is down".to_owned())) };
+        self.0.lock().unwrap().exchangers.insert(domain.parse().unwrap(), answer);
+    }
+
+    /// The connections so far.
+    pub(crate) fn visits(&self) -> Vec<Visit> {
+        self.0.lock().unwrap().visits.clone()
+    }
+
+    /// A connection from a client to the gateway.
+    pub(crate) fn dial(&self, from: &str) -> Client {
+        let (near, far) = duplex(64 * 1024);
+        self.call(Ok((far, SocketAddr::new(from.parse().unwrap(), 1024))));
+        Client(BufReader::new(near))
+    }
+
+    /// A connection that the gateway is not given.
+    pub(crate) fn fail_a_call(&self, why: ErrorKind) {
+        self.call(Err(why.into()));
+    }
+
+    fn call(&self, call: Call) {
+        self.0.lock().unwrap().calls.as_ref().expect("the gateway listens").send(call).unwrap();
+    }
+
+    /// Plays the host at `address` to one connection.
+    async fn serve(self, visit: usize, manners: Manners, stream: DuplexStream) -> io::Result<()> {
+        let mut stream = BufReader::new(stream);
+        let mut line = "connect".to_owned();
+        let mut in_content = false;
+        loop {
+            let manner = manners.iter().find(|(start, _)| line.starts_with(start)).map(|(_, reply)| *reply);
+            let reply = match line.as_str() {
+                "." => Some("250 taken"),
+                _ if in_content => None,
+                "connect" => Some("220 ready"),
+                "DATA" => Some("354 go on"),
+                _ => Some("250 OK"),
+            };
+            in_content = if line == "DATA" { manner.is_none() } else { in_content && line != "." };
+            match reply.map(|reply| manner.unwrap_or(reply)) {
+                Some("hang up") => return Ok(()),
+                Some(reply) => stream.write_all(format!("{reply}\r\n").as_bytes()).await?,
+                None => {}
+            }
+            line.clear();
+            if stream.read_line(&mut line).await? == 0 {
+                return Ok(());
+            }
+            line.truncate(line.trim_end().len());
+            self.0.lock().unwrap().visits[visit].said.push(line.clone());
+        }
+    }
+}
+
+impl Net for Network {
+    fn connect(&self, to: SocketAddr) -> IoFuture<'_, Box<dyn Stream>> {
+        Box::pin(async move {
+            let mut state = self.0.lock().unwrap();
+            let visit = state.visits.len();
+            state.visits.push(Visit { at: Instant::now(), host: to.ip(), said: Vec::new() });
+            let manners = match state.hosts.get_mut(&to.ip()) {
+                Some(manners) if manners.len() > 1 => manners.pop_front(),
+                Some(manners) => manners.front().copied(),
+                None => None,
+            };
+            let manners = manners.ok_or(ErrorKind::ConnectionRefused)?;
+            let (near, far) = duplex(64 * 1024);
+            #[expect(clippy::disallowed_methods, reason = "the host is another machine than the gateway")]
+            tokio::spawn(self.clone().serve(visit, manners, far));
+            Ok(Box::new(near) as Box<dyn Stream>)
+        })
+    }
+
+    fn listen(&self, on: SocketAddr) -> IoFuture<'_, Box<dyn Listener>> {
+        let (sender, calls) = mpsc::unbounded_channel();
+        self.0.lock().unwrap().calls = Some(sender);
+        Box::pin(async move { Ok(Box::new(Calls { calls, on }) as Box<dyn Listener>) })
+    }
+}
+
+struct Calls {
+    calls: mpsc::UnboundedReceiver<Call>,
+    on: SocketAddr,
+}
+
+impl Listener for Calls {
+    fn accept(&mut self) -> IoFuture<'_, (Box<dyn Stream>, SocketAddr)> {
+        Box::pin(async {
+            let call = self.calls.recv().await.unwrap_or(Err(ErrorKind::NotConnected.into()));
+            call.map(|(stream, from)| (Box::new(stream) as Box<dyn Stream>, from))
+        })
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.on)
+    }
+}
+
+impl Resolver for Network {
+    fn mail_exchangers<'a>(
+        &'a self,
+        domain: &'a Domain,
+    ) -> BoxFuture<'a, Result<Vec<MailExchanger>, DnsError>> {
+        let known = self.0.lock().unwrap().exchangers.get(domain).cloned();
+        Box::pin(async { known.unwrap_or(Err(DnsError::NoSuchName)) })
+    }
+
+    fn addresses<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, DnsError>> {
+        let known = self.0.lock().unwrap().addresses.get(host).copied();
+        Box::pin(async move { known.map(|address| vec![address]).ok_or(DnsError::NoSuchName) })
+    }
+}
+
+/// A client of the gateway.
+pub(crate) struct Client(BufReader<DuplexStream>);
+
+impl Client {
+    /// The last line of the next reply; empty if the gateway has closed.
+    pub(crate) async fn reply(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            self.0.read_line(&mut line).await.unwrap();
+            if line.as_bytes().get(3) != Some(&b'-') {
+                return line.trim_end().to_owned();
+            }
+        }
+    }
+
+    /// Sends octets as they are. What the gateway no longer reads is lost.
+    pub(crate) async fn send(&mut self, octets: &[u8]) {
+        let _ = self.0.write_all(octets).await;
+    }
+
+    pub(crate) async fn say(&mut self, words: &str) -> String {
+        self.send(format!("{words}\r\n").as_bytes()).await;
+        self.reply().await
+    }
+
+    /// Everything that the gateway says until it closes.
+    pub(crate) async fn rest(&mut self) -> String {
+        let mut rest = String::new();
+        self.0.read_to_string(&mut rest).await.unwrap();
+        rest
+    }
+
+    /// Plays a script: says what follows `C: `, and holds replies against what follows `S: `, which they begin with.
+    /// `S: (closed)` is the end.
+    pub(crate) async fn play(&mut self, script: &str) {
+        for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            if let Some(words) = line.strip_prefix("C:") {
+                let words = words.strip_prefix(' ').unwrap_or(words);
+                self.send(format!("{words}\r\n").as_bytes()).await;
+            } else {
+                let wanted =
+                    line.strip_prefix("S: ").unwrap_or_else(|| panic!("`{line}` says neither S: nor C:"));
+                let reply = self.reply().await;
+                let met = if wanted == "(closed)" { reply.is_empty() } else { reply.starts_with(wanted) };
+                assert!(met, "instead of `{wanted}`: `{reply}`, in the script:\n{script}");
+            }
+        }
+    }
+}
