@@ -1,7 +1,48 @@
 //! A deterministic simulator for an Internet mail gateway.
+//!
+//! ```text
+//! scenario file + release + seed ──▶ Plan ──run──▶ Record ──judge──▶ verdict
+//! ```
+//!
+//! The modules in the order in which a run goes through them:
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`scenario`] | the files that people write, and what must be true of them |
+//! | [`draw`] | every random draw: one seed, one stream a concern |
+//! | [`plan`] | everything that will happen, written out before anything runs |
+//! | [`run`](mod@run) | the run itself, top to bottom |
+//! | [`contain`] | how what knows nothing of the seam is kept within a run, and named |
+//! | [`engine`] | what carries the machines and the links between them |
+//! | [`trace`] | everything that happens, down to the octet, in one digest |
+//! | [`record`] | everything that happened, in order, and how it ended |
+//! | [`mailbag`] | which message of the plan a stored message is |
+//! | [`oracle`] | what must be true of every run |
+//! | [`render`] | the Record as text |
+//! | [`parity`] | one plan on two engines |
+//! | [`snapshot`], [`verdict`] | the Record beside what was reviewed and what is expected |
 
 #[cfg(not(tokio_unstable))]
 compile_error!(
     "build with --cfg tokio_unstable (the project's .cargo/config.toml sets it): without it turmoil leaves each \
      host's runtime unseeded, and `select!` would differ from run to run"
 );
+
+pub mod contain;
+pub mod draw;
+mod end;
+pub mod engine;
+pub mod machine;
+pub mod mailbag;
+pub mod oracle;
+pub mod parity;
+mod peer;
+pub mod plan;
+pub mod record;
+pub mod render;
+pub mod run;
+pub mod scenario;
+mod service_control;
+pub mod snapshot;
+pub mod trace;
+pub mod verdict;

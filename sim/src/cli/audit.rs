@@ -1,0 +1,206 @@
+//! `postmortem audit`: every run a second time, in another process, and the two digests compared.
+//!
+//! The other process has another environment, another folder, another log level, and the address layout that the
+//! system gives it. It may be another build of the program: a debug build must make the same runs.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use clap::Args;
+use gateway::release::Release;
+use indicatif::ProgressBar;
+use miette::{IntoDiagnostic, WrapErr, miette};
+use sim::draw::Seed;
+use sim::record::Record;
+use sim::run::run;
+use sim::scenario::{Library, Scenario};
+use sim::trace::{Keep, first_difference};
+
+use super::EngineArg;
+
+/// What to audit.
+#[derive(Args)]
+pub(crate) struct AuditArgs {
+    /// The scenario's name; every scenario if none is given.
+    scenario: Option<String>,
+    /// The release; every release of the scenario if none is given.
+    #[arg(long, short)]
+    release: Option<Release>,
+    /// The seeds, such as `0..200`, each with other link latencies; the scenario's own if none are given.
+    #[arg(long, value_parser = seeds)]
+    seeds: Option<Range<u64>>,
+    /// The program that makes the second run: another build of this one.
+    #[arg(long)]
+    with: Option<PathBuf>,
+    #[command(flatten)]
+    engine: EngineArg,
+}
+
+/// Reads `A..B`.
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let range = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    range.filter(|range| !range.is_empty()).ok_or_else(|| "write two numbers, such as 0..200".to_owned())
+}
+
+/// One run to make.
+struct Request<'a> {
+    scenario: &'a Scenario,
+    release: Release,
+    seed: Seed,
+}
+
+/// Makes every run twice, here and there. True if all are the same.
+///
+/// # Errors
+/// There is no such scenario, or the other process does not run.
+pub(super) fn audit(library: &Library, args: &AuditArgs) -> miette::Result<bool> {
+    let requests = requests(library, args)?;
+    let mut there = There::start(library, args)?;
+    let progress = ProgressBar::new(requests.len() as u64);
+    let mut differing = 0;
+    for request in &requests {
+        there.ask("digest", request)?;
+        let here = make(request, args.engine, Keep::Digest)?;
+        let theirs = there.answer()?;
+        if here.digest.to_string() != theirs {
+            differing += 1;
+            let Request { scenario, release, seed } = request;
+            progress.suspend(|| {
+                anstream::println!("{} on {release}, seed {}: THE RUNS DIFFER", scenario.name, seed.0)
+            });
+            if differing == 1 {
+                let shown = there.first_difference(request, args.engine)?;
+                progress.suspend(|| anstream::println!("{shown}"));
+            }
+        }
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    anstream::println!("{} runs made twice, in two processes: {differing} differ", requests.len());
+    Ok(differing == 0)
+}
+
+fn requests<'a>(library: &'a Library, args: &AuditArgs) -> miette::Result<Vec<Request<'a>>> {
+    let scenarios: Vec<&Scenario> = match &args.scenario {
+        Some(name) => vec![super::find(library, name)?],
+        None => library.scenarios().iter().collect(),
+    };
+    let mut requests = Vec::new();
+    for scenario in scenarios {
+        let wanted = |release: &&Release| args.release.is_none_or(|wanted| wanted == **release);
+        for release in scenario.releases().iter().filter(wanted) {
+            let seeds = args.seeds.clone().unwrap_or(scenario.seed().0..scenario.seed().0 + 1);
+            requests.extend(seeds.map(|seed| Request { scenario, release: *release, seed: Seed(seed) }));
+        }
+    }
+    if requests.is_empty() {
+        return Err(miette!(
+            help = "`postmortem list` shows which releases there are",
+            "there is nothing to audit"
+        ));
+    }
+    Ok(requests)
+}
+
+fn make(request: &Request<'_>, engine: EngineArg, keep: Keep) -> miette::Result<Record> {
+    let plan = request.scenario.plan(request.release, request.seed);
+    run(&plan, engine.engine(), keep).into_diagnostic()
+}
+
+/// The other process.
+struct There {
+    child: Child,
+    requests: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl There {
+    fn start(library: &Library, args: &AuditArgs) -> miette::Result<Self> {
+        let program = match &args.with {
+            Some(program) => std::path::absolute(program).into_diagnostic()?,
+            None => std::env::current_exe().into_diagnostic()?,
+        };
+        let mut child = Command::new(&program)
+            .arg("answer")
+            .arg(library.root())
+            .args(["--engine", args.engine.name()])
+            .env_clear()
+            .env("LANG", "tr_TR.UTF-8")
+            .env("TZ", "Pacific/Kiritimati")
+            .env("RUST_LOG", "trace")
+            .env("PADDING", "x".repeat(3333))
+            .current_dir(std::env::temp_dir())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .into_diagnostic()
+            .wrap_err_with(|| format!("{} cannot be started", program.display()))?;
+        let requests = child.stdin.take().expect("it was asked for");
+        let answers = BufReader::new(child.stdout.take().expect("it was asked for"));
+        Ok(There { child, requests, answers })
+    }
+
+    fn ask(&mut self, what: &str, request: &Request<'_>) -> miette::Result<()> {
+        let Request { scenario, release, seed } = request;
+        writeln!(self.requests, "{what}\t{}\t{release}\t{}", scenario.name, seed.0)
+            .and_then(|()| self.requests.flush())
+            .into_diagnostic()
+            .wrap_err("the other process takes no request")
+    }
+
+    fn answer(&mut self) -> miette::Result<String> {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).into_diagnostic()?;
+        if line.is_empty() {
+            return Err(miette!("the other process has ended without an answer"));
+        }
+        Ok(line.trim_end().to_owned())
+    }
+
+    fn first_difference(&mut self, request: &Request<'_>, engine: EngineArg) -> miette::Result<String> {
+        self.ask("entries", request)?;
+        let ours = make(request, engine, Keep::Entries)?.trace;
+        let count: usize = self.answer()?.parse().into_diagnostic()?;
+        let theirs = (0..count).map(|_| self.answer()).collect::<miette::Result<Vec<_>>>()?;
+        Ok(first_difference(&ours, &theirs).unwrap_or_else(|| "made once more, they are the same".to_owned()))
+    }
+}
+
+impl Drop for There {
+    fn drop(&mut self) {
+        // It has nothing left to do, and nothing to lose.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The other process's side: makes the runs that are asked for on standard input, until there are no more.
+///
+/// # Errors
+/// A request cannot be understood, or a run cannot be made.
+pub(super) fn answer(root: &Path, engine: EngineArg) -> miette::Result<bool> {
+    let library = Library::open(root)?;
+    let mut out = io::stdout().lock();
+    for line in io::stdin().lock().lines() {
+        let line = line.into_diagnostic()?;
+        let [what, scenario, release, seed] = line.split('\t').collect::<Vec<_>>()[..] else {
+            return Err(miette!("`{line}` is no request"));
+        };
+        let scenario = super::find(&library, scenario)?;
+        let (release, seed) = (release.parse().into_diagnostic()?, Seed(seed.parse().into_diagnostic()?));
+        let request = Request { scenario, release, seed };
+        if what == "entries" {
+            let entries = make(&request, engine, Keep::Entries)?.trace;
+            writeln!(out, "{}", entries.len()).into_diagnostic()?;
+            for entry in entries {
+                writeln!(out, "{entry}").into_diagnostic()?;
+            }
+        } else {
+            writeln!(out, "{}", make(&request, engine, Keep::Digest)?.digest).into_diagnostic()?;
+        }
+        out.flush().into_diagnostic()?;
+    }
+    Ok(true)
+}

@@ -1,0 +1,12 @@
+//! `postmortem list`.
+
+use gateway::release::Release;
+use sim::scenario::Library;
+
+/// Prints each scenario, its releases and its title.
+pub(super) fn print(library: &Library) {
+    for scenario in library.scenarios() {
+        let releases: Vec<&str> = scenario.releases().iter().copied().map(Release::name).collect();
+        anstream::println!("{}  [{}]\n    {}", scenario.name, releases.join(", "), scenario.title());
+    }
+}

@@ -1,0 +1,133 @@
+//! The commands.
+
+mod audit;
+mod list;
+mod parity;
+mod replay;
+mod suite;
+
+use std::path::PathBuf;
+
+use audit::AuditArgs;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use gateway::release::Release;
+use miette::{IntoDiagnostic, WrapErr};
+use parity::ParityArgs;
+use sim::engine::{Classic, Engine, Leap};
+use sim::scenario::{Library, Scenario};
+
+/// Replays documented crashes of an Internet mail gateway in a deterministic simulator.
+///
+/// Without a command: replays every scenario on every release it names, compares each event log with its snapshot,
+/// and prints one table.
+#[derive(Parser)]
+#[command(version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    engine: EngineArg,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Lists the scenarios and the releases each is replayed on.
+    List,
+    /// Replays one scenario and prints its full Record.
+    Replay(ReplayArgs),
+    /// Makes each run a second time in another process, and compares the digests.
+    Audit(AuditArgs),
+    /// Runs each scenario on both engines, and compares what happened.
+    Parity(ParityArgs),
+    /// The other process of an audit: makes the runs that are asked for on standard input.
+    #[command(hide = true)]
+    Answer {
+        /// The project's folder.
+        root: PathBuf,
+        #[command(flatten)]
+        engine: EngineArg,
+    },
+}
+
+/// What to replay.
+#[derive(Args)]
+pub(crate) struct ReplayArgs {
+    /// The scenario's name, as `list` shows it.
+    scenario: String,
+    /// The release, such as `5.0`, `5.5-sp1` or `current`; the scenario's first if none is given.
+    #[arg(long, short)]
+    release: Option<Release>,
+    /// The seed; the scenario's own if none is given.
+    #[arg(long, short)]
+    seed: Option<u64>,
+    /// Make the run twice and compare the two Records byte for byte.
+    #[arg(long)]
+    twice: bool,
+    #[command(flatten)]
+    engine: EngineArg,
+}
+
+/// Which engine carries the machines.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct EngineArg {
+    /// What carries the machines.
+    #[arg(long, value_enum, default_value_t)]
+    engine: EngineName,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum EngineName {
+    /// From event to event.
+    #[default]
+    Leap,
+    /// Classic turmoil, tick by tick.
+    Turmoil,
+}
+
+impl EngineArg {
+    fn engine(self) -> &'static dyn Engine {
+        match self.engine {
+            EngineName::Leap => &Leap,
+            EngineName::Turmoil => &Classic,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        self.engine().name()
+    }
+}
+
+fn find<'a>(library: &'a Library, name: &str) -> miette::Result<&'a Scenario> {
+    library.scenarios().iter().find(|scenario| scenario.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+        let known: Vec<&str> = library.scenarios().iter().map(|scenario| scenario.name.as_str()).collect();
+        miette::miette!(
+            help = format!("the scenarios are: {}", known.join(", ")),
+            "there is no scenario `{name}`"
+        )
+    })
+}
+
+impl Cli {
+    /// Runs the command. True if all is as it should be.
+    ///
+    /// # Errors
+    /// Bad usage or a bad scenario file, found before anything was run.
+    pub(crate) fn run(self) -> miette::Result<bool> {
+        if let Some(Command::Answer { root, engine }) = &self.command {
+            return audit::answer(root, *engine);
+        }
+        let here = std::env::current_dir().into_diagnostic().wrap_err("the current folder cannot be read")?;
+        let library = Library::open(&here)?;
+        match self.command {
+            None => Ok(suite::run(&library, self.engine)),
+            Some(Command::List) => {
+                list::print(&library);
+                Ok(true)
+            }
+            Some(Command::Replay(args)) => replay::run(&library, &args),
+            Some(Command::Audit(args)) => audit::audit(&library, &args),
+            Some(Command::Parity(args)) => parity::run(&library, &args),
+            Some(Command::Answer { .. }) => unreachable!("answered above"),
+        }
+    }
+}

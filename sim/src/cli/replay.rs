@@ -1,0 +1,106 @@
+//! `postmortem replay`.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use gateway::release::Release;
+use miette::IntoDiagnostic;
+use sim::draw::Seed;
+use sim::render;
+use sim::scenario::Library;
+use sim::snapshot::Comparison;
+use sim::trace::{Keep, first_difference};
+use sim::verdict::Replay;
+
+use super::ReplayArgs;
+
+/// Replays one scenario and prints everything. True if all is as it should be.
+///
+/// # Errors
+/// There is no such scenario, or it is not replayed on that release.
+pub(super) fn run(library: &Library, args: &ReplayArgs) -> miette::Result<bool> {
+    let scenario = super::find(library, &args.scenario)?;
+    let release = match args.release {
+        None => scenario.releases()[0],
+        Some(release) if scenario.releases().contains(&release) => release,
+        Some(release) => {
+            let known: Vec<&str> = scenario.releases().iter().copied().map(Release::name).collect();
+            return Err(miette::miette!(
+                help = "add the release to `releases` in the scenario file to replay it there",
+                "{} is not replayed on {release}, only on {}",
+                scenario.name,
+                known.join(", ")
+            ));
+        }
+    };
+    let seed = args.seed.map_or(scenario.seed(), Seed);
+    let replay = |seed| {
+        Replay::new(scenario, release, seed, args.engine.engine(), Keep::Entries, &library.snapshots())
+            .into_diagnostic()
+    };
+    let first = replay(seed)?;
+    anstream::print!("{}", render::full(&first.plan, &first.record));
+    print_verdict(&first);
+    let mut good = first.is_good();
+    if args.twice {
+        let again = beside_other_work(|| replay(seed), || replay(Seed(seed.0.wrapping_add(1))).is_ok())?;
+        match first_difference(&first.record.trace, &again.record.trace) {
+            None if first.record == again.record => {
+                let (entries, digest) = (first.record.trace.len(), first.record.digest);
+                anstream::println!("twice: identical, {entries} entries of trace, digest {digest}");
+            }
+            None => {
+                good = false;
+                let (ours, theirs) = [&first, &again]
+                    .map(|replay| {
+                        render::full(&replay.plan, &replay.record)
+                            .lines()
+                            .map(str::to_owned)
+                            .collect::<Vec<_>>()
+                    })
+                    .into();
+                let difference = first_difference(&ours, &theirs).unwrap_or_default();
+                anstream::println!("twice: THE RECORDS DIFFER\n{difference}");
+            }
+            Some(difference) => {
+                good = false;
+                anstream::println!("twice: THE RUNS DIFFER\n{difference}");
+            }
+        }
+    }
+    Ok(good)
+}
+
+/// Does `work` on a thread of its own, while another thread goes on doing something else.
+fn beside_other_work<T: Send>(work: impl FnOnce() -> T + Send, other: impl Fn() -> bool + Sync) -> T {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut busy = true;
+            while busy && !done.load(Ordering::Relaxed) {
+                busy = other();
+            }
+        });
+        let result = scope.spawn(work).join();
+        done.store(true, Ordering::Relaxed);
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// What was not as it should be, a line each.
+pub(super) fn print_verdict(replay: &Replay) {
+    for unmet in &replay.unmet {
+        anstream::println!("not as expected: {unmet}");
+    }
+    for finding in &replay.findings {
+        anstream::println!("broken oracle: {}: {}", finding.oracle, finding.what);
+    }
+    match &replay.snapshot {
+        Some(Comparison::Differs(diff)) => {
+            anstream::println!("the event log differs from its snapshot:\n{diff}")
+        }
+        Some(Comparison::Missing) => anstream::println!(
+            "there is no snapshot of this event log: run `cargo test -p scenarios`, then `cargo insta review`"
+        ),
+        Some(Comparison::Same) | None => {}
+    }
+}

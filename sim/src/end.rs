@@ -1,0 +1,33 @@
+//! The state at the end of a run, read from the gateway's disk by the simulator itself.
+
+use std::collections::BTreeMap;
+
+use crate::machine::disk::SimDisk;
+use crate::mailbag::{self, Item};
+use crate::record::{End, Spooled};
+use crate::scenario::{SPOOL, STORE};
+
+/// Reads the end state.
+pub(crate) fn state(disk: &SimDisk, service_up: bool, servers: Vec<(String, Vec<Item>)>) -> End {
+    let mut mailboxes: BTreeMap<String, Vec<Item>> = BTreeMap::new();
+    let mut spool: BTreeMap<String, Vec<Spooled>> = BTreeMap::new();
+    for (path, bytes) in disk.tree().expect("a faultless disk lists its files") {
+        let path = path.display().to_string();
+        if let Some((mailbox, file)) = path.strip_prefix(STORE).and_then(|rest| rest[1..].split_once('/')) {
+            if !file.starts_with("tmp/") {
+                mailboxes.entry(mailbox.to_owned()).or_default().push(mailbag::identify(&bytes));
+            }
+        } else if let Some((folder, file)) =
+            path.strip_prefix(SPOOL).and_then(|rest| rest[1..].split_once('/'))
+        {
+            let item = gateway::spool::decode(&bytes).ok().map(|message| mailbag::identify(&message.content));
+            spool.entry(folder.to_owned()).or_default().push(Spooled { file: file.to_owned(), item });
+        }
+    }
+    End {
+        service_up,
+        mailboxes: mailboxes.into_iter().collect(),
+        servers,
+        spool: spool.into_iter().collect(),
+    }
+}

@@ -1,0 +1,46 @@
+//! What somebody at the machine does to its disk, beside any process: an administrator, or whoever set it up.
+//!
+//! A simulated disk takes no time, so each operation is done on return.
+
+use std::path::Path;
+
+use futures_util::FutureExt;
+use gateway::env::{Disk, IoFuture};
+
+use super::disk::SimDisk;
+
+/// The names of the files in a directory; none if there is no such directory.
+pub(crate) fn names(disk: &SimDisk, dir: &Path) -> Vec<String> {
+    now(disk.list(dir)).unwrap_or_default()
+}
+
+/// The bytes of a file, if it is there.
+pub(crate) fn content(disk: &SimDisk, path: &Path) -> Option<Vec<u8>> {
+    now(disk.read(path)).ok()
+}
+
+/// Writes a file, durably.
+pub(crate) fn install(disk: &SimDisk, path: &Path, content: &[u8]) {
+    let dir = parent(path);
+    let written = now(disk.create_dir_all(dir))
+        .and_then(|()| now(disk.create(path)))
+        .and_then(|mut file| now(file.write_all(content)).and_then(|()| now(file.sync())))
+        .and_then(|()| now(disk.sync_dir(dir)));
+    written.expect("a machine is set up on an empty, faultless disk");
+}
+
+/// Moves a file to another directory, durably.
+pub(crate) fn relocate(disk: &SimDisk, from: &Path, to: &Path) {
+    let moved = now(disk.create_dir_all(parent(to)))
+        .and_then(|()| now(disk.rename(from, to)))
+        .and_then(|()| now(disk.sync_dir(parent(to))));
+    moved.expect("the file is there: its name was just listed");
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().expect("a file is in a directory")
+}
+
+fn now<T>(operation: IoFuture<'_, T>) -> std::io::Result<T> {
+    operation.now_or_never().expect("a simulated disk takes no time")
+}

@@ -1,0 +1,115 @@
+//! What a stored message is: which message of the plan, or which report on one.
+//!
+//! Read from the content alone with an independent parser, so that what the gateway says of a message is not what
+//! judges it.
+
+use std::fmt;
+
+use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
+
+/// The domain of the Message-IDs that plans give their messages: `<m1@plan.test>`.
+const PLAN_DOMAIN: &str = "plan.test";
+
+/// A message that was found somewhere.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Item {
+    /// What it is.
+    pub kind: Kind,
+    /// The sender in its `From` header.
+    pub from: String,
+    /// Its subject.
+    pub subject: String,
+}
+
+/// What a message is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A message of the plan, by its name there.
+    Message(String),
+    /// A non-delivery report on a message of the plan.
+    Report(String),
+    /// A notification to the administrator about a message of the plan.
+    Notification(String),
+    /// Something else.
+    Other,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Kind::Message(name) => f.write_str(name),
+            Kind::Report(name) => write!(f, "report on {name}"),
+            Kind::Notification(name) => write!(f, "notification on {name}"),
+            Kind::Other => f.write_str("unknown message"),
+        }
+    }
+}
+
+/// The Message-ID that a plan gives a message, without angle brackets.
+pub(crate) fn message_id(name: &str) -> String {
+    format!("{name}@{PLAN_DOMAIN}")
+}
+
+/// Reads a stored message.
+pub(crate) fn identify(content: &[u8]) -> Item {
+    let Some(message) = MessageParser::default().parse(content) else {
+        return Item { kind: Kind::Other, from: String::new(), subject: String::new() };
+    };
+    let from =
+        message.from().and_then(|from| from.first()).and_then(|from| from.address()).unwrap_or_default();
+    Item {
+        kind: kind(&message),
+        from: from.to_owned(),
+        subject: message.subject().unwrap_or_default().to_owned(),
+    }
+}
+
+fn kind(message: &Message<'_>) -> Kind {
+    if let Some(name) = plan_name(message) {
+        return Kind::Message(name);
+    }
+    let about = message.parts.iter().find_map(|part| match &part.body {
+        PartType::Message(original) => plan_name(original),
+        PartType::Text(headers) if part.is_content_type("text", "rfc822-headers") => {
+            MessageParser::default().parse_headers(headers.as_bytes()).as_ref().and_then(plan_name)
+        }
+        _ => None,
+    });
+    match about {
+        Some(name) if message.is_content_type("multipart", "report") => Kind::Report(name),
+        Some(name) => Kind::Notification(name),
+        None => Kind::Other,
+    }
+}
+
+fn plan_name(message: &Message<'_>) -> Option<String> {
+    let (name, domain) = message.message_id()?.rsplit_once('@')?;
+    (domain == PLAN_DOMAIN).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_the_plan_is_known_by_its_message_id() {
+        let item = identify(b"From: a@x.test\r\nSubject: hi\r\nMessage-ID: <m1@plan.test>\r\n\r\nbody\r\n");
+        assert_eq!(item.kind, Kind::Message("m1".to_owned()));
+        assert_eq!((item.from.as_str(), item.subject.as_str()), ("a@x.test", "hi"));
+    }
+
+    #[test]
+    fn a_report_is_known_by_the_message_it_returns() {
+        let report = b"From: postmaster@x.test\r\nMIME-Version: 1.0\r\n\
+            Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n\
+            --b\r\nContent-Type: text/plain\r\n\r\nsorry\r\n\
+            --b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <m2@plan.test>\r\n\r\nbody\r\n--b--\r\n";
+        assert_eq!(identify(report).kind, Kind::Report("m2".to_owned()));
+    }
+
+    #[test]
+    fn a_message_of_no_plan_is_unknown() {
+        assert_eq!(identify(b"Subject: spam\r\n\r\n").kind, Kind::Other);
+        assert_eq!(identify(b"").kind, Kind::Other);
+    }
+}

@@ -1,0 +1,45 @@
+//! Parity: one plan on two engines. Two network simulators written apart agree, or one of them is wrong.
+//!
+//! Times differ, for the engines' grain does. What must be the same is the event log and the state of the service in
+//! their order, what each client got for each message, what became of the mail, and the verdict.
+
+use crate::engine::Engine;
+use crate::oracle;
+use crate::plan::Plan;
+use crate::record::Record;
+use crate::render;
+use crate::run::{RunError, run};
+use crate::scenario::Scenario;
+use crate::trace::{Keep, first_difference};
+
+/// What two engines made of the same plan.
+pub struct Parity {
+    /// Where they part, and what is around it on both sides; nothing if they agree.
+    pub difference: Option<String>,
+}
+
+/// Runs a plan on both engines and compares.
+///
+/// # Errors
+/// An engine broke down, or something reached for the machine itself.
+pub fn compare(
+    scenario: &Scenario,
+    plan: &Plan,
+    one: &dyn Engine,
+    other: &dyn Engine,
+) -> Result<Parity, RunError> {
+    let lines = |engine: &dyn Engine| -> Result<Vec<String>, RunError> {
+        let record = run(plan, engine, Keep::Digest)?;
+        let mut lines = render::without_times(&record);
+        lines.extend(verdict(scenario, plan, &record));
+        Ok(lines)
+    };
+    Ok(Parity { difference: first_difference(&lines(one)?, &lines(other)?) })
+}
+
+/// What is wrong with a run, a line each.
+fn verdict(scenario: &Scenario, plan: &Plan, record: &Record) -> Vec<String> {
+    let unmet = scenario.expectations(plan.release).flat_map(|expected| expected.unmet(record));
+    let findings = oracle::judge(plan, record);
+    unmet.chain(findings.into_iter().map(|finding| format!("{}: {}", finding.oracle, finding.what))).collect()
+}

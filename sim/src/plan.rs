@@ -1,0 +1,179 @@
+//! The Plan: every single thing that will happen in a run, written out before anything runs.
+//!
+//! A run draws nothing that a line here could have held. Made from a scenario, a release and a seed by
+//! [`crate::scenario::Scenario::plan`].
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use gateway::address::Address;
+use gateway::config::Config;
+use gateway::release::Release;
+use jiff::Timestamp;
+
+use crate::draw::Seed;
+use crate::engine::{Links, MachineId};
+use crate::peer::Names;
+
+/// Everything that will happen in one run.
+#[derive(Clone)]
+pub struct Plan {
+    /// The scenario it was made from.
+    pub scenario: String,
+    /// The release of the gateway.
+    pub release: Release,
+    /// The seed of every draw.
+    pub seed: Seed,
+    /// The time of day at the start.
+    pub starts: Timestamp,
+    /// When the run ends at the latest.
+    pub duration: Duration,
+    /// The gateway.
+    pub gateway: GatewayPlan,
+    /// How its service is looked after.
+    pub service: ServicePlan,
+    /// What the administrator does, in the order of time.
+    pub errands: Vec<Errand>,
+    /// The clients. They are the machines after the gateway.
+    pub clients: Vec<ClientPlan>,
+    /// The mail servers. They are the machines after the clients.
+    pub servers: Vec<ServerPlan>,
+    /// What goes wrong.
+    pub faults: Vec<Fault>,
+    /// The names that the gateway can look up.
+    pub(crate) names: Names,
+    /// The latency of each link, the lower machine first.
+    pub(crate) latencies: BTreeMap<(MachineId, MachineId), Duration>,
+}
+
+/// The machine that the gateway is on.
+#[derive(Clone)]
+pub struct GatewayPlan {
+    /// Its host name.
+    pub name: Arc<str>,
+    /// Its address.
+    pub address: IpAddr,
+    /// The gateway's configuration.
+    pub config: Config,
+    /// Files that are on its disk from the start.
+    pub files: Vec<(PathBuf, String)>,
+}
+
+/// How the service is looked after.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ServicePlan {
+    /// How long after its end it is started again.
+    pub restart_after: Duration,
+    /// How many times.
+    pub restarts: usize,
+}
+
+/// Something the administrator does.
+#[derive(Clone, Debug)]
+pub struct Errand {
+    /// When.
+    pub at: Duration,
+    /// What.
+    pub task: Task,
+}
+
+/// What an administrator can do.
+#[derive(Clone, Debug)]
+pub enum Task {
+    /// Start the service, if it is down.
+    Start,
+    /// Move the spool file of a message out of `in`, to where the gateway does not look.
+    SetAside {
+        /// The message.
+        message: String,
+    },
+}
+
+/// An SMTP client.
+#[derive(Clone, Debug)]
+pub struct ClientPlan {
+    /// Its host name.
+    pub name: Arc<str>,
+    /// Its address.
+    pub address: IpAddr,
+    /// What it authenticates with.
+    pub account: Option<Account>,
+    /// What it hands over.
+    pub messages: Vec<MessagePlan>,
+}
+
+/// An account and its password.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The account's name.
+    pub name: String,
+    /// Its password.
+    pub password: String,
+}
+
+impl Account {
+    /// The initial response of AUTH PLAIN (RFC 4616).
+    pub(crate) fn sasl_plain(&self) -> String {
+        BASE64_STANDARD.encode(format!("\0{}\0{}", self.name, self.password))
+    }
+}
+
+/// A message that a client hands over.
+#[derive(Clone, Debug)]
+pub struct MessagePlan {
+    /// Its name in the plan.
+    pub name: String,
+    /// When it is handed over, since the start of the run.
+    pub at: Duration,
+    /// The reverse path, empty for the null one.
+    pub from: String,
+    /// The recipients.
+    pub to: Vec<Address>,
+    /// The content (RFC 5322), as it is before it goes over the wire.
+    pub content: Vec<u8>,
+    /// How long the client waits before each further try.
+    pub retry: Vec<Duration>,
+}
+
+/// A mail server.
+#[derive(Clone, Debug)]
+pub struct ServerPlan {
+    /// Its host name.
+    pub name: Arc<str>,
+    /// Its address.
+    pub address: IpAddr,
+}
+
+/// Something that goes wrong.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// The gateway's extension panics whenever it is asked about this message.
+    ExtensionPanics {
+        /// The message.
+        message: String,
+    },
+    /// The gateway's extension ends the whole process when it is asked about this message, past every filter.
+    ExtensionKills {
+        /// The message.
+        message: String,
+    },
+    /// The gateway's extension takes its time over this message, each time it is asked about it.
+    ExtensionDelays {
+        /// The message.
+        message: String,
+        /// How long it takes.
+        by: Duration,
+    },
+}
+
+impl Links for Plan {
+    fn latency(&self, a: MachineId, b: MachineId) -> Duration {
+        let link = if a < b { (a, b) } else { (b, a) };
+        *self.latencies.get(&link).expect("the plan has a latency for every pair of its machines")
+    }
+}

@@ -1,0 +1,242 @@
+//! The Record: everything that happened in a run, in order, and how it ended. All that people look at is a
+//! rendering of it.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use gateway::eventlog;
+use gateway::exception::Exception;
+use jiff::Timestamp;
+
+use crate::engine::Clock;
+use crate::mailbag::Item;
+use crate::trace::{Digest, Trace};
+
+/// What a run left behind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// When the run began, by the gateway's clock.
+    pub starts: Timestamp,
+    /// Everything that happened, in order.
+    pub entries: Vec<Entry>,
+    /// How it ended.
+    pub end: End,
+    /// What everything that happened came to.
+    pub digest: Digest,
+    /// Every entry of the trace, if they were kept.
+    pub trace: Vec<String>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// When, since the start of the run.
+    pub at: Duration,
+    /// On which machine.
+    pub machine: Arc<str>,
+    /// What.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// The gateway logged an event.
+    Event(eventlog::Entry),
+    /// The gateway's service changed its state.
+    Service(Service),
+    /// A line of an SMTP dialogue that the gateway took part in.
+    Smtp {
+        /// The connection, counted over the run.
+        connection: u32,
+        /// Who said it.
+        speaker: Speaker,
+        /// The line, without its end; a message's content in one line.
+        line: String,
+    },
+    /// A client tried to hand over a message.
+    Client(Attempt),
+    /// A mail server took a message.
+    Accepted {
+        /// The message.
+        message: String,
+        /// Its recipients there.
+        recipients: Vec<String>,
+    },
+    /// The administrator did something.
+    Administrator(String),
+}
+
+/// A change in the state of the gateway's service.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Service {
+    /// The process was started.
+    Starts,
+    /// It ended of itself: it had been told to stop.
+    Stopped,
+    /// It did not come up.
+    Refused(String),
+    /// It ended with an exception.
+    Died(Exception),
+}
+
+/// Who said a line of a dialogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// The side that opened the connection.
+    Client,
+    /// The side that listened.
+    Server,
+    /// The network: opened, closed, reset.
+    Network,
+}
+
+/// A client's try at handing over one message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    /// The message.
+    pub message: String,
+    /// 1 for the first try.
+    pub number: usize,
+    /// How it went.
+    pub outcome: Outcome,
+}
+
+/// How a client's try went.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The gateway answered for it: it has custody now.
+    Accepted {
+        /// The recipients accepted, the others being refused.
+        recipients: Vec<String>,
+        /// The reply to the end of the data.
+        reply: String,
+    },
+    /// A reply of 4xx or 5xx to this command ended it.
+    Refused {
+        /// The command.
+        command: String,
+        /// The reply.
+        reply: String,
+    },
+    /// The connection was lost without a reply.
+    Lost {
+        /// What the client was waiting for.
+        awaiting: String,
+    },
+    /// There was no connection.
+    Unreachable(String),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Accepted { reply, .. } => f.write_str(reply),
+            Outcome::Refused { command, reply } => write!(f, "{reply} (to {command})"),
+            Outcome::Lost { awaiting } => write!(f, "connection lost, no reply to {awaiting}"),
+            Outcome::Unreachable(why) => write!(f, "no connection: {why}"),
+        }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Service::Starts => f.write_str("the service starts"),
+            Service::Stopped => f.write_str("the service has stopped"),
+            Service::Refused(why) => write!(f, "the service does not come up: {why}"),
+            Service::Died(exception) => write!(f, "the service has died of an exception. {exception}"),
+        }
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            What::Event(event) => {
+                let eventlog::Entry { id, severity, category, description } = event;
+                write!(f, "event {id} {severity} ({category}): {description}")
+            }
+            What::Service(change) => change.fmt(f),
+            What::Smtp { connection, speaker, line } => {
+                let speaker = match speaker {
+                    Speaker::Client => "C:",
+                    Speaker::Server => "S:",
+                    Speaker::Network => "--",
+                };
+                write!(f, "smtp {connection} {speaker} {line}")
+            }
+            What::Client(Attempt { message, number, outcome }) => {
+                write!(f, "{message}, try {number}: {outcome}")
+            }
+            What::Accepted { message, recipients } => {
+                write!(f, "takes {message} for {}", recipients.join(", "))
+            }
+            What::Administrator(what) => write!(f, "the administrator {what}"),
+        }
+    }
+}
+
+/// The state at the end of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct End {
+    /// Whether the gateway's service was up.
+    pub service_up: bool,
+    /// Each local mailbox and what is in it, in the order of mailboxes and file names.
+    pub mailboxes: Vec<(String, Vec<Item>)>,
+    /// Each mail server and what it took, in the order it came.
+    pub servers: Vec<(String, Vec<Item>)>,
+    /// Each spool folder that is not empty and its files, in the order of names.
+    pub spool: Vec<(String, Vec<Spooled>)>,
+}
+
+/// A file in the spool at the end of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spooled {
+    /// Its name.
+    pub file: String,
+    /// The message in it, if it can be read.
+    pub item: Option<Item>,
+}
+
+/// Where a run's entries are written down as they happen. Clones write to the same journal.
+#[derive(Clone)]
+pub struct Journal {
+    clock: Clock,
+    entries: Arc<Mutex<Vec<Entry>>>,
+    trace: Trace,
+    connections: Arc<Mutex<u32>>,
+}
+
+impl Journal {
+    pub(crate) fn new(clock: Clock, trace: Trace) -> Self {
+        Journal { clock, entries: Arc::default(), trace, connections: Arc::default() }
+    }
+
+    /// Writes down what happens now on a machine.
+    pub fn note(&self, machine: &Arc<str>, what: What) {
+        self.note_at((self.clock)(), machine, what);
+    }
+
+    /// Writes down what happened at a known time: for those who are on no machine.
+    pub(crate) fn note_at(&self, at: Duration, machine: &Arc<str>, what: What) {
+        // The dialogue is in the trace already, octet by octet.
+        if !matches!(what, What::Smtp { .. }) {
+            self.trace.note_at(at, machine, "journal", &[what.to_string().as_bytes()]);
+        }
+        let entry = Entry { at, machine: Arc::clone(machine), what };
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    }
+
+    /// The number of a new connection.
+    pub(crate) fn next_connection(&self) -> u32 {
+        let mut count = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        *count += 1;
+        *count
+    }
+
+    pub(crate) fn into_entries(self) -> Vec<Entry> {
+        std::mem::take(&mut *self.entries.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

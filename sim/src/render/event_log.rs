@@ -1,0 +1,113 @@
+//! The event log as an administrator would read it, and what became of the mail: what a snapshot holds.
+//!
+//! It shows what a change in *behaviour* changes. Spool names, connection numbers and milliseconds are private
+//! details: a spool name is shown as the name of the message that the gateway gave it to.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use jiff::Timestamp;
+
+use super::end;
+use crate::machine::at;
+use crate::plan::Plan;
+use crate::record::{Outcome, Record, What};
+
+/// The longest line of a description, in characters.
+const WIDTH: usize = 100;
+
+/// The event log and the deliveries of a run.
+pub fn event_log(title: &str, plan: &Plan, record: &Record) -> String {
+    let mut out = String::new();
+    let names = spool_names(record);
+    line(&mut out, format_args!("{}, {}", plan.scenario, plan.release));
+    line(&mut out, format_args!("{title}"));
+    line(&mut out, format_args!("\nEVENT LOG of {}", plan.gateway.name));
+    for entry in &record.entries {
+        let when = second(at(record.starts, entry.at));
+        match &entry.what {
+            What::Event(event) => {
+                let (id, severity, category) = (event.id, &event.severity, &event.category);
+                let source = gateway::eventlog::SOURCE;
+                line(&mut out, format_args!("{when}  {id}  {severity}  {source}  {category}"));
+                for text in textwrap::wrap(&rename(&event.description, &names), WIDTH) {
+                    line(&mut out, format_args!("    {text}"));
+                }
+            }
+            What::Service(change) => line(&mut out, format_args!("{when}  -- {change}")),
+            What::Administrator(what) => {
+                line(&mut out, format_args!("{when}  -- the administrator {}", rename(what, &names)));
+            }
+            What::Smtp { .. } | What::Client(_) | What::Accepted { .. } => {}
+        }
+    }
+    line(&mut out, format_args!("\nWHAT THE CLIENTS GOT"));
+    for entry in &record.entries {
+        if let What::Client(attempt) = &entry.what {
+            let when = second(at(record.starts, entry.at));
+            let outcome = rename(&attempt.outcome.to_string(), &names);
+            line(&mut out, format_args!("{when}  {}, try {}: {outcome}", attempt.message, attempt.number));
+        }
+    }
+    line(&mut out, format_args!("\nWHAT BECAME OF THE MAIL"));
+    end::lines(&record.end).iter().for_each(|text| line(&mut out, format_args!("{text}")));
+    out
+}
+
+/// What happened, in order but without times: events, the state of the service, and what the administrator did; then
+/// what the clients got, message by message, and what became of the mail.
+pub fn without_times(record: &Record) -> Vec<String> {
+    let names = spool_names(record);
+    let (mut happened, mut answers) = (Vec::new(), Vec::new());
+    for entry in &record.entries {
+        let text = rename(&entry.what.to_string(), &names);
+        match &entry.what {
+            What::Event(_) | What::Service(_) | What::Administrator(_) => happened.push(text),
+            What::Client(_) => answers.push(text),
+            What::Smtp { .. } | What::Accepted { .. } => {}
+        }
+    }
+    answers.sort();
+    happened.into_iter().chain(answers).chain(end::lines(&record.end)).collect()
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    writeln!(out, "{text}").expect("writing to a string does not fail");
+}
+
+fn second(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// The message that each spool name was given to, as the gateway's replies told the clients.
+fn spool_names(record: &Record) -> BTreeMap<String, String> {
+    let accepted = record.entries.iter().filter_map(|entry| match &entry.what {
+        What::Client(attempt) => match &attempt.outcome {
+            Outcome::Accepted { reply, .. } => Some((spool_name(reply)?.to_owned(), attempt.message.clone())),
+            _ => None,
+        },
+        _ => None,
+    });
+    let mut names: BTreeMap<String, String> = accepted.collect();
+    let mut others = 0;
+    for entry in &record.entries {
+        if let What::Event(event) = &entry.what
+            && let Some(name) = spool_name(&event.description)
+            && !names.contains_key(name)
+        {
+            others += 1;
+            names.insert(name.to_owned(), format!("#{others}"));
+        }
+    }
+    names
+}
+
+/// The first spool name in a text: a word of eight upper-case letters and digits.
+fn spool_name(text: &str) -> Option<&str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric())
+        .find(|word| word.parse::<gateway::envelope::SpoolId>().is_ok())
+}
+
+fn rename(text: &str, names: &BTreeMap<String, String>) -> String {
+    names.iter().fold(text.to_owned(), |text, (spool, name)| text.replace(spool, name))
+}

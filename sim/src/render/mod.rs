@@ -1,0 +1,8 @@
+//! Renderings of the Record as text.
+
+mod end;
+mod event_log;
+mod full;
+
+pub use event_log::{event_log, without_times};
+pub use full::full;

@@ -1,0 +1,144 @@
+//! A run, top to bottom: a Plan goes in, a Record comes out.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use gateway::eventlog::EventLogLayer;
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::contain::{self, Leak};
+use crate::end;
+use crate::engine::{Action, Conductor, Engine, EngineError, Machine, MachineId};
+use crate::machine::gateway_machine::GatewayMachine;
+use crate::peer::{Client, Server, Taken};
+use crate::plan::{ClientPlan, Plan, ServerPlan};
+use crate::record::{Journal, Record, What};
+use crate::service_control::ServiceControl;
+use crate::trace::{Keep, Trace};
+
+/// Runs a plan on an engine.
+///
+/// The same plan on the same engine gives the same Record, to the byte, on any thread.
+///
+/// # Errors
+/// Something reached for the machine itself, or the engine broke down. Whatever the gateway does is in the Record.
+pub fn run(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record, RunError> {
+    let record = contain::run_on_fresh_thread(plan.seed, plan.starts, &engine.contained_clock(), || {
+        run_contained(plan, engine, keep)
+    })??;
+    Ok(record)
+}
+
+/// Why a run gave no Record.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Something asked the machine for what only the plan may decide.
+    #[error(transparent)]
+    Leak(#[from] Leak),
+    /// The engine broke down.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+fn run_contained(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record, EngineError> {
+    let plan = Arc::new(plan.clone());
+    let clock = engine.clock();
+    let trace = Trace::new(Arc::clone(&clock), keep);
+    let journal = Journal::new(Arc::clone(&clock), trace.clone());
+    let gateway = GatewayMachine::new(&plan, &journal, &trace, &clock);
+    let taken: Vec<Taken> = plan.servers.iter().map(|_| Taken::default()).collect();
+
+    let mut machines = vec![gateway_machine(&plan, &gateway)];
+    machines.extend(plan.clients.iter().map(|client| client_machine(client, &plan, &journal)));
+    machines.extend(
+        plan.servers.iter().zip(&taken).map(|(server, taken)| server_machine(server, taken, &journal)),
+    );
+
+    let machines = machines.into_iter().map(|machine| watched(machine, &trace)).collect();
+
+    let mut control = ServiceControl::new(&plan, &journal, &gateway);
+    let keep = event_keeper(&plan, &journal);
+    let subscriber = tracing_subscriber::registry().with(EventLogLayer::new(keep));
+    tracing::subscriber::with_default(subscriber, || {
+        engine.run(machines, &*plan, &mut UntilLeak(&mut control), plan.seed)
+    })?;
+
+    let servers = plan.servers.iter().zip(&taken).map(|(server, taken)| {
+        let taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+        (server.name.to_string(), taken.iter().map(|(item, _)| item.clone()).collect())
+    });
+    let end = end::state(&gateway.disk, control.service_is_up(), servers.collect());
+    trace.note_at(plan.duration, &plan.gateway.name, "at the end", &[format!("{end:?}").as_bytes()]);
+    let (digest, trace) = trace.finish();
+    Ok(Record { starts: plan.starts, entries: journal.into_entries(), end, digest, trace })
+}
+
+/// The machine, with a trace of what its software does.
+fn watched(machine: Machine, trace: &Trace) -> Machine {
+    let (name, software, trace) = (Arc::from(machine.name.as_str()), machine.software, trace.clone());
+    let software = Box::new(move |seat| trace.watch_main(&name, software(trace.watch(&name, seat))));
+    Machine { software, ..machine }
+}
+
+/// Ends the run at its first leak: what follows would not be the plan's.
+struct UntilLeak<'a>(&'a mut dyn Conductor);
+
+impl Conductor for UntilLeak<'_> {
+    fn act(&mut self, now: Duration) -> Vec<Action> {
+        self.0.act(now)
+    }
+
+    fn next(&self) -> Option<Duration> {
+        self.0.next()
+    }
+
+    fn ended(&mut self, machine: MachineId, now: Duration) {
+        self.0.ended(machine, now);
+    }
+
+    fn is_over(&mut self, now: Duration) -> bool {
+        contain::leaked() || self.0.is_over(now)
+    }
+}
+
+/// Writes the gateway's events into the journal.
+fn event_keeper(plan: &Plan, journal: &Journal) -> impl Fn(gateway::eventlog::Entry) + use<> {
+    let (machine, journal) = (Arc::clone(&plan.gateway.name), journal.clone());
+    move |entry| journal.note(&machine, What::Event(entry))
+}
+
+fn gateway_machine(plan: &Plan, gateway: &GatewayMachine) -> Machine {
+    let gateway = gateway.clone();
+    Machine {
+        name: plan.gateway.name.to_string(),
+        address: plan.gateway.address,
+        software: Box::new(move |seat| Box::pin(gateway.clone().run(seat))),
+    }
+}
+
+fn client_machine(client: &ClientPlan, plan: &Plan, journal: &Journal) -> Machine {
+    let software = Arc::new(Client {
+        machine: Arc::clone(&client.name),
+        plan: client.clone(),
+        gateway: (plan.gateway.address, 25).into(),
+        journal: journal.clone(),
+    });
+    Machine {
+        name: client.name.to_string(),
+        address: client.address,
+        software: Box::new(move |seat| {
+            let client = Arc::clone(&software);
+            Box::pin(async move { client.run(&seat).await })
+        }),
+    }
+}
+
+fn server_machine(server: &ServerPlan, taken: &Taken, journal: &Journal) -> Machine {
+    let software =
+        Server { machine: Arc::clone(&server.name), journal: journal.clone(), taken: Arc::clone(taken) };
+    Machine {
+        name: server.name.to_string(),
+        address: server.address,
+        software: Box::new(move |seat| Box::pin(software.clone().run(seat))),
+    }
+}

@@ -1,0 +1,152 @@
+//! What must hold of a scenario file beyond its form: names mean one thing each, what is spoken of is there, and the
+//! gateway takes its configuration.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::expect::Expectation;
+use super::file::{File, Task};
+use super::{ScenarioError, config};
+
+/// The folders of a gateway's spool.
+const FOLDERS: [&str; 6] = ["archive", "bad", "in", "out", "queue", "work"];
+
+/// Looks a file through from top to bottom.
+///
+/// # Errors
+/// The first thing that does not hold.
+pub(super) fn check(file: &File, path: &str, text: &str) -> Result<(), ScenarioError> {
+    let check = Check { file, path, text };
+    check.releases()?;
+    check.machines()?;
+    check.installed_files()?;
+    check.messages()?;
+    check.configuration()?;
+    check.expectations()
+}
+
+struct Check<'a> {
+    file: &'a File,
+    path: &'a str,
+    text: &'a str,
+}
+
+impl Check<'_> {
+    fn fail(&self, place: Range<usize>, what: String, remedy: impl Into<String>) -> ScenarioError {
+        ScenarioError::new(self.path, self.text, what, Some(place)).with_remedy(remedy)
+    }
+
+    fn releases(&self) -> Result<(), ScenarioError> {
+        let replayed = self.file.releases.as_ref();
+        if replayed.is_empty() {
+            let what = "it is replayed on no release".to_owned();
+            return Err(self.fail(self.file.releases.span(), what, "name at least one, such as \"current\""));
+        }
+        for release in self.file.expect.iter().flat_map(|expect| &expect.releases) {
+            if !replayed.contains(release.as_ref()) {
+                let what = format!("nothing is replayed on {}", release.as_ref());
+                let remedy = "add the release to `releases`, or take it out of `expect`";
+                return Err(self.fail(release.span(), what, remedy));
+            }
+        }
+        Ok(())
+    }
+
+    fn machines(&self) -> Result<(), ScenarioError> {
+        let File { gateway, client, server, .. } = self.file;
+        let machines = std::iter::once((&gateway.name, &gateway.address))
+            .chain(client.iter().map(|client| (&client.name, &client.address)))
+            .chain(server.iter().map(|server| (&server.name, &server.address)));
+        let (mut names, mut addresses) = (BTreeSet::new(), BTreeSet::new());
+        for (name, address) in machines {
+            if !names.insert(name.as_ref()) {
+                let what = format!("there is another machine named `{}`", name.as_ref());
+                return Err(self.fail(name.span(), what, "give every machine a name of its own"));
+            }
+            if !addresses.insert(address.as_ref()) {
+                let what = format!("there is another machine at {}", address.as_ref());
+                return Err(self.fail(address.span(), what, "give every machine an address of its own"));
+            }
+        }
+        Ok(())
+    }
+
+    fn installed_files(&self) -> Result<(), ScenarioError> {
+        let mut paths = BTreeSet::new();
+        for path in self.file.gateway.file.iter().map(|file| &file.path) {
+            let shown = path.as_ref().display();
+            if !path.as_ref().is_absolute() || path.as_ref().file_name().is_none() {
+                let remedy = "write the path of a file from the root, such as \"/imcdata/Imcroute.cfg\"";
+                return Err(self.fail(path.span(), format!("`{shown}` is not the path of a file"), remedy));
+            }
+            if !paths.insert(path.as_ref()) {
+                let what = format!("there is another file `{shown}`");
+                return Err(self.fail(path.span(), what, "keep one of the two"));
+            }
+        }
+        Ok(())
+    }
+
+    fn messages(&self) -> Result<(), ScenarioError> {
+        let mut messages = BTreeSet::new();
+        for name in self.file.client.iter().flat_map(|client| &client.message).map(|message| &message.name) {
+            if !messages.insert(name.as_ref().as_str()) {
+                let what = format!("there is another message named `{}`", name.as_ref());
+                return Err(self.fail(name.span(), what, "give every message a name of its own"));
+            }
+        }
+        for errand in &self.file.administrator {
+            if matches!(errand.task.as_ref(), Task::SetAside) && errand.message.is_none() {
+                let what = "no message is named to set aside".to_owned();
+                return Err(self.fail(errand.task.span(), what, "add `message` with the message's name"));
+            }
+        }
+        let errands = self.file.administrator.iter().filter_map(|errand| errand.message.as_ref());
+        let faults = self.file.fault.iter().map(|fault| &fault.message);
+        let expected = self.file.expect.iter().flat_map(Expectation::messages);
+        self.are_known("message sent by a client is", errands.chain(faults).chain(expected), messages)
+    }
+
+    fn configuration(&self) -> Result<(), ScenarioError> {
+        for release in self.file.releases.as_ref() {
+            config::config(self.file, *release).map_err(|error| {
+                let place = config::place(self.file, *release, self.text, &error);
+                let what = format!("on {release}, the gateway refuses its configuration: {}", error.what());
+                self.fail(place, what, error.remedy())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn expectations(&self) -> Result<(), ScenarioError> {
+        let expected = &self.file.expect;
+        let servers = self.file.server.iter().map(|server| server.name.as_ref().as_str()).collect();
+        self.are_known("server is", expected.iter().flat_map(Expectation::servers), servers)?;
+        let folders = FOLDERS.into_iter().collect();
+        self.are_known("folder of the spool is", expected.iter().flat_map(Expectation::folders), folders)?;
+        let addresses = config::mailboxes(self.file);
+        let mailboxes = addresses.iter().map(String::as_str).collect();
+        self.are_known("mailbox is", expected.iter().flat_map(Expectation::mailboxes), mailboxes)
+    }
+
+    fn are_known<'a>(
+        &self,
+        what: &str,
+        names: impl Iterator<Item = &'a Spanned<String>>,
+        known: BTreeSet<&str>,
+    ) -> Result<(), ScenarioError> {
+        for name in names {
+            if !known.contains(name.as_ref().as_str()) {
+                let remedy = match known.is_empty() {
+                    true => "there are none".to_owned(),
+                    false => format!("there are these: {}", Vec::from_iter(known).join(", ")),
+                };
+                let what = format!("no {what} named `{}`", name.as_ref());
+                return Err(self.fail(name.span(), what, remedy));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! The gateway's configuration within a scenario file: the table `[gateway.config]`, and what every scenario decides
+//! for it.
+//!
+//! The gateway reads a text of its own that is made from the table. When it refuses that text, the place of the
+//! mistake is looked for in the scenario file.
+
+use std::ops::Range;
+
+use gateway::config::{Config, ConfigError};
+use gateway::release::Release;
+use miette::Diagnostic;
+
+use super::{SPOOL, STORE, file};
+use crate::machine::FAULTY_EXTENSION;
+
+/// The gateway's configuration on a release.
+///
+/// # Errors
+/// The gateway refuses it.
+pub(super) fn config(file: &file::File, release: Release) -> Result<Config, ConfigError> {
+    let mut config = file.gateway.config.as_ref().clone();
+    config.extend(decided(file, release));
+    if !file.fault.is_empty() {
+        let chain = config.entry("extension").or_insert_with(|| toml::Value::Array(Vec::new()));
+        if let toml::Value::Array(chain) = chain {
+            let fault = toml::Table::from_iter([("name".to_owned(), FAULTY_EXTENSION.into())]);
+            chain.insert(0, fault.into());
+        }
+    }
+    let text = toml::to_string(&config).expect("a table that was read can be written");
+    Config::parse(&text, "[gateway.config]")
+}
+
+/// The addresses of the mailboxes in a configuration that the gateway takes.
+pub(super) fn mailboxes(file: &file::File) -> Vec<String> {
+    let any = file.releases.as_ref().first().copied().unwrap_or(Release::Current);
+    let config = config(file, any).map(|config| config.mailboxes).unwrap_or_default();
+    config.into_iter().map(|mailbox| mailbox.address.to_string()).collect()
+}
+
+/// The keys that are the same in every scenario, or follow from the rest of the file.
+fn decided(file: &file::File, release: Release) -> toml::Table {
+    let keys = [
+        ("release", release.name()),
+        ("host", file.gateway.name.as_ref()),
+        ("listen", "0.0.0.0:25"),
+        ("spool", SPOOL),
+        ("store", STORE),
+    ];
+    keys.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect()
+}
+
+/// Where in the scenario file the mistake is that the gateway refuses: the place itself if it can be found, the
+/// whole table otherwise.
+pub(super) fn place(file: &file::File, release: Release, text: &str, refused: &ConfigError) -> Range<usize> {
+    let decided = toml::to_string(&decided(file, release)).expect("texts can be written");
+    let own = only_the_table(text);
+    match Config::parse(&format!("{decided}{own}"), "[gateway.config]") {
+        Err(again) if again.what() == refused.what() => {
+            let label = again.labels().and_then(|mut labels| labels.next());
+            let found = label.and_then(|label| {
+                let start = label.offset().checked_sub(decided.len())?;
+                Some(start..start + label.len())
+            });
+            found.unwrap_or_else(|| file.gateway.name.span())
+        }
+        _ => file.gateway.config.span(),
+    }
+}
+
+/// The scenario file with everything blanked out that is not of `[gateway.config]`: what is left stands where it
+/// stood, as a configuration of its own. A file that writes the table in another way than with its header comes out
+/// wrong, and then the mistakes found in it are others.
+fn only_the_table(text: &str) -> String {
+    const BELOW: &str = "gateway.config.";
+    let mut is_within = false;
+    let mut own = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let header = line.trim_start().trim_start_matches('[');
+        let is_header = line.trim_start().starts_with('[');
+        if is_header {
+            is_within = header.starts_with(BELOW) || header.starts_with("gateway.config]");
+        }
+        own.push_str(&match is_within {
+            true if is_header && header.starts_with(BELOW) => line.replacen(BELOW, &blank(BELOW), 1),
+            true if !is_header => line.to_owned(),
+            _ => blank(line),
+        });
+    }
+    own
+}
+
+/// As many bytes, and the same line end.
+fn blank(line: &str) -> String {
+    line.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect()
+}

@@ -1,0 +1,188 @@
+//! What must be true of a replay: the `[[expect]]` tables of a scenario.
+
+use std::collections::BTreeMap;
+
+use gateway::release::Release;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::record::{Outcome, Record, Service, What};
+
+/// What must be true of a replay on some releases. Every key that is there is checked.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// The releases it is about; all of the scenario's if there are none.
+    #[serde(default)]
+    pub releases: Vec<Spanned<Release>>,
+    /// Whether the service is up at the end.
+    service: Option<State>,
+    /// How many times its process ended of itself, by an exception.
+    deaths: Option<usize>,
+    /// How many times an event was logged.
+    #[serde(default)]
+    events: Vec<EventCount>,
+    /// What a client got for a message, try by try.
+    #[serde(default)]
+    answers: Vec<Answers>,
+    /// What is in a mailbox at the end: names of messages, `report on NAME`, `notification on NAME`.
+    #[serde(default)]
+    mailboxes: BTreeMap<Spanned<String>, Vec<String>>,
+    /// What a mail server has taken.
+    #[serde(default)]
+    servers: BTreeMap<Spanned<String>, Vec<String>>,
+    /// What is in a spool folder at the end.
+    #[serde(default)]
+    spool: BTreeMap<Spanned<String>, Vec<String>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    Up,
+    Down,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventCount {
+    id: u16,
+    times: usize,
+    /// Text that each of them contains.
+    #[serde(default)]
+    says: String,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answers {
+    message: Spanned<String>,
+    /// The beginning of what the client saw at each try, such as `250`, `554 Mailbox is not local` or
+    /// `connection lost`.
+    are: Vec<String>,
+}
+
+impl Expectation {
+    /// The messages that it speaks of.
+    pub(super) fn messages(&self) -> impl Iterator<Item = &Spanned<String>> {
+        self.answers.iter().map(|answers| &answers.message)
+    }
+
+    /// The mail servers that it speaks of.
+    pub(super) fn servers(&self) -> impl Iterator<Item = &Spanned<String>> {
+        self.servers.keys()
+    }
+
+    /// The mailboxes that it speaks of.
+    pub(super) fn mailboxes(&self) -> impl Iterator<Item = &Spanned<String>> {
+        self.mailboxes.keys()
+    }
+
+    /// The folders of the spool that it speaks of.
+    pub(super) fn folders(&self) -> impl Iterator<Item = &Spanned<String>> {
+        self.spool.keys()
+    }
+
+    /// What of it is not true, a sentence each.
+    pub fn unmet(&self, record: &Record) -> Vec<String> {
+        let mut unmet = Vec::new();
+        let mut compare = |what: &str, wanted: String, found: String| {
+            if wanted != found {
+                unmet.push(format!("{what}: expected {wanted}, found {found}"));
+            }
+        };
+        if let Some(wanted) = self.service {
+            let found = if record.end.service_up { State::Up } else { State::Down };
+            compare(
+                "the service at the end",
+                format!("{wanted:?}").to_lowercase(),
+                format!("{found:?}").to_lowercase(),
+            );
+        }
+        if let Some(wanted) = self.deaths {
+            let died = |what: &What| matches!(what, What::Service(Service::Died(_)));
+            let found = record.entries.iter().filter(|entry| died(&entry.what)).count();
+            compare("deaths of the service", wanted.to_string(), found.to_string());
+        }
+        for wanted in &self.events {
+            let found = record.entries.iter().filter(|entry| {
+                matches!(&entry.what, What::Event(event)
+                    if event.id == wanted.id && event.description.contains(&wanted.says))
+            });
+            let what = match wanted.says.as_str() {
+                "" => format!("events {}", wanted.id),
+                says => format!("events {} with \"{says}\"", wanted.id),
+            };
+            compare(&what, wanted.times.to_string(), found.count().to_string());
+        }
+        for wanted in &self.answers {
+            let found: Vec<String> =
+                outcomes(record, wanted.message.as_ref()).map(ToString::to_string).collect();
+            let met = found.len() == wanted.are.len()
+                && found.iter().zip(&wanted.are).all(|(found, wanted)| found.starts_with(wanted.as_str()));
+            if !met {
+                compare(&format!("answers for {}", wanted.message.as_ref()), list(&wanted.are), list(&found));
+            }
+        }
+        let places = [
+            (
+                "mailbox",
+                &self.mailboxes,
+                record
+                    .end
+                    .mailboxes
+                    .iter()
+                    .map(|(name, items)| (name, kinds(items.iter().map(Some))))
+                    .collect(),
+            ),
+            (
+                "server",
+                &self.servers,
+                record
+                    .end
+                    .servers
+                    .iter()
+                    .map(|(name, items)| (name, kinds(items.iter().map(Some))))
+                    .collect(),
+            ),
+            (
+                "spool folder",
+                &self.spool,
+                record
+                    .end
+                    .spool
+                    .iter()
+                    .map(|(name, files)| (name, kinds(files.iter().map(|file| file.item.as_ref()))))
+                    .collect::<BTreeMap<_, _>>(),
+            ),
+        ];
+        for (what, wanted, found) in places {
+            for (place, wanted) in wanted {
+                let place = place.as_ref();
+                let mut wanted = wanted.clone();
+                wanted.sort();
+                let found = found.get(place).cloned().unwrap_or_default();
+                compare(&format!("{what} {place}"), list(&wanted), list(&found));
+            }
+        }
+        unmet
+    }
+}
+
+fn outcomes<'a>(record: &'a Record, message: &'a str) -> impl Iterator<Item = &'a Outcome> {
+    record.entries.iter().filter_map(move |entry| match &entry.what {
+        What::Client(attempt) if attempt.message == message => Some(&attempt.outcome),
+        _ => None,
+    })
+}
+
+fn kinds<'a>(items: impl Iterator<Item = Option<&'a crate::mailbag::Item>>) -> Vec<String> {
+    let mut kinds: Vec<String> =
+        items.map(|item| item.map_or("unreadable".to_owned(), |item| item.kind.to_string())).collect();
+    kinds.sort();
+    kinds
+}
+
+fn list(items: &[String]) -> String {
+    if items.is_empty() { "nothing".to_owned() } else { items.join(", ") }
+}

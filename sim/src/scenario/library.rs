@@ -1,0 +1,105 @@
+//! Where scenarios and their snapshots are: the folders `scenarios/` and `snapshots/` of the project one stands in.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Scenario, ScenarioError};
+
+/// Every scenario of a project.
+pub struct Library {
+    root: PathBuf,
+    scenarios: Vec<Scenario>,
+}
+
+/// The scenarios cannot be had.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum LibraryError {
+    /// There is no project here.
+    #[error("there is no folder `scenarios` here or in any folder above")]
+    #[diagnostic(help("run this from within a checkout of the project"))]
+    NoProject,
+    /// A file cannot be read.
+    #[error("{path} cannot be read: {why}")]
+    Unreadable {
+        /// The file or folder.
+        path: String,
+        /// What the system said.
+        why: io::Error,
+    },
+    /// Two files have the same name in different folders.
+    #[error("two scenarios are named `{name}`: {first} and {second}")]
+    #[diagnostic(help("rename one of the files: a scenario is asked for by its file's name alone"))]
+    SameName {
+        /// The name.
+        name: String,
+        /// One file.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// A file is no scenario.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Scenario(#[from] Box<ScenarioError>),
+}
+
+#[expect(clippy::disallowed_methods, reason = "scenario files are on the real disk, whatever is simulated")]
+impl Library {
+    /// Reads every scenario of the project that `from` is in.
+    ///
+    /// # Errors
+    /// There is no project, a file cannot be read, or a file is no scenario: nothing is replayed then.
+    pub fn open(from: &Path) -> Result<Self, LibraryError> {
+        let root = from
+            .ancestors()
+            .find(|folder| folder.join("scenarios").is_dir())
+            .ok_or(LibraryError::NoProject)?;
+        let (mut scenarios, mut paths) = (Vec::new(), BTreeMap::new());
+        for path in toml_files(&root.join("scenarios"))? {
+            let shown = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+            let text = std::fs::read_to_string(&path)
+                .map_err(|why| LibraryError::Unreadable { path: shown.clone(), why })?;
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            if let Some(first) = paths.insert(name.clone(), shown.clone()) {
+                return Err(LibraryError::SameName { name, first, second: shown });
+            }
+            scenarios.push(Scenario::parse(&name, &shown, &text).map_err(Box::new)?);
+        }
+        Ok(Library { root: root.to_owned(), scenarios })
+    }
+
+    /// Every scenario, in the order of folders and names.
+    pub fn scenarios(&self) -> &[Scenario] {
+        &self.scenarios
+    }
+
+    /// The project's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder of the snapshots.
+    pub fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
+    }
+}
+
+/// The scenario files under a folder, in order. `Cargo.toml` is the crate's.
+#[expect(clippy::disallowed_methods, reason = "scenario files are on the real disk, whatever is simulated")]
+fn toml_files(folder: &Path) -> Result<Vec<PathBuf>, LibraryError> {
+    let unreadable = |why| LibraryError::Unreadable { path: folder.display().to_string(), why };
+    let mut files = Vec::new();
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
+        .map_err(unreadable)?;
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            files.extend(toml_files(&path)?);
+        } else if path.extension().is_some_and(|end| end == "toml") && !path.ends_with("Cargo.toml") {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,229 @@
+//! Scenario files: a run written by hand (TOML), the releases it is replayed on, and what must be true.
+//!
+//! [`file`](self) is the format; [`Scenario::plan`] writes out the [`Plan`] for one release and seed; [`expect`]
+//! says what must be true of its Record.
+
+mod check;
+mod config;
+pub mod expect;
+mod file;
+mod library;
+mod message;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway::release::Release;
+use miette::{Diagnostic, NamedSource, SourceSpan};
+
+pub use library::{Library, LibraryError};
+
+use crate::draw::{Seed, between};
+use crate::engine::MachineId;
+use crate::peer::Names;
+use crate::plan::{
+    Account, ClientPlan, Errand, Fault, GatewayPlan, MessagePlan, Plan, ServerPlan, ServicePlan, Task,
+};
+use expect::Expectation;
+
+/// A scenario: a file that has been read and makes sense.
+#[derive(Clone)]
+pub struct Scenario {
+    /// Its name: the file's, without `.toml`.
+    pub name: String,
+    file: file::File,
+}
+
+/// A file that is no scenario.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{name}{}: {what}", line.map(|line| format!(":{line}")).unwrap_or_default())]
+pub struct ScenarioError {
+    name: String,
+    line: Option<usize>,
+    what: String,
+    #[source_code]
+    source_code: Arc<NamedSource<String>>,
+    #[label("here")]
+    place: Option<SourceSpan>,
+    #[help]
+    remedy: Option<String>,
+}
+
+impl ScenarioError {
+    fn new(name: &str, text: &str, what: impl Into<String>, place: Option<Range<usize>>) -> Self {
+        ScenarioError {
+            name: name.to_owned(),
+            line: place
+                .as_ref()
+                .map(|place| text.get(..place.start).unwrap_or(text).matches('\n').count() + 1),
+            what: what.into(),
+            source_code: Arc::new(NamedSource::new(name, text.to_owned()).with_language("TOML")),
+            place: place.map(Into::into),
+            remedy: None,
+        }
+    }
+
+    fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+}
+
+impl Scenario {
+    /// Reads a scenario from the text of its file. `path` is for messages.
+    ///
+    /// # Errors
+    /// The text is no TOML, has an unknown or a missing key, or contradicts itself.
+    pub fn parse(name: &str, path: &str, text: &str) -> Result<Self, ScenarioError> {
+        let file: file::File = toml::from_str(text).map_err(|error| {
+            ScenarioError::new(path, text, error.message().trim().to_owned(), error.span())
+                .with_remedy("the keys of a scenario file are in docs/scenario-files.md")
+        })?;
+        check::check(&file, path, text)?;
+        Ok(Scenario { name: name.to_owned(), file })
+    }
+
+    /// What it shows, in a sentence.
+    pub fn title(&self) -> &str {
+        &self.file.title
+    }
+
+    /// The seed it is replayed with unless another is asked for.
+    pub fn seed(&self) -> Seed {
+        Seed(self.file.seed)
+    }
+
+    /// The releases it is replayed on.
+    pub fn releases(&self) -> &[Release] {
+        self.file.releases.as_ref()
+    }
+
+    /// What must be true of a replay on this release.
+    pub fn expectations(&self, release: Release) -> impl Iterator<Item = &Expectation> {
+        self.file.expect.iter().filter(move |expect| {
+            expect.releases.is_empty() || expect.releases.iter().any(|about| *about.as_ref() == release)
+        })
+    }
+
+    /// Writes out everything that will happen on this release with this seed.
+    pub fn plan(&self, release: Release, seed: Seed) -> Plan {
+        let file = &self.file;
+        let clients: Vec<ClientPlan> = file.client.iter().map(|client| client_plan(client, file)).collect();
+        let servers: Vec<ServerPlan> = file
+            .server
+            .iter()
+            .map(|server| ServerPlan {
+                name: server.name.as_ref().as_str().into(),
+                address: *server.address.as_ref(),
+            })
+            .collect();
+        let mut errands: Vec<Errand> = file.administrator.iter().map(errand).collect();
+        errands.sort_by_key(|errand| errand.at);
+        let machines = 1 + clients.len() + servers.len();
+        Plan {
+            scenario: self.name.clone(),
+            release,
+            seed,
+            starts: file.starts,
+            duration: file.duration.0,
+            gateway: GatewayPlan {
+                name: file.gateway.name.as_ref().as_str().into(),
+                address: *file.gateway.address.as_ref(),
+                config: config::config(file, release)
+                    .expect("the configuration was checked when the scenario was read"),
+                files: file
+                    .gateway
+                    .file
+                    .iter()
+                    .map(|file| (file.path.as_ref().clone(), file.content.clone()))
+                    .collect(),
+            },
+            service: ServicePlan {
+                restart_after: file.service.restart_after.0,
+                restarts: file.service.restarts,
+            },
+            errands,
+            names: names(file),
+            clients,
+            servers,
+            faults: file
+                .fault
+                .iter()
+                .map(|fault| {
+                    let message = fault.message.as_ref().clone();
+                    match fault.kind {
+                        file::FaultKind::ExtensionPanics => Fault::ExtensionPanics { message },
+                        file::FaultKind::ExtensionKills => Fault::ExtensionKills { message },
+                        file::FaultKind::ExtensionDelays => {
+                            Fault::ExtensionDelays { message, by: fault.by.0 }
+                        }
+                    }
+                })
+                .collect(),
+            latencies: latencies(seed, machines),
+        }
+    }
+}
+
+/// Where the gateway keeps its spool in every scenario.
+pub(crate) const SPOOL: &str = "/imcdata";
+/// Where it keeps its mailboxes.
+pub(crate) const STORE: &str = "/mailboxes";
+
+fn client_plan(client: &file::Client, file: &file::File) -> ClientPlan {
+    ClientPlan {
+        name: client.name.as_ref().as_str().into(),
+        address: *client.address.as_ref(),
+        account: client
+            .account
+            .as_ref()
+            .map(|account| Account { name: account.name.clone(), password: account.password.clone() }),
+        messages: client
+            .message
+            .iter()
+            .map(|message| MessagePlan {
+                name: message.name.as_ref().clone(),
+                at: message.at.0,
+                from: message.from.as_ref().map(ToString::to_string).unwrap_or_default(),
+                to: message.to.clone(),
+                content: message::content(message, file.starts),
+                retry: message.retry.iter().map(|wait| wait.0).collect(),
+            })
+            .collect(),
+    }
+}
+
+fn errand(errand: &file::Errand) -> Errand {
+    let task = match (errand.task.as_ref(), &errand.message) {
+        (file::Task::SetAside, Some(message)) => Task::SetAside { message: message.as_ref().clone() },
+        (file::Task::SetAside | file::Task::Start, _) => Task::Start,
+    };
+    Errand { at: errand.at.0, task }
+}
+
+/// The names that can be looked up: each machine's address, and each server as the exchanger of its domains.
+fn names(file: &file::File) -> Names {
+    let mut names = Names::default();
+    names.addresses.insert(file.gateway.name.as_ref().clone(), *file.gateway.address.as_ref());
+    for client in &file.client {
+        names.addresses.insert(client.name.as_ref().clone(), *client.address.as_ref());
+    }
+    for server in &file.server {
+        names.addresses.insert(server.name.as_ref().clone(), *server.address.as_ref());
+        for domain in &server.domains {
+            let exchanger =
+                gateway::dns::MailExchanger { preference: 10, host: server.name.as_ref().clone() };
+            names.exchangers.entry(domain.clone()).or_default().push(exchanger);
+        }
+    }
+    names
+}
+
+/// A latency for each pair of machines, from 1 to 80 ms.
+fn latencies(seed: Seed, machines: usize) -> BTreeMap<(MachineId, MachineId), Duration> {
+    let mut stream = seed.stream("link latency");
+    let pairs = (0..machines).flat_map(|a| (a + 1..machines).map(move |b| (MachineId(a), MachineId(b))));
+    pairs.map(|pair| (pair, Duration::from_millis(between(&mut stream, 1, 80)))).collect()
+}
