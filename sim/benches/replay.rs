@@ -10,7 +10,7 @@ use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, SamplingMode};
 use gateway::release::Release;
 use rustix::time::{ClockId, clock_gettime};
-use sim::engine::{Classic, Engine};
+use sim::engine::{Classic, Engine, Leap};
 use sim::plan::Plan;
 use sim::record::Record;
 use sim::run::run;
@@ -49,7 +49,7 @@ impl Measurement for CpuTime {
     }
 }
 
-const ENGINES: [&dyn Engine; 1] = [&Classic];
+const ENGINES: [&dyn Engine; 2] = [&Leap, &Classic::COARSE];
 
 /// Ten machines of which none has anything to do, until the administrator looks in at the end of the hour.
 const IDLE: &str = r#"

@@ -209,7 +209,7 @@ impl Links for NoLinks {
 fn look(seed: u64, look: fn() -> Seen) -> (String, Option<Leak>) {
     let seen = Arc::new(Mutex::new(String::new()));
     let starts = Timestamp::from_second(888_831_000).unwrap();
-    let run = run_on_fresh_thread(Seed(seed), starts, &Classic.contained_clock(), || {
+    let run = run_on_fresh_thread(Seed(seed), starts, &Classic::COARSE.contained_clock(), || {
         let seen = Arc::clone(&seen);
         let software = Box::new(move |_| {
             let seen = Arc::clone(&seen);
@@ -222,7 +222,7 @@ fn look(seed: u64, look: fn() -> Seen) -> (String, Option<Leak>) {
         let address = IpAddr::from(Ipv4Addr::new(10, 0, 0, 1));
         let machine = Machine { name: "probe".to_owned(), address, software };
         let mut conductor = UntilItEnds { booted: false, ended: false };
-        Classic.run(vec![machine], &NoLinks, &mut conductor, Seed(seed)).unwrap();
+        Classic::COARSE.run(vec![machine], &NoLinks, &mut conductor, Seed(seed)).unwrap();
     });
     let seen = seen.lock().unwrap().clone();
     (seen, run.err())

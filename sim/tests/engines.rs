@@ -28,7 +28,7 @@ const TICK: Duration = Duration::from_millis(50);
 const LATENCY: Duration = Duration::from_millis(30);
 
 fn both() -> [&'static dyn Engine; 2] {
-    [&Classic, &Leap]
+    [&Classic::COARSE, &Leap]
 }
 
 /// What a software's main task looks like here.
@@ -246,7 +246,7 @@ fn a_message_takes_the_latency_of_its_link() {
 
 #[test]
 fn on_the_classic_engine_a_message_takes_the_latency_in_whole_ticks() {
-    let ran = Trial::on(&Classic).machine(echo).machine(a_client_that_says_helo).run(5);
+    let ran = Trial::on(&Classic::COARSE).machine(echo).machine(a_client_that_says_helo).run(5);
     assert_eq!(ran.between("client writes", "server reads HELO"), TICK);
     assert_eq!(ran.between("server reads HELO", "client has its answer"), TICK);
 }
@@ -420,7 +420,7 @@ fn a_connection_to_a_machine_without_power_is_not_answered() {
 
 #[test]
 fn on_the_classic_engine_a_connection_to_a_machine_without_power_is_refused() {
-    assert_eq!(connect_without_power(&Classic).said(), ["connection refused"]);
+    assert_eq!(connect_without_power(&Classic::COARSE).said(), ["connection refused"]);
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl EngineArg {
     fn engine(self) -> &'static dyn Engine {
         match self.engine {
             EngineName::Leap => &Leap,
-            EngineName::Turmoil => &Classic,
+            EngineName::Turmoil => &Classic::COARSE,
         }
     }
 

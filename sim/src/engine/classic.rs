@@ -1,7 +1,7 @@
 //! The classic engine: `turmoil`, tick by tick.
 //!
 //! Each machine is a turmoil host with a runtime of its own. Every tick costs something for every machine, idle or
-//! not, so the tick is coarse: 50 ms. What happens within one tick on one machine keeps its order; a segment takes
+//! not, so the usual tick is coarse: 50 ms. What happens within one tick on one machine keeps its order; a segment takes
 //! the link's latency rounded up to ticks.
 //!
 //! The order of machines within a tick is the order of the list: no draw of the seed changes it.
@@ -23,10 +23,19 @@ use crate::contain;
 use crate::draw::Seed;
 
 /// Turmoil, tick by tick.
-pub struct Classic;
+pub struct Classic {
+    tick: Duration,
+}
 
-/// How far time moves at each step.
-const TICK: Duration = Duration::from_millis(50);
+impl Classic {
+    /// With the coarse tick that keeps minutes affordable: 50 ms.
+    pub const COARSE: Classic = Classic::ticking(Duration::from_millis(50));
+
+    /// With a tick of its own: how far time moves at each step. Turmoil's own default is 1 ms.
+    pub const fn ticking(tick: Duration) -> Self {
+        Classic { tick }
+    }
+}
 
 /// The power switch and the process of one machine, seen from outside its runtime.
 #[derive(Clone, Default)]
@@ -58,7 +67,7 @@ impl Engine for Classic {
     ) -> Result<(), EngineError> {
         let addresses: Vec<_> = machines.iter().map(|machine| machine.address).collect();
         let mut sim = turmoil::Builder::new()
-            .tick_duration(TICK)
+            .tick_duration(self.tick)
             .simulation_duration(Duration::MAX)
             .rng_seed(0) // Never drawn from by what is recorded: every latency is fixed, nothing is lost.
             .tcp_capacity(1 << 16)

@@ -147,6 +147,10 @@ impl<'a> Run<'a> {
                 Some(Event::Conductor) => self.act(),
                 Some(Event::Arrival(flow)) => self.network.deliver(&flow),
                 None => {
+                    self.network.collect();
+                    if self.network.next().is_some_and(|due| due <= Instant::now()) {
+                        continue;
+                    }
                     let due = self.leap().await?;
                     // The timers of the machines that are due at the same instant go before or after.
                     if due && between(&mut self.order, 0, 1) == 0 {
@@ -158,7 +162,6 @@ impl<'a> Run<'a> {
             if let Some(why) = self.processes.broken() {
                 return Err(why);
             }
-            self.network.collect();
             let now = process::now();
             for machine in self.processes.take_ended() {
                 self.conductor.ended(machine, now);
@@ -225,7 +228,7 @@ impl<'a> Run<'a> {
 
     fn boot(&mut self, machine: MachineId) {
         self.processes.end(machine);
-        let net = LeapNet::new(self.network.boot(machine));
+        let net = LeapNet::new(self.network.boot(machine), self.network.stirred());
         let spawn = self.processes.start(machine);
         let seat = Seat { net: Arc::new(net), spawn: Arc::new(spawn) };
         let main = (self.machines[machine.0].software)(seat);

@@ -13,8 +13,10 @@
 //! The network knows segments and power. It knows no task, no conductor, and no order between flows: who is due
 //! next is the run loop's to draw.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::time::Instant;
 use turmoil_net::{EnterGuard, HostId, KernelConfig, Net, Packet, TcpFlags, TcpSegment, Transport};
@@ -40,6 +42,10 @@ pub(super) struct Network<'a> {
     links: &'a dyn Links,
     /// No queue is empty.
     flows: BTreeMap<Flow, VecDeque<Flight>>,
+    /// When the first segment of each flow is due.
+    heads: BTreeSet<(Instant, Flow)>,
+    /// Whether a kernel may have something to send: a socket was used, or a segment came in.
+    stirred: Arc<AtomicBool>,
 }
 
 impl<'a> Network<'a> {
@@ -57,12 +63,22 @@ impl<'a> Network<'a> {
             addresses,
             links,
             flows: BTreeMap::new(),
+            heads: BTreeSet::new(),
+            stirred: Arc::default(),
         }
+    }
+
+    /// To be set whenever a socket is used.
+    pub(super) fn stirred(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stirred)
     }
 
     /// Takes what the kernels send, and files it. A machine without power sends nothing, and so what comes to it is
     /// lost: its kernel has no connection left, and would answer with a reset at most.
     pub(super) fn collect(&mut self) {
+        if !self.stirred.swap(false, Ordering::Relaxed) {
+            return;
+        }
         let mut leaving = Vec::new();
         self.kernels.egress_all(&mut leaving);
         let now = Instant::now();
@@ -72,29 +88,41 @@ impl<'a> Network<'a> {
             };
             if self.powered[from.0] {
                 let due = now + self.links.latency(from, to);
-                self.flows.entry(flow(&segment)).or_default().push_back(Flight { due, segment });
+                let flow = flow(&segment);
+                let flights = self.flows.entry(flow).or_default();
+                if flights.is_empty() {
+                    self.heads.insert((due, flow));
+                }
+                flights.push_back(Flight { due, segment });
             }
         }
     }
 
     /// When the next segment is due.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.flows.values().map(|flights| flights[0].due).min()
+        self.heads.first().map(|(due, _)| *due)
     }
 
     /// The flows whose next segment is due.
     pub(super) fn due(&self, now: Instant) -> impl Iterator<Item = &Flow> {
-        self.flows.iter().filter(move |(_, flights)| flights[0].due <= now).map(|(flow, _)| flow)
+        self.heads.iter().take_while(move |(due, _)| *due <= now).map(|(_, flow)| flow)
     }
 
     /// Hands the next segment of a flow to the kernel it is for.
     pub(super) fn deliver(&mut self, flow: &Flow) {
         let flights = self.flows.get_mut(flow).expect("a flow that is due has a segment");
         let flight = flights.pop_front().expect("no queue is empty");
-        if flights.is_empty() {
-            self.flows.remove(flow);
+        self.heads.remove(&(flight.due, *flow));
+        match flights.front() {
+            Some(next) => {
+                self.heads.insert((next.due, *flow));
+            }
+            None => {
+                self.flows.remove(flow);
+            }
         }
         self.kernels.deliver(flight.segment);
+        self.stirred.store(true, Ordering::Relaxed);
     }
 
     /// Gives a machine power and a kernel without connections.
@@ -119,6 +147,7 @@ impl<'a> Network<'a> {
                 self.kernels.deliver(reset(peer, socket.local));
             }
         }
+        self.stirred.store(true, Ordering::Relaxed);
         // The kernel lets go of its closed sockets when it is asked what it sends.
         self.collect();
     }

@@ -9,6 +9,8 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use gateway::env::{IoFuture, Listener, Net, Stream};
@@ -17,55 +19,71 @@ use turmoil_net::HostId;
 use turmoil_net::shim::tokio::net::{TcpListener, TcpStream};
 
 /// The sockets of one machine.
-pub(super) struct LeapNet(HostId);
+pub(super) struct LeapNet(Kernel);
 
 impl LeapNet {
-    pub(super) fn new(host: HostId) -> Self {
-        LeapNet(host)
+    /// The sockets of `host`'s kernel. `stirred` is set whenever one of them is used.
+    pub(super) fn new(host: HostId, stirred: Arc<AtomicBool>) -> Self {
+        LeapNet(Kernel { host, stirred })
+    }
+}
+
+/// A kernel, as its sockets know it.
+#[derive(Clone)]
+struct Kernel {
+    host: HostId,
+    stirred: Arc<AtomicBool>,
+}
+
+impl Kernel {
+    /// Makes it the current one, of which a socket is about to be used.
+    fn enter(&self) {
+        turmoil_net::set_current(self.host);
+        self.stirred.store(true, Ordering::Relaxed);
     }
 }
 
 impl Net for LeapNet {
     fn connect(&self, to: SocketAddr) -> IoFuture<'_, Box<dyn Stream>> {
         let connecting: IoFuture<'static, TcpStream> = Box::pin(TcpStream::connect(to));
-        let mut connecting = OnHost::new(self.0, connecting);
+        let mut connecting = OnHost::new(self.0.clone(), connecting);
         Box::pin(async move {
             let stream = poll_fn(|cx| connecting.enter().as_mut().poll(cx)).await?;
-            Ok(Box::new(OnHost::new(self.0, stream)) as Box<dyn Stream>)
+            Ok(Box::new(OnHost::new(self.0.clone(), stream)) as Box<dyn Stream>)
         })
     }
 
     fn listen(&self, on: SocketAddr) -> IoFuture<'_, Box<dyn Listener>> {
         Box::pin(async move {
-            turmoil_net::set_current(self.0);
+            self.0.enter();
             let listener = TcpListener::bind(on).await?;
-            Ok(Box::new(OnHost::new(self.0, listener)) as Box<dyn Listener>)
+            Ok(Box::new(OnHost::new(self.0.clone(), listener)) as Box<dyn Listener>)
         })
     }
 }
 
 /// Something that belongs to a kernel.
 struct OnHost<T> {
-    host: HostId,
+    kernel: Kernel,
     /// Always there until the drop.
     thing: Option<T>,
 }
 
 impl<T> OnHost<T> {
-    fn new(host: HostId, thing: T) -> Self {
-        OnHost { host, thing: Some(thing) }
+    fn new(kernel: Kernel, thing: T) -> Self {
+        OnHost { kernel, thing: Some(thing) }
     }
 
     /// The thing, its kernel being the current one.
     fn enter(&mut self) -> &mut T {
-        turmoil_net::set_current(self.host);
+        self.kernel.enter();
         self.thing.as_mut().expect("it is there until the drop")
     }
 }
 
 impl<T> Drop for OnHost<T> {
     fn drop(&mut self) {
-        turmoil_net::set_current(self.host);
+        self.kernel.enter();
         self.thing = None;
     }
 }
@@ -74,13 +92,13 @@ impl Listener for OnHost<TcpListener> {
     fn accept(&mut self) -> IoFuture<'_, (Box<dyn Stream>, SocketAddr)> {
         Box::pin(poll_fn(|cx| {
             let (stream, from) = ready!(self.enter().poll_accept(cx))?;
-            let stream: Box<dyn Stream> = Box::new(OnHost::new(self.host, stream));
+            let stream: Box<dyn Stream> = Box::new(OnHost::new(self.kernel.clone(), stream));
             Poll::Ready(Ok((stream, from)))
         }))
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        turmoil_net::set_current(self.host);
+        self.kernel.enter();
         self.thing.as_ref().expect("it is there until the drop").local_addr()
     }
 }
