@@ -1,7 +1,6 @@
 //! What a stored message is: which message of the plan, or which report on one.
 //!
-//! Read from the content alone with an independent parser, so that what the gateway says of a message is not what
-//! judges it.
+//! Read from the content alone, so that what the gateway says of a message is not what judges it.
 
 use std::fmt;
 
