@@ -20,8 +20,15 @@ pub(crate) fn state(disk: &SimDisk, service_up: bool, servers: Vec<(String, Vec<
         } else if let Some((folder, file)) =
             path.strip_prefix(SPOOL).and_then(|rest| rest[1..].split_once('/'))
         {
-            let item = gateway::spool::decode(&bytes).ok().map(|message| mailbag::identify(&message.content));
-            spool.entry(folder.to_owned()).or_default().push(Spooled { file: file.to_owned(), item });
+            let message = gateway::spool::decode(&bytes).ok();
+            let recipients = message.iter().flat_map(|message| &message.envelope.recipients);
+            let recipients = recipients.map(ToString::to_string).collect();
+            let item = message.as_ref().map(|message| mailbag::identify(&message.content));
+            spool.entry(folder.to_owned()).or_default().push(Spooled {
+                file: file.to_owned(),
+                item,
+                recipients,
+            });
         }
     }
     End {

@@ -18,6 +18,8 @@ pub struct Item {
     pub from: String,
     /// Its subject.
     pub subject: String,
+    /// In a report, the recipients that it is about (`Final-Recipient`, RFC 3464).
+    pub reported: Vec<String>,
 }
 
 /// What a message is.
@@ -52,7 +54,7 @@ pub(crate) fn message_id(name: &str) -> String {
 /// Reads a stored message.
 pub(crate) fn identify(content: &[u8]) -> Item {
     let Some(message) = MessageParser::default().parse(content) else {
-        return Item { kind: Kind::Other, from: String::new(), subject: String::new() };
+        return Item { kind: Kind::Other, from: String::new(), subject: String::new(), reported: Vec::new() };
     };
     let from =
         message.from().and_then(|from| from.first()).and_then(|from| from.address()).unwrap_or_default();
@@ -60,6 +62,7 @@ pub(crate) fn identify(content: &[u8]) -> Item {
         kind: kind(&message),
         from: from.to_owned(),
         subject: message.subject().unwrap_or_default().to_owned(),
+        reported: reported(&message),
     }
 }
 
@@ -79,6 +82,13 @@ fn kind(message: &Message<'_>) -> Kind {
         Some(name) => Kind::Notification(name),
         None => Kind::Other,
     }
+}
+
+fn reported(message: &Message<'_>) -> Vec<String> {
+    let status = message.parts.iter().filter(|part| part.is_content_type("message", "delivery-status"));
+    let text = status.map(|part| String::from_utf8_lossy(part.contents()).into_owned()).collect::<String>();
+    let recipients = text.lines().filter_map(|line| line.strip_prefix("Final-Recipient: rfc822;"));
+    recipients.map(|recipient| recipient.trim().to_owned()).collect()
 }
 
 fn plan_name(message: &Message<'_>) -> Option<String> {
@@ -102,8 +112,12 @@ mod tests {
         let report = b"From: postmaster@x.test\r\nMIME-Version: 1.0\r\n\
             Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n\
             --b\r\nContent-Type: text/plain\r\n\r\nsorry\r\n\
+            --b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x.test\r\n\r\n\
+            Final-Recipient: rfc822; bob@y.test\r\nAction: failed\r\n\
             --b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <m2@plan.test>\r\n\r\nbody\r\n--b--\r\n";
-        assert_eq!(identify(report).kind, Kind::Report("m2".to_owned()));
+        let item = identify(report);
+        assert_eq!(item.kind, Kind::Report("m2".to_owned()));
+        assert_eq!(item.reported, ["bob@y.test"]);
     }
 
     #[test]

@@ -198,6 +198,8 @@ pub struct Spooled {
     pub file: String,
     /// The message in it, if it can be read.
     pub item: Option<Item>,
+    /// The recipients in its envelope.
+    pub recipients: Vec<String>,
 }
 
 /// Where a run's entries are written down as they happen. Clones write to the same journal.

@@ -20,9 +20,13 @@ use crate::record::{Outcome, Record, What};
 const NAME: &str = "custody";
 
 pub(super) fn judge(plan: &Plan, record: &Record) -> Vec<Finding> {
-    let taken_by_hand: BTreeSet<&str> = plan
-        .errands
+    // An errand that found no file took nothing.
+    let moved = record
+        .entries
         .iter()
+        .any(|entry| matches!(&entry.what, What::Administrator(what) if what.starts_with("moves ")));
+    let errands = plan.errands.iter().filter(|_| moved);
+    let taken_by_hand: BTreeSet<&str> = errands
         .filter_map(|errand| match &errand.task {
             Task::SetAside { message } => Some(message.as_str()),
             Task::Start => None,
@@ -33,8 +37,8 @@ pub(super) fn judge(plan: &Plan, record: &Record) -> Vec<Finding> {
         for recipient in recipients {
             let kept = taken_by_hand.contains(message)
                 || is_delivered(plan, record, message, recipient)
-                || is_reported(plan, record, message)
-                || is_in_spool(record, message);
+                || is_reported(plan, record, message, recipient)
+                || is_in_spool(record, message, recipient);
             if !kept {
                 findings.push(Finding {
                     oracle: NAME,
@@ -57,6 +61,11 @@ fn accepted(record: &Record) -> impl Iterator<Item = (&str, &[String], &str)> {
         },
         _ => None,
     })
+}
+
+/// Whether a list of addresses names this one.
+fn names(addresses: &[String], recipient: &str) -> bool {
+    addresses.iter().any(|address| address.eq_ignore_ascii_case(recipient))
 }
 
 fn is(item: &Item, message: &str) -> bool {
@@ -90,11 +99,11 @@ fn mailboxes_of(plan: &Plan, recipient: &str) -> Vec<String> {
 
 /// A report is owed to the sender; a message with a null reverse path is owed none (RFC 5321, 4.5.5), but then its
 /// failure must be in the event log.
-fn is_reported(plan: &Plan, record: &Record, message: &str) -> bool {
+fn is_reported(plan: &Plan, record: &Record, message: &str, recipient: &str) -> bool {
     let report = Kind::Report(message.to_owned());
     let stored = record.end.mailboxes.iter().chain(&record.end.servers).flat_map(|(_, items)| items);
     let spooled = record.end.spool.iter().flat_map(|(_, files)| files).filter_map(|file| file.item.as_ref());
-    if stored.chain(spooled).any(|item| item.kind == report) {
+    if stored.chain(spooled).any(|item| item.kind == report && names(&item.reported, recipient)) {
         return true;
     }
     let null = plan
@@ -102,13 +111,14 @@ fn is_reported(plan: &Plan, record: &Record, message: &str) -> bool {
         .iter()
         .flat_map(|client| &client.messages)
         .any(|m| m.name == message && m.from.is_empty());
-    null && record.entries.iter().any(|entry| matches!(&entry.what, What::Event(event) if event.id == 4123))
+    null && record.entries.iter().any(|entry| matches!(&entry.what, What::Event(event) if event.id == 4123 && event.description.contains(recipient)))
 }
 
-fn is_in_spool(record: &Record, message: &str) -> bool {
+fn is_in_spool(record: &Record, message: &str, recipient: &str) -> bool {
     record.end.spool.iter().any(|(folder, files)| {
         files.iter().any(|file| {
-            let held = file.item.as_ref().is_some_and(|item| is(item, message));
+            let held = file.item.as_ref().is_some_and(|item| is(item, message))
+                && names(&file.recipients, recipient);
             let waiting = folder == "in" || folder == "out";
             // An archived copy is no custody: what is done with is archived too.
             held && (waiting || folder == "bad" && has_event_naming(record, &file.file))
@@ -167,8 +177,14 @@ mod tests {
         let (plan, mut record) = delivered();
         let (_, items) = record.end.mailboxes.remove(0);
         let item: Item = items[0].clone();
-        record.end.spool =
-            vec![("bad".to_owned(), vec![Spooled { file: "ABCDEFGH".to_owned(), item: Some(item) }])];
+        record.end.spool = vec![(
+            "bad".to_owned(),
+            vec![Spooled {
+                file: "ABCDEFGH".to_owned(),
+                item: Some(item),
+                recipients: vec!["bob@contoso.test".to_owned()],
+            }],
+        )];
         assert_eq!(judge(&plan, &record).len(), 1);
         let why = gateway::eventlog::Entry {
             id: 4117,
@@ -178,5 +194,18 @@ mod tests {
         let entry = Entry { at: Duration::ZERO, machine: "gw".into(), what: What::Event(why) };
         record.entries.push(entry);
         assert_eq!(judge(&plan, &record), []);
+    }
+
+    #[test]
+    fn a_report_on_one_recipient_excuses_no_other() {
+        let text = include_str!("../../../scenarios/kb/one-bad-message-among-good-ones.toml");
+        let scenario = Scenario::parse("two", "two.toml", text).unwrap();
+        let plan = scenario.plan(scenario.releases()[0], scenario.seed());
+        let mut record = run(&plan, &Classic::COARSE, Keep::Digest).unwrap();
+        assert_eq!(judge(&plan, &record), []);
+        record.end.mailboxes.retain(|(mailbox, _)| mailbox != "carol@contoso.test");
+        let lost: Vec<String> = judge(&plan, &record).into_iter().map(|finding| finding.what).collect();
+        assert_eq!(lost.len(), 2);
+        assert!(lost[0].starts_with("m2 for carol@") && lost[1].starts_with("m5 for carol@"), "{lost:?}");
     }
 }
