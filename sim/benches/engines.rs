@@ -148,8 +148,11 @@ fn world(engine: &dyn Engine, machines: usize) {
 
 fn idle(engine: &dyn Engine, machines: usize, until: Duration) {
     let all = (0..machines).map(|number| {
-        machine(number, |_| {
-            Box::pin(async {
+        machine(number, move |seat| {
+            Box::pin(async move {
+                // Each listens, and no two wake at the same instant.
+                let _listener = seat.net.listen((Ipv4Addr::UNSPECIFIED, 25).into()).await;
+                tokio::time::sleep(Duration::from_millis(7 * number as u64)).await;
                 loop {
                     tokio::time::sleep(Duration::from_mins(1)).await;
                 }

@@ -270,3 +270,41 @@ fn an_unknown_name_or_release_is_answered_with_the_known_ones() {
         assert_eq!(refused.printed, "", "{args:?}");
     }
 }
+
+#[test]
+fn an_audit_makes_each_run_in_another_process_and_finds_no_difference() {
+    let run = Project::new().run(&["audit", "--seeds", "0..3"]);
+    assert_eq!(run.code, Some(0), "{}", run.complaint);
+    assert!(run.printed.contains("21 runs made twice, in two processes: 0 differ"), "{}", run.printed);
+}
+
+#[test]
+fn an_audit_shows_where_the_other_process_made_another_run() {
+    let project = Project::new();
+    // It makes no run at all: it answers with a digest and one entry of its own.
+    let other = "#!/bin/sh\nwhile read request; do case $request in\n\
+        digest*) echo 0123 ;;\nentries*) echo 1; echo 'a heap address was read' ;;\nesac; done\n";
+    fs::write(project.path("other"), other).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(project.path("other"), executable).unwrap();
+
+    let run = project.run(&["audit", "Q178091", "--release", "5.5", "--with", "other"]);
+
+    assert_eq!(run.code, Some(1));
+    for words in ["Q178091 on 5.5 RTM, seed 178091: THE RUNS DIFFER", "entry 1 is the first that differs"] {
+        assert!(run.printed.contains(words), "{}", run.printed);
+    }
+    assert!(
+        run.printed.contains("\n- ") && run.printed.contains("\n+ a heap address was read\n"),
+        "{}",
+        run.printed
+    );
+    assert!(run.printed.contains("1 runs made twice, in two processes: 1 differ"), "{}", run.printed);
+}
+
+#[test]
+fn both_engines_agree_on_every_scenario() {
+    let run = Project::new().run(&["parity"]);
+    assert_eq!(run.code, Some(0), "{}", run.complaint);
+    assert!(run.printed.contains("7 plans on both engines: 0 differ"), "{}", run.printed);
+}

@@ -12,6 +12,7 @@ use super::EngineArg;
 use super::replay::print_verdict;
 
 const GOOD: Style = AnsiColor::Green.on_default();
+const DIM: Style = Style::new().dimmed();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
 /// Replays everything and prints the table. True if all is as it should be.
@@ -38,7 +39,10 @@ pub(super) fn run(library: &Library, engine: EngineArg) -> bool {
             &library.snapshots(),
         );
         let (what, good) = match &replay {
-            Ok(replay) => (what_happened(replay), replay.is_good()),
+            Ok(replay) => {
+                let digest = replay.record.digest.to_string();
+                (format!("{}  {DIM}{}{DIM:#}", what_happened(replay), &digest[..8]), replay.is_good())
+            }
             Err(error) => (error.to_string(), false),
         };
         let (style, mark) = if good { (GOOD, "as expected") } else { (BAD, "NOT AS EXPECTED") };
