@@ -8,6 +8,10 @@ use std::path::Path;
 use gateway::release::Release;
 use similar::TextDiff;
 
+/// The engine that the snapshots are of: another's grain moves events across a second. What is the same on both is
+/// [`crate::parity`]'s to say.
+pub const ENGINE: &str = "leap";
+
 /// A snapshot's name: `Q169681@5.0-RTM`.
 pub fn name(scenario: &str, release: Release) -> String {
     format!("{scenario}@{}", release.name().replace(' ', "-"))

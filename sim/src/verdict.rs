@@ -25,7 +25,8 @@ pub struct Replay {
     pub unmet: Vec<String>,
     /// What the oracles found.
     pub findings: Vec<Finding>,
-    /// The event log beside its snapshot. A replay with another seed than the scenario's has none.
+    /// The event log beside its snapshot. A replay with another seed than the scenario's, or on another engine than
+    /// the snapshots', has none.
     pub snapshot: Option<Comparison>,
 }
 
@@ -46,7 +47,8 @@ impl Replay {
         let record = run(&plan, engine, keep)?;
         let unmet = scenario.expectations(release).flat_map(|expected| expected.unmet(&record)).collect();
         let findings = oracle::judge(&plan, &record);
-        let snapshot = (seed == scenario.seed()).then(|| {
+        let comparable = seed == scenario.seed() && engine.name() == snapshot::ENGINE;
+        let snapshot = comparable.then(|| {
             let event_log = render::event_log(scenario.title(), &plan, &record);
             snapshot::compare(snapshots, &snapshot::name(&scenario.name, release), &event_log)
         });

@@ -66,7 +66,15 @@ pub(super) fn run(library: &Library, engine: EngineArg) -> bool {
             print_verdict(replay);
         }
         let release = release.name().replace(' ', "-").to_lowercase();
-        anstream::println!("reproduce: cargo run --release -- replay {} --release {release}", scenario.name);
+        let engine = if engine.name() == sim::snapshot::ENGINE {
+            String::new()
+        } else {
+            format!(" --engine {}", engine.name())
+        };
+        anstream::println!(
+            "reproduce: cargo run --release -- replay {} --release {release}{engine}",
+            scenario.name
+        );
     }
     let good = wanted.len() - bad.len();
     anstream::println!("\n{good} of {} replays as expected", wanted.len());

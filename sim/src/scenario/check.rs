@@ -7,7 +7,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::expect::Expectation;
-use super::file::{File, Task};
+use super::file::{FaultKind, File, Task};
 use super::{ScenarioError, config};
 
 /// The folders of a gateway's spool.
@@ -23,6 +23,7 @@ pub(super) fn check(file: &File, path: &str, text: &str) -> Result<(), ScenarioE
     check.machines()?;
     check.installed_files()?;
     check.messages()?;
+    check.faults()?;
     check.configuration()?;
     check.expectations()
 }
@@ -109,7 +110,35 @@ impl Check<'_> {
         self.are_known("message sent by a client is", errands.chain(faults).chain(expected), messages)
     }
 
+    fn faults(&self) -> Result<(), ScenarioError> {
+        for fault in &self.file.fault {
+            let takes_time = matches!(fault.kind, FaultKind::ExtensionDelays);
+            let place = || fault.message.span();
+            if takes_time && fault.by.0.is_zero() {
+                return Err(self.fail(
+                    place(),
+                    "the delay has no length".to_owned(),
+                    "add `by`, such as `by = \"1m\"`",
+                ));
+            }
+            if !takes_time && !fault.by.0.is_zero() {
+                return Err(self.fail(
+                    place(),
+                    "this kind of fault takes no time".to_owned(),
+                    "take `by` out",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn configuration(&self) -> Result<(), ScenarioError> {
+        if let Some(key) = config::not_its_own(self.file) {
+            let place = self.file.gateway.config.span();
+            let what = format!("`{key}` cannot be set in [gateway.config]: every scenario decides it alike");
+            let remedy = "take it out: the release is in `releases`, the host's name in `gateway.name`";
+            return Err(self.fail(place, what, remedy));
+        }
         for release in self.file.releases.as_ref() {
             config::config(self.file, *release).map_err(|error| {
                 let place = config::place(self.file, *release, self.text, &error);

@@ -38,6 +38,12 @@ pub(super) fn mailboxes(file: &file::File) -> Vec<String> {
     config.into_iter().map(|mailbox| mailbox.address.to_string()).collect()
 }
 
+/// The key in the table that is not the table's to give, if there is one.
+pub(super) fn not_its_own(file: &file::File) -> Option<String> {
+    let decided = decided(file, Release::Current);
+    file.gateway.config.as_ref().keys().find(|key| decided.contains_key(*key)).cloned()
+}
+
 /// The keys that are the same in every scenario, or follow from the rest of the file.
 fn decided(file: &file::File, release: Release) -> toml::Table {
     let keys = [
