@@ -282,7 +282,7 @@ fn an_audit_makes_each_run_in_another_process_and_finds_no_difference() {
 fn an_audit_shows_where_the_other_process_made_another_run() {
     let project = Project::new();
     // It makes no run at all: it answers with a digest and one entry of its own.
-    let other = "#!/bin/sh\nwhile read request; do case $request in\n\
+    let other = "#!/bin/sh\necho 0x1\nwhile read request; do case $request in\n\
         digest*) echo 0123 ;;\nentries*) echo 1; echo 'a heap address was read' ;;\nesac; done\n";
     fs::write(project.path("other"), other).unwrap();
     let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use jiff::Timestamp;
 use sim::contain::{self, Asked, Leak, run_on_fresh_thread};
 use sim::draw::Seed;
-use sim::engine::{Action, Classic, Conductor, Engine, Links, Machine, MachineId};
+use sim::engine::{Action, Classic, Conductor, Engine, Leap, Links, Machine, MachineId};
 
 /// What becomes of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,11 +205,17 @@ impl Links for NoLinks {
     }
 }
 
-/// Has a machine look, and tells what it saw and what the run said to it.
+const ENGINES: [&dyn Engine; 2] = [&Leap, &Classic::COARSE];
+
+/// Has a machine of the default engine look, and tells what it saw and what the run said to it.
 fn look(seed: u64, look: fn() -> Seen) -> (String, Option<Leak>) {
+    look_on(&Leap, seed, look)
+}
+
+fn look_on(engine: &dyn Engine, seed: u64, look: fn() -> Seen) -> (String, Option<Leak>) {
     let seen = Arc::new(Mutex::new(String::new()));
     let starts = Timestamp::from_second(888_831_000).unwrap();
-    let run = run_on_fresh_thread(Seed(seed), starts, &Classic::COARSE.contained_clock(), || {
+    let run = run_on_fresh_thread(Seed(seed), starts, &engine.contained_clock(), || {
         let seen = Arc::clone(&seen);
         let software = Box::new(move |_| {
             let seen = Arc::clone(&seen);
@@ -222,7 +228,7 @@ fn look(seed: u64, look: fn() -> Seen) -> (String, Option<Leak>) {
         let address = IpAddr::from(Ipv4Addr::new(10, 0, 0, 1));
         let machine = Machine { name: "probe".to_owned(), address, software };
         let mut conductor = UntilItEnds { booted: false, ended: false };
-        Classic::COARSE.run(vec![machine], &NoLinks, &mut conductor, Seed(seed)).unwrap();
+        engine.run(vec![machine], &NoLinks, &mut conductor, Seed(seed)).unwrap();
     });
     let seen = seen.lock().unwrap().clone();
     (seen, run.err())
@@ -242,8 +248,10 @@ fn in_another_process() -> BTreeMap<String, String> {
 #[ignore = "the other process of the test below"]
 fn as_another_process() {
     println!();
-    for probe in &PROBES {
-        println!("probe {}\t{}", probe.name, look(7, probe.look).0);
+    for engine in ENGINES {
+        for probe in &PROBES {
+            println!("probe {} {}\t{}", engine.name(), probe.name, look_on(engine, 7, probe.look).0);
+        }
     }
 }
 
@@ -253,25 +261,26 @@ fn each_probe_is_contained_or_named_or_left_to_the_audit() {
         return;
     }
     let others = [in_another_process(), in_another_process()];
-    println!("{:20} {:10} {:10} {:10} here", "probe", "turmoil", "mad", "madsim");
-    for probe in &PROBES {
-        let [(seen, leak), (again, _)] = [look(7, probe.look), look(7, probe.look)];
-        let everywhere =
-            others.iter().map(|other| &other[probe.name]).chain([&again]).all(|other| *other == seen);
+    println!("{:28} {:10} {:10} {:10} here", "probe", "turmoil", "mad", "madsim");
+    for (engine, probe) in ENGINES.iter().flat_map(|engine| PROBES.iter().map(move |probe| (*engine, probe)))
+    {
+        let [(seen, leak), (again, _)] = [1, 2].map(|_| look_on(engine, 7, probe.look));
+        let name = format!("{} {}", engine.name(), probe.name);
+        let everywhere = others.iter().map(|other| &other[&name]).chain([&again]).all(|other| *other == seen);
         let [turmoil, mad, madsim] = probe.elsewhere;
-        println!("{:20} {turmoil:10} {mad:10} {madsim:10} {:?}", probe.name, probe.fate);
+        println!("{name:28} {turmoil:10} {mad:10} {madsim:10} {:?}", probe.fate);
         let asked = leak.as_ref().map(|leak| leak.asked);
         match probe.fate {
-            Contained => assert_eq!((everywhere, asked), (true, None), "{}: {seen} {leak:?}", probe.name),
+            Contained => assert_eq!((everywhere, asked), (true, None), "{}: {seen} {leak:?}", name),
             ContainedAndNamed(what) => {
-                assert_eq!((everywhere, asked), (true, Some(what)), "{}: {seen}", probe.name)
+                assert_eq!((everywhere, asked), (true, Some(what)), "{}: {seen}", name)
             }
-            Named(what) => assert_eq!(asked, Some(what), "{}: {seen}", probe.name),
-            LeftToTheAudit => assert_eq!(asked, None, "{}: {seen} {leak:?}", probe.name),
+            Named(what) => assert_eq!(asked, Some(what), "{}: {seen}", name),
+            LeftToTheAudit => assert_eq!(asked, None, "{}: {seen} {leak:?}", name),
         }
         if let Some(leak) = leak {
-            assert!(leak.culprit.contains("sim/tests/containment"), "{}: {}", probe.name, leak.culprit);
-            println!("{:20} {}", "", leak.culprit);
+            assert!(leak.culprit.contains("sim/tests/containment"), "{}: {}", name, leak.culprit);
+            println!("{:28} {}", "", leak.culprit);
         }
     }
 }

@@ -104,9 +104,10 @@ pub(super) fn fill(bytes: &mut [u8]) -> bool {
         if !bytes.is_empty() {
             note(Asked::Randomness);
         }
-        run.randomness.borrow_mut().fill_bytes(bytes);
+        // A signal that asks in the middle of this is answered by the machine.
+        run.randomness.try_borrow_mut().map(|mut stream| stream.fill_bytes(bytes)).is_ok()
     })
-    .is_some()
+    .unwrap_or(false)
 }
 
 /// The time since the machine started, which never goes back, if a run is on.

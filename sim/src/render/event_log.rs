@@ -67,7 +67,6 @@ pub fn without_times(record: &Record) -> Vec<String> {
             What::Smtp { .. } | What::Accepted { .. } => {}
         }
     }
-    answers.sort();
     happened.into_iter().chain(answers).chain(end::lines(&record.end)).collect()
 }
 

@@ -96,7 +96,7 @@ impl Trace {
         }
         if let Some(entries) = entries {
             let detail: Vec<String> = detail.iter().map(|part| part.escape_ascii().to_string()).collect();
-            entries.push(format!("{at:>14.6?}  {machine}  {what}  {}", detail.join("  ")));
+            entries.push(format!("{at:>16?}  {machine}  {what}  {}", detail.join("  ")));
         }
     }
 
