@@ -308,6 +308,24 @@ fn a_machine_restarts_on_its_port_while_a_client_holds_an_old_connection() {
 }
 
 #[test]
+fn a_machine_restarts_on_its_port_though_a_client_gave_up_on_connecting() {
+    for engine in both() {
+        let ran = Trial::on(engine)
+            .machine(echo)
+            .machine(|seat, notes| async move {
+                let hasty = tokio::time::timeout(LATENCY / 2, seat.net.connect(port_25(SERVER))).await;
+                notes.note(if hasty.is_err() { "gives up" } else { "is answered" });
+                tokio::time::sleep(Duration::from_secs(20)).await;
+                let patient = seat.net.connect(port_25(SERVER)).await;
+                notes.note(if patient.is_ok() { "connects" } else { "is refused" });
+            })
+            .run_with(60, &[(10, Action::Kill(SERVER)), (10, Action::Boot(SERVER))]);
+        let said = ran.said();
+        assert!(said.contains(&"gives up") && said.contains(&"connects"), "{}: {said:?}", ran.engine);
+    }
+}
+
+#[test]
 fn a_client_that_lost_its_power_connects_again_though_the_server_keeps_its_old_connection() {
     for engine in both() {
         let ran = Trial::on(engine)

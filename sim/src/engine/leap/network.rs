@@ -19,7 +19,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::time::Instant;
-use turmoil_net::{EnterGuard, HostId, KernelConfig, Net, Packet, TcpFlags, TcpSegment, Transport};
+use turmoil_net::{
+    EnterGuard, HostId, KernelConfig, Net, NetstatState, Packet, TcpFlags, TcpSegment, Transport,
+};
 
 use super::super::{Links, MachineId};
 
@@ -121,7 +123,9 @@ impl<'a> Network<'a> {
                 self.flows.remove(flow);
             }
         }
-        self.kernels.deliver(flight.segment);
+        if !ends_a_half_made_connection(&flight.segment) {
+            self.kernels.deliver(flight.segment);
+        }
         self.stirred.store(true, Ordering::Relaxed);
     }
 
@@ -155,6 +159,17 @@ impl<'a> Network<'a> {
     fn machine(&self, address: IpAddr) -> Option<MachineId> {
         self.addresses.iter().position(|known| *known == address).map(MachineId)
     }
+}
+
+/// Whether a segment is the reset of a connection that its client gave up on before it was made. turmoil-net would keep
+/// what is left of that connection for ever, and its port with it; without the reset it goes with the listener.
+fn ends_a_half_made_connection(segment: &Packet) -> bool {
+    let Transport::Tcp(tcp) = &segment.payload else { return false };
+    let (from, to) = flow(segment);
+    tcp.flags.rst
+        && turmoil_net::netstat(segment.dst).entries.iter().any(|socket| {
+            socket.state == Some(NetstatState::SynReceived) && socket.local == to && socket.peer == Some(from)
+        })
 }
 
 fn flow(segment: &Packet) -> Flow {
