@@ -208,7 +208,9 @@ fn poll(world: &World, process: &Process, task: &Task, cx: &mut Context<'_>) -> 
     }
     process.tasks.borrow_mut().remove(&task.number);
     let future = task.future.take();
-    drop(future);
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
+        world.break_down(process, task, &format!("panicked as it was dropped: {}", words(&*panic)));
+    }
     if process.ended.get() {
         process.end();
     }
