@@ -87,6 +87,8 @@ pub struct Errand {
 pub enum Task {
     /// Start the service, if it is down.
     Start,
+    /// Cut the machine's power: nobody hears of it, and what the disk had not synchronised is gone.
+    CutPower,
     /// Move the spool file of a message out of `in`, to where the gateway does not look.
     SetAside {
         /// The message.

@@ -63,6 +63,8 @@ fn run_contained(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record,
         engine.run(machines, &*plan, &mut UntilLeak(&mut control), plan.seed)
     })?;
 
+    control.lose_what_was_not_synchronised();
+
     let servers = plan.servers.iter().zip(&taken).map(|(server, taken)| {
         let taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
         (server.name.to_string(), taken.iter().map(|(item, _)| item.clone()).collect())

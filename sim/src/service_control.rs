@@ -29,6 +29,8 @@ pub(crate) struct ServiceControl {
     gateway: GatewayMachine,
     booted: bool,
     up: bool,
+    /// Whether the power was cut and the machine has not been started since.
+    without_power: bool,
     restarts: usize,
     restart_at: Option<Duration>,
     errands: VecDeque<Errand>,
@@ -47,6 +49,7 @@ impl ServiceControl {
             gateway: gateway.clone(),
             booted: false,
             up: false,
+            without_power: false,
             restarts: plan.service.restarts,
             restart_at: None,
             errands: plan.errands.clone().into(),
@@ -62,10 +65,18 @@ impl ServiceControl {
         self.up
     }
 
+    /// After a power cut, once no process runs any more: the disk is as the next start finds it.
+    pub(crate) fn lose_what_was_not_synchronised(&mut self) {
+        if std::mem::take(&mut self.without_power) {
+            self.gateway.disk.crash();
+        }
+    }
+
     fn start_service(&mut self, now: Duration) -> Option<Action> {
         if self.up {
             return None;
         }
+        self.lose_what_was_not_synchronised();
         self.up = true;
         self.restart_at = None;
         self.journal.note_at(now, &self.plan.gateway.name, What::Service(Service::Starts));
@@ -77,6 +88,13 @@ impl ServiceControl {
             self.journal.note_at(now, &self.plan.gateway.name, What::Administrator(text));
         };
         match task {
+            Task::CutPower => {
+                note("cuts the power".to_owned());
+                self.up = false;
+                self.without_power = true;
+                self.restart_at = None;
+                Some(Action::PowerOff(GATEWAY))
+            }
             Task::Start => {
                 note("starts the service".to_owned());
                 self.start_service(now)

@@ -29,7 +29,7 @@ pub(super) fn judge(plan: &Plan, record: &Record) -> Vec<Finding> {
     let taken_by_hand: BTreeSet<&str> = errands
         .filter_map(|errand| match &errand.task {
             Task::SetAside { message } => Some(message.as_str()),
-            Task::Start => None,
+            Task::Start | Task::CutPower => None,
         })
         .collect();
     let mut findings = Vec::new();

@@ -131,6 +131,7 @@ pub(super) struct Errand {
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Task {
     Start,
+    CutPower,
     SetAside,
 }
 

@@ -198,6 +198,7 @@ fn client_plan(client: &file::Client, file: &file::File) -> ClientPlan {
 fn errand(errand: &file::Errand) -> Errand {
     let task = match (errand.task.as_ref(), &errand.message) {
         (file::Task::SetAside, Some(message)) => Task::SetAside { message: message.as_ref().clone() },
+        (file::Task::CutPower, _) => Task::CutPower,
         (file::Task::SetAside | file::Task::Start, _) => Task::Start,
     };
     Errand { at: errand.at.0, task }
