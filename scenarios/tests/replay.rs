@@ -46,7 +46,7 @@ fn replay(scenario: &Scenario, release: Release, name: &str, snapshots: &Path) -
 
 fn compare(scenario: &Scenario, release: Release) -> Result<(), Failed> {
     let plan = scenario.plan(release, scenario.seed());
-    match parity::compare(scenario, &plan, &Classic::COARSE, &Leap)?.difference {
+    match parity::compare(scenario, &plan, &Classic::COARSE, &Leap)? {
         None => Ok(()),
         Some(difference) => Err(difference.into()),
     }

@@ -12,13 +12,8 @@ use crate::run::{RunError, run};
 use crate::scenario::Scenario;
 use crate::trace::{Keep, first_difference};
 
-/// What two engines made of the same plan.
-pub struct Parity {
-    /// Where they part, and what is around it on both sides; nothing if they agree.
-    pub difference: Option<String>,
-}
-
-/// Runs a plan on both engines and compares.
+/// Runs a plan on both engines and compares: where they part, with what is around it on both sides; nothing if they
+/// agree.
 ///
 /// # Errors
 /// An engine broke down, or something reached for the machine itself.
@@ -27,14 +22,14 @@ pub fn compare(
     plan: &Plan,
     one: &dyn Engine,
     other: &dyn Engine,
-) -> Result<Parity, RunError> {
+) -> Result<Option<String>, RunError> {
     let lines = |engine: &dyn Engine| -> Result<Vec<String>, RunError> {
         let record = run(plan, engine, Keep::Digest)?;
         let mut lines = render::without_times(&record);
         lines.extend(verdict(scenario, plan, &record));
         Ok(lines)
     };
-    Ok(Parity { difference: first_difference(&lines(one)?, &lines(other)?) })
+    Ok(first_difference(&lines(one)?, &lines(other)?))
 }
 
 /// What is wrong with a run, a line each.

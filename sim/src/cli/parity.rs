@@ -35,9 +35,9 @@ pub(super) fn run(library: &Library, args: &ParityArgs) -> miette::Result<bool> 
         let wanted = |release: &&Release| args.release.is_none_or(|wanted| wanted == **release);
         for release in scenario.releases().iter().filter(wanted) {
             let plan = scenario.plan(*release, args.seed.map_or(scenario.seed(), Seed));
-            let parity = compare(scenario, &plan, &Classic::COARSE, &Leap).into_diagnostic()?;
+            let difference = compare(scenario, &plan, &Classic::COARSE, &Leap).into_diagnostic()?;
             compared += 1;
-            if let Some(difference) = parity.difference {
+            if let Some(difference) = difference {
                 differing += 1;
                 anstream::println!(
                     "{} on {release}: THE ENGINES DIFFER (- turmoil, + leap)\n{difference}",
