@@ -28,6 +28,7 @@ pub(crate) fn state(disk: &SimDisk, service_up: bool, servers: Vec<(String, Vec<
                 file: file.to_owned(),
                 item,
                 recipients,
+                octets: bytes.len(),
             });
         }
     }

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`scenario`] | the files that people write, and what must be true of them |
 //! | [`draw`] | every random draw: one seed, one stream a concern |
+//! | [`fault`] | everything that a plan can have go wrong |
 //! | [`plan`] | everything that will happen, written out before anything runs |
 //! | [`run`](mod@run) | the run itself, top to bottom |
 //! | [`contain`] | how what knows nothing of the seam is kept within a run, and named |
@@ -32,17 +33,21 @@ pub mod contain;
 pub mod draw;
 mod end;
 pub mod engine;
+pub mod fault;
 pub mod machine;
 pub mod mailbag;
 pub mod oracle;
 pub mod parity;
 mod peer;
 pub mod plan;
+mod reach;
 pub mod record;
 pub mod render;
 pub mod run;
 pub mod scenario;
+mod scene;
 mod service_control;
 pub mod snapshot;
+pub mod span;
 pub mod trace;
 pub mod verdict;

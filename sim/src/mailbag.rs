@@ -5,6 +5,7 @@
 use std::fmt;
 
 use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The domain of the Message-IDs that plans give their messages: `<m1@plan.test>`.
 const PLAN_DOMAIN: &str = "plan.test";
@@ -20,6 +21,10 @@ pub struct Item {
     pub subject: String,
     /// In a report, the recipients that it is about (`Final-Recipient`, RFC 3464).
     pub reported: Vec<String>,
+    /// How many `Received` lines are on top of it.
+    pub hops: usize,
+    /// Its content without the trace headers on top (RFC 5321, 4.4), in 64 bits (XXH3).
+    pub fingerprint: u64,
 }
 
 /// What a message is.
@@ -54,8 +59,9 @@ pub(crate) fn message_id(name: &str) -> String {
 /// Reads a stored message.
 pub(crate) fn identify(content: &[u8]) -> Item {
     let Some(message) = MessageParser::default().parse(content) else {
-        return Item { kind: Kind::Other, from: String::new(), subject: String::new(), reported: Vec::new() };
+        return Item::unreadable(content);
     };
+    let (hops, fingerprint) = untraced(content);
     let from =
         message.from().and_then(|from| from.first()).and_then(|from| from.address()).unwrap_or_default();
     Item {
@@ -63,7 +69,46 @@ pub(crate) fn identify(content: &[u8]) -> Item {
         from: from.to_owned(),
         subject: message.subject().unwrap_or_default().to_owned(),
         reported: reported(&message),
+        hops,
+        fingerprint,
     }
+}
+
+impl Item {
+    /// Something that is no message.
+    fn unreadable(content: &[u8]) -> Item {
+        let (hops, fingerprint) = untraced(content);
+        let nothing = String::new;
+        Item {
+            kind: Kind::Other,
+            from: nothing(),
+            subject: nothing(),
+            reported: Vec::new(),
+            hops,
+            fingerprint,
+        }
+    }
+}
+
+/// How many `Received` lines are on top of a message, and what its content is without the trace headers there.
+pub(crate) fn untraced(content: &[u8]) -> (usize, u64) {
+    let (mut rest, mut hops) = (content, 0);
+    while let Some(name) = ["Received:", "Return-Path:"].into_iter().find(|name| begins_with(rest, name)) {
+        hops += usize::from(name == "Received:");
+        // A field goes on in the lines that begin with white space (RFC 5322, 2.2.3).
+        loop {
+            let end = rest.iter().position(|octet| *octet == b'\n').map_or(rest.len(), |at| at + 1);
+            rest = &rest[end..];
+            if !rest.first().is_some_and(|octet| matches!(octet, b' ' | b'\t')) {
+                break;
+            }
+        }
+    }
+    (hops, xxh3_64(rest))
+}
+
+fn begins_with(content: &[u8], name: &str) -> bool {
+    content.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 fn kind(message: &Message<'_>) -> Kind {
@@ -118,6 +163,14 @@ mod tests {
         let item = identify(report);
         assert_eq!(item.kind, Kind::Report("m2".to_owned()));
         assert_eq!(item.reported, ["bob@y.test"]);
+    }
+
+    #[test]
+    fn trace_headers_on_top_are_counted_and_do_not_change_the_fingerprint() {
+        let message = b"From: a@x.test\r\nReceived: below\r\n\r\nbody\r\n";
+        let traced = b"Return-Path: <a@x.test>\r\nReceived: from y\r\n\tby x\r\nReceived: from z\r\n";
+        assert_eq!(untraced(&[&traced[..], message].concat()), (2, untraced(message).1));
+        assert_ne!(untraced(message).1, untraced(b"From: a@x.test\r\n\r\nbody\r\n").1);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The Record: everything that happened in a run, in order, and how it ended. All that people look at is a
 //! rendering of it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use gateway::exception::Exception;
 use jiff::Timestamp;
 
 use crate::engine::Clock;
+use crate::fault::Bite;
 use crate::mailbag::Item;
 use crate::trace::{Digest, Trace};
 
@@ -22,11 +24,20 @@ pub struct Record {
     pub entries: Vec<Entry>,
     /// How it ended.
     pub end: End,
+    /// When it ended, since its start.
+    pub ended: Duration,
+    /// How often each fault of the plan changed what happened, in the order of the plan's faults.
+    pub bites: Vec<Bite>,
+    /// How often each point of the gateway and the simulator was reached.
+    pub reached: Reached,
     /// What everything that happened came to.
     pub digest: Digest,
     /// Every entry of the trace, if they were kept.
     pub trace: Vec<String>,
 }
+
+/// How often each named point was reached.
+pub type Reached = BTreeMap<&'static str, u64>;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +77,8 @@ pub enum What {
     },
     /// The administrator did something.
     Administrator(String),
+    /// A fault of the plan changed what happens, where that does not show by itself.
+    Fault(String),
 }
 
 /// A change in the state of the gateway's service.
@@ -174,6 +187,7 @@ impl fmt::Display for What {
                 write!(f, "takes {message} for {}", recipients.join(", "))
             }
             What::Administrator(what) => write!(f, "the administrator {what}"),
+            What::Fault(what) => write!(f, "fault: {what}"),
         }
     }
 }
@@ -200,6 +214,8 @@ pub struct Spooled {
     pub item: Option<Item>,
     /// The recipients in its envelope.
     pub recipients: Vec<String>,
+    /// Its length.
+    pub octets: usize,
 }
 
 /// Where a run's entries are written down as they happen. Clones write to the same journal.
@@ -238,7 +254,8 @@ impl Journal {
         *count
     }
 
-    pub(crate) fn into_entries(self) -> Vec<Entry> {
+    /// Everything written down, which is then gone from here.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
         std::mem::take(&mut *self.entries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

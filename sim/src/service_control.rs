@@ -11,7 +11,8 @@ use crate::machine::by_hand;
 use crate::machine::gateway_machine::GatewayMachine;
 use crate::mailbag::{self, Kind};
 use crate::plan::{Errand, Plan, Task};
-use crate::record::{Journal, Service, What};
+use crate::record::{Service, What};
+use crate::scene::Scene;
 
 /// The gateway is the first machine of every run.
 pub(crate) const GATEWAY: MachineId = MachineId(0);
@@ -24,8 +25,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Looks after the machines of one run.
 pub(crate) struct ServiceControl {
+    scene: Scene,
     plan: Arc<Plan>,
-    journal: Journal,
     gateway: GatewayMachine,
     booted: bool,
     up: bool,
@@ -39,13 +40,16 @@ pub(crate) struct ServiceControl {
     look_at: Duration,
     /// Something may have happened since the last look.
     look_is_owed: bool,
+    /// When it last was asked whether the run is over.
+    asked_at: Duration,
 }
 
 impl ServiceControl {
-    pub(crate) fn new(plan: &Arc<Plan>, journal: &Journal, gateway: &GatewayMachine) -> Self {
+    pub(crate) fn new(scene: &Scene, gateway: &GatewayMachine) -> Self {
+        let plan = &scene.plan;
         ServiceControl {
+            scene: scene.clone(),
             plan: Arc::clone(plan),
-            journal: journal.clone(),
             gateway: gateway.clone(),
             booted: false,
             up: false,
@@ -57,7 +61,13 @@ impl ServiceControl {
             calm_since: None,
             look_at: Duration::ZERO,
             look_is_owed: false,
+            asked_at: Duration::ZERO,
         }
+    }
+
+    /// When the run ended.
+    pub(crate) fn ended_at(&self) -> Duration {
+        self.asked_at
     }
 
     /// Whether the service is up.
@@ -79,13 +89,13 @@ impl ServiceControl {
         self.lose_what_was_not_synchronised();
         self.up = true;
         self.restart_at = None;
-        self.journal.note_at(now, &self.plan.gateway.name, What::Service(Service::Starts));
+        self.scene.journal.note_at(now, &self.plan.gateway.name, What::Service(Service::Starts));
         Some(Action::Boot(GATEWAY))
     }
 
     fn run_errand(&mut self, task: &Task, now: Duration) -> Option<Action> {
         let note = |text: String| {
-            self.journal.note_at(now, &self.plan.gateway.name, What::Administrator(text));
+            self.scene.journal.note_at(now, &self.plan.gateway.name, What::Administrator(text));
         };
         match task {
             Task::CutPower => {
@@ -166,6 +176,7 @@ impl Conductor for ServiceControl {
     }
 
     fn is_over(&mut self, now: Duration) -> bool {
+        self.asked_at = now;
         if now >= self.plan.duration {
             return true;
         }

@@ -11,8 +11,8 @@ use gateway::extension::{Disposition, Extension, Factory, Subject};
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::fault::Fault;
 use crate::mailbag::{self, Kind};
-use crate::plan::Fault;
 
 /// Its name in the gateway's configuration.
 pub(crate) const FAULTY_EXTENSION: &str = "faulty";
@@ -50,16 +50,14 @@ impl Extension for FaultyExtension {
                         )));
                     }
                     Fault::ExtensionDelays { message, by } if *message == name => {
-                        tokio::time::sleep(*by).await
+                        tokio::time::sleep(by.0).await
                     }
                     Fault::ExtensionKills { message } if *message == name => {
                         // If nobody listens the process has ended already; nothing goes on in it either way.
                         let _ = self.crashed.send(Exception::access_violation(0));
                         pending().await
                     }
-                    Fault::ExtensionPanics { .. }
-                    | Fault::ExtensionKills { .. }
-                    | Fault::ExtensionDelays { .. } => {}
+                    _ => {}
                 }
             }
             Disposition::Continue

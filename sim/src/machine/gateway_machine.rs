@@ -19,19 +19,16 @@ use super::disk::SimDisk;
 use super::faulty_extension::{self, FAULTY_EXTENSION};
 use super::net::RecordedNet;
 use crate::draw::SeededEntropy;
-use crate::engine::{Clock, Seat};
-use crate::plan::Plan;
-use crate::record::{Journal, Service, What};
-use crate::trace::{Trace, TracedDisk};
+use crate::engine::Seat;
+use crate::record::{Service, What};
+use crate::scene::Scene;
+use crate::trace::TracedDisk;
 
 /// The machine that a gateway runs on. Clones are the same machine.
 #[derive(Clone)]
 pub(crate) struct GatewayMachine {
-    plan: Arc<Plan>,
+    scene: Scene,
     name: Arc<str>,
-    journal: Journal,
-    clock: Clock,
-    trace: Trace,
     pub(crate) disk: Arc<SimDisk>,
     entropy: Arc<SeededEntropy>,
     last_exit: Arc<Mutex<Option<Service>>>,
@@ -39,18 +36,16 @@ pub(crate) struct GatewayMachine {
 
 impl GatewayMachine {
     /// A machine with the plan's files on its disk.
-    pub(crate) fn new(plan: &Arc<Plan>, journal: &Journal, trace: &Trace, clock: &Clock) -> Self {
+    pub(crate) fn new(scene: &Scene) -> Self {
+        let plan = &scene.plan;
         // Nobody reads the dates of files, so they stay at the epoch.
         let disk = SimDisk::new(plan.seed.0, Arc::new(|| Duration::ZERO));
         for (path, content) in &plan.gateway.files {
             by_hand::install(&disk, path, content.as_bytes());
         }
         GatewayMachine {
-            plan: Arc::clone(plan),
+            scene: scene.clone(),
             name: Arc::clone(&plan.gateway.name),
-            journal: journal.clone(),
-            clock: Arc::clone(clock),
-            trace: trace.clone(),
             disk: Arc::new(disk),
             entropy: Arc::new(SeededEntropy::new(plan.seed.stream("gateway entropy"))),
             last_exit: Arc::default(),
@@ -59,27 +54,28 @@ impl GatewayMachine {
 
     /// Runs the service until its process ends of itself.
     pub(crate) async fn run(self, seat: Seat) {
+        let Scene { plan, clock, trace, journal, .. } = &self.scene;
         let (crashed, mut crashes) = mpsc::unbounded_channel();
         let env = Env {
             net: Arc::new(RecordedNet {
                 net: seat.net,
                 machine: Arc::clone(&self.name),
-                journal: self.journal.clone(),
+                journal: journal.clone(),
             }),
             disk: Arc::new(TracedDisk::new(
                 Arc::clone(&self.disk) as Arc<_>,
-                self.trace.clone(),
+                trace.clone(),
                 Arc::clone(&self.name),
             )),
-            clock: Arc::new(VirtualWallClock { starts: self.plan.starts, clock: Arc::clone(&self.clock) }),
+            clock: Arc::new(VirtualWallClock { starts: plan.starts, clock: Arc::clone(clock) }),
             entropy: Arc::clone(&self.entropy) as Arc<_>,
             spawn: Arc::new(GuardedSpawn { spawn: seat.spawn, crashed: crashed.clone() }),
         };
         let mut extensions = Registry::builtin();
-        extensions.add(FAULTY_EXTENSION, faulty_extension::factory(&self.plan.faults, crashed));
-        let names = Arc::new(self.plan.names.clone());
+        extensions.add(FAULTY_EXTENSION, faulty_extension::factory(&plan.faults, crashed));
+        let names = Arc::new(plan.names.clone());
         let service = async {
-            match Gateway::start(self.plan.gateway.config.clone(), env, names, &extensions).await {
+            match Gateway::start(plan.gateway.config.clone(), env, names, &extensions).await {
                 Ok(gateway) => match gateway.run(std::future::pending()).await {
                     Exit::Stopped => Service::Stopped,
                     Exit::Exception(exception) => Service::Died(exception),
@@ -92,7 +88,7 @@ impl GatewayMachine {
             exit = exception::filter(service) => exit.unwrap_or_else(Service::Died),
             Some(exception) = crashes.recv() => Service::Died(exception),
         };
-        self.journal.note(&self.name, What::Service(exit.clone()));
+        journal.note(&self.name, What::Service(exit.clone()));
         *self.last_exit.lock().unwrap_or_else(PoisonError::into_inner) = Some(exit);
     }
 

@@ -11,15 +11,19 @@ use std::collections::BTreeSet;
 
 use gateway::address::Address;
 
-use super::Finding;
+use super::{Case, Oracle, Sheet};
 use crate::mailbag::{Item, Kind};
 use crate::plan::{Plan, Task};
-use crate::record::{Outcome, Record, What};
+use crate::record::{Record, What};
 
-/// The name in findings.
-const NAME: &str = "custody";
+pub(super) const ORACLE: Oracle = Oracle {
+    name: "custody",
+    promise: "a message that was answered with 250 is delivered, reported, set aside with an event, or in the spool",
+    judge,
+};
 
-pub(super) fn judge(plan: &Plan, record: &Record) -> Vec<Finding> {
+fn judge(case: &Case<'_>, sheet: &mut Sheet) {
+    let Case { plan, record, ledger } = case;
     // An errand that found no file took nothing.
     let moved = record
         .entries
@@ -32,35 +36,20 @@ pub(super) fn judge(plan: &Plan, record: &Record) -> Vec<Finding> {
             Task::Start | Task::CutPower => None,
         })
         .collect();
-    let mut findings = Vec::new();
-    for (message, recipients, reply) in accepted(record) {
-        for recipient in recipients {
+    for accepted in &ledger.accepted {
+        let (message, reply) = (accepted.message, accepted.reply);
+        for recipient in accepted.recipients {
+            sheet.judges();
             let kept = taken_by_hand.contains(message)
                 || is_delivered(plan, record, message, recipient)
                 || is_reported(plan, record, message, recipient)
                 || is_in_spool(record, message, recipient);
             if !kept {
-                findings.push(Finding {
-                    oracle: NAME,
-                    what: format!("{message} for {recipient} was answered \"{reply}\" and is nowhere"),
-                });
+                let what = format!("{message} for {recipient} was answered \"{reply}\" and is nowhere");
+                sheet.finds("an accepted message is nowhere", what);
             }
         }
     }
-    findings
-}
-
-/// Each message that the gateway took, its accepted recipients, and the reply.
-fn accepted(record: &Record) -> impl Iterator<Item = (&str, &[String], &str)> {
-    record.entries.iter().filter_map(|entry| match &entry.what {
-        What::Client(attempt) => match &attempt.outcome {
-            Outcome::Accepted { recipients, reply } => {
-                Some((attempt.message.as_str(), &recipients[..], reply.as_str()))
-            }
-            _ => None,
-        },
-        _ => None,
-    })
 }
 
 /// Whether a list of addresses names this one.
@@ -135,10 +124,11 @@ fn has_event_naming(record: &Record, file: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::engine::Classic;
     use std::time::Duration;
 
+    use super::super::{Finding, ask};
+    use super::*;
+    use crate::engine::Classic;
     use crate::mailbag::Item;
     use crate::record::{Entry, Spooled};
     use crate::run::run;
@@ -146,6 +136,10 @@ mod tests {
     use crate::trace::Keep;
 
     const ONE_MESSAGE: &str = include_str!("../../../scenarios/kb/Q178091-homed-sender.toml");
+
+    fn judge(plan: &Plan, record: &Record) -> Vec<Finding> {
+        ask(&ORACLE, plan, record).findings
+    }
 
     fn delivered() -> (Plan, Record) {
         let scenario = Scenario::parse("one", "one.toml", ONE_MESSAGE).unwrap();
@@ -183,6 +177,7 @@ mod tests {
                 file: "ABCDEFGH".to_owned(),
                 item: Some(item),
                 recipients: vec!["bob@contoso.test".to_owned()],
+                octets: 1000,
             }],
         )];
         assert_eq!(judge(&plan, &record).len(), 1);

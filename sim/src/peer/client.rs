@@ -12,7 +12,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::dialogue::{Dialogue, Reply};
 use crate::engine::Seat;
 use crate::plan::{ClientPlan, MessagePlan};
-use crate::record::{Attempt, Journal, Outcome, What};
+use crate::record::{Attempt, Outcome, What};
+use crate::scene::Scene;
 
 /// How long it waits for any reply (RFC 5321, 4.5.3.2.6: at least ten minutes after the final dot).
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -22,7 +23,7 @@ pub(crate) struct Client {
     pub(crate) machine: Arc<str>,
     pub(crate) plan: ClientPlan,
     pub(crate) gateway: SocketAddr,
-    pub(crate) journal: Journal,
+    pub(crate) scene: Scene,
 }
 
 impl Client {
@@ -42,7 +43,7 @@ impl Client {
                 Outcome::Lost { .. } | Outcome::Unreachable(_) => false,
             };
             let attempt = Attempt { message: message.name.clone(), number, outcome };
-            self.journal.note(&self.machine, What::Client(attempt));
+            self.scene.journal.note(&self.machine, What::Client(attempt));
             match message.retry.get(number - 1) {
                 Some(wait) if !settled => tokio::time::sleep(*wait).await,
                 _ => return,

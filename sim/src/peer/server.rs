@@ -8,7 +8,8 @@ use smtp_proto::Request;
 use super::dialogue::Dialogue;
 use crate::engine::Seat;
 use crate::mailbag::{self, Item};
-use crate::record::{Journal, What};
+use crate::record::What;
+use crate::scene::Scene;
 
 /// What a server took, shared with who reads it at the end of the run.
 pub(crate) type Taken = Arc<Mutex<Vec<(Item, Vec<String>)>>>;
@@ -17,7 +18,7 @@ pub(crate) type Taken = Arc<Mutex<Vec<(Item, Vec<String>)>>>;
 #[derive(Clone)]
 pub(crate) struct Server {
     pub(crate) machine: Arc<str>,
-    pub(crate) journal: Journal,
+    pub(crate) scene: Scene,
     pub(crate) taken: Taken,
 }
 
@@ -78,7 +79,7 @@ impl Server {
     fn keep(&self, content: &[u8], recipients: Vec<String>) {
         let item = mailbag::identify(content);
         let entry = What::Accepted { message: item.kind.to_string(), recipients: recipients.clone() };
-        self.journal.note(&self.machine, entry);
+        self.scene.journal.note(&self.machine, entry);
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).push((item, recipients));
     }
 }

@@ -11,6 +11,7 @@ use gateway::release::Release;
 use miette::Diagnostic;
 
 use super::{SPOOL, STORE, file};
+use crate::fault::Family;
 use crate::machine::FAULTY_EXTENSION;
 
 /// The gateway's configuration on a release.
@@ -20,7 +21,7 @@ use crate::machine::FAULTY_EXTENSION;
 pub(super) fn config(file: &file::File, release: Release) -> Result<Config, ConfigError> {
     let mut config = file.gateway.config.as_ref().clone();
     config.extend(decided(file, release));
-    if !file.fault.is_empty() {
+    if file.fault.iter().any(|fault| fault.as_ref().family() == Family::Extension) {
         let chain = config.entry("extension").or_insert_with(|| toml::Value::Array(Vec::new()));
         if let toml::Value::Array(chain) = chain {
             let fault = toml::Table::from_iter([("name".to_owned(), FAULTY_EXTENSION.into())]);

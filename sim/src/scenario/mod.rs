@@ -6,25 +6,22 @@
 mod check;
 mod config;
 pub mod expect;
-mod file;
+pub(crate) mod file;
 mod library;
 mod message;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use gateway::release::Release;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 
 pub use library::{Library, LibraryError};
 
-use crate::draw::{Seed, between};
-use crate::engine::MachineId;
+use crate::draw::Seed;
 use crate::peer::Names;
 use crate::plan::{
-    Account, ClientPlan, Errand, Fault, GatewayPlan, MessagePlan, Plan, ServerPlan, ServicePlan, Task,
+    self, Account, ClientPlan, Errand, GatewayPlan, MessagePlan, Plan, ServerPlan, ServicePlan, Task,
 };
 use expect::Expectation;
 
@@ -121,7 +118,10 @@ impl Scenario {
             .collect();
         let mut errands: Vec<Errand> = file.administrator.iter().map(errand).collect();
         errands.sort_by_key(|errand| errand.at);
-        let machines = 1 + clients.len() + servers.len();
+        let mut machines = vec![file.gateway.name.as_ref().as_str()];
+        machines.extend(file.client.iter().map(|client| client.name.as_ref().as_str()));
+        machines.extend(file.server.iter().map(|server| server.name.as_ref().as_str()));
+        let latencies = plan::latencies(seed, &machines);
         Plan {
             scenario: self.name.clone(),
             release,
@@ -148,21 +148,8 @@ impl Scenario {
             names: names(file),
             clients,
             servers,
-            faults: file
-                .fault
-                .iter()
-                .map(|fault| {
-                    let message = fault.message.as_ref().clone();
-                    match fault.kind {
-                        file::FaultKind::ExtensionPanics => Fault::ExtensionPanics { message },
-                        file::FaultKind::ExtensionKills => Fault::ExtensionKills { message },
-                        file::FaultKind::ExtensionDelays => {
-                            Fault::ExtensionDelays { message, by: fault.by.0 }
-                        }
-                    }
-                })
-                .collect(),
-            latencies: latencies(seed, machines),
+            faults: file.fault.iter().map(|fault| fault.as_ref().clone()).collect(),
+            latencies,
         }
     }
 }
@@ -220,11 +207,4 @@ fn names(file: &file::File) -> Names {
         }
     }
     names
-}
-
-/// A latency for each pair of machines, from 1 to 80 ms.
-fn latencies(seed: Seed, machines: usize) -> BTreeMap<(MachineId, MachineId), Duration> {
-    let mut stream = seed.stream("link latency");
-    let pairs = (0..machines).flat_map(|a| (a + 1..machines).map(move |b| (MachineId(a), MachineId(b))));
-    pairs.map(|pair| (pair, Duration::from_millis(between(&mut stream, 1, 80)))).collect()
 }
