@@ -9,6 +9,7 @@
 //! | module | what it knows |
 //! |---|---|
 //! | [`scenario`] | the files that people write, and what must be true of them |
+//! | [`profile`] | what a seed may draw a scenario from |
 //! | [`draw`] | every random draw: one seed, one stream a concern |
 //! | [`fault`] | everything that a plan can have go wrong |
 //! | [`plan`] | everything that will happen, written out before anything runs |
@@ -40,6 +41,7 @@ pub mod oracle;
 pub mod parity;
 mod peer;
 pub mod plan;
+pub mod profile;
 mod reach;
 pub mod record;
 pub mod render;

@@ -112,7 +112,7 @@ fn is_nothing(octets: &usize) -> bool {
 }
 
 /// What the content of a message is like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Shape {
     /// Lines of ASCII.

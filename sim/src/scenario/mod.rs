@@ -49,7 +49,7 @@ pub struct ScenarioError {
 }
 
 impl ScenarioError {
-    fn new(name: &str, text: &str, what: impl Into<String>, place: Option<Range<usize>>) -> Self {
+    pub(crate) fn new(name: &str, text: &str, what: impl Into<String>, place: Option<Range<usize>>) -> Self {
         ScenarioError {
             name: name.to_owned(),
             line: place
@@ -62,7 +62,7 @@ impl ScenarioError {
         }
     }
 
-    fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
+    pub(crate) fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
     }
@@ -80,6 +80,16 @@ impl Scenario {
         })?;
         check::check(&file, path, text)?;
         Ok(Scenario { name: name.to_owned(), file })
+    }
+
+    /// A scenario that was drawn and not read.
+    pub(crate) fn drawn(name: String, file: file::File) -> Self {
+        Scenario { name, file }
+    }
+
+    /// The scenario as the text of a file.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(&self.file).expect("what a scenario is made of can be written")
     }
 
     /// What it shows, in a sentence.
