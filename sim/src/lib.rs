@@ -21,6 +21,7 @@
 //! | [`mailbag`] | which message of the plan a stored message is |
 //! | [`oracle`] | what must be true of every run |
 //! | [`render`] | the Record as text |
+//! | [`explore`] | many seeds, side by side |
 //! | [`parity`] | one plan on two engines |
 //! | [`snapshot`], [`verdict`] | the Record beside what was reviewed and what is expected |
 
@@ -34,6 +35,7 @@ pub mod contain;
 pub mod draw;
 mod end;
 pub mod engine;
+pub mod explore;
 pub mod fault;
 pub mod machine;
 pub mod mailbag;

@@ -25,8 +25,8 @@ pub struct Replay {
     pub unmet: Vec<String>,
     /// What the oracles found.
     pub findings: Vec<Finding>,
-    /// The event log beside its snapshot. A replay with another seed than the scenario's, or on another engine than
-    /// the snapshots', has none.
+    /// The event log beside its snapshot. A scenario that was drawn, another seed than the scenario's and
+    /// another engine than the snapshots' have none.
     pub snapshot: Option<Comparison>,
 }
 
@@ -47,7 +47,7 @@ impl Replay {
         let record = run(&plan, engine, keep)?;
         let unmet = scenario.expectations(release).flat_map(|expected| expected.unmet(&record)).collect();
         let findings = oracle::judge(&plan, &record);
-        let comparable = seed == scenario.seed() && engine.name() == snapshot::ENGINE;
+        let comparable = scenario.is_kept() && seed == scenario.seed() && engine.name() == snapshot::ENGINE;
         let snapshot = comparable.then(|| {
             let event_log = render::event_log(scenario.title(), &plan, &record);
             snapshot::compare(snapshots, &snapshot::name(&scenario.name, release), &event_log)

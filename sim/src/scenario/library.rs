@@ -1,11 +1,15 @@
 //! Where scenarios, profiles and snapshots are: the folders `scenarios/` and `snapshots/` of the project one stands
 //! in. A file right in `scenarios/perturbation/` is a profile, every other one is a scenario.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use gateway::release::Release;
+
 use super::{Scenario, ScenarioError};
+use crate::draw::Seed;
 use crate::profile::Profile;
 
 /// Every scenario and profile of a project.
@@ -13,6 +17,49 @@ pub struct Library {
     root: PathBuf,
     scenarios: Vec<Scenario>,
     profiles: Vec<Profile>,
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy)]
+pub enum Source<'a> {
+    /// A scenario.
+    Scenario(&'a Scenario),
+    /// A profile, which makes another scenario of each seed.
+    Profile(&'a Profile),
+}
+
+impl<'a> Source<'a> {
+    /// The name.
+    pub fn name(self) -> &'a str {
+        match self {
+            Source::Scenario(scenario) => &scenario.name,
+            Source::Profile(profile) => &profile.name,
+        }
+    }
+
+    /// The releases that it is meant for: of a profile, today's.
+    pub fn releases(self) -> &'a [Release] {
+        match self {
+            Source::Scenario(scenario) => scenario.releases(),
+            Source::Profile(_) => &[Release::Current],
+        }
+    }
+
+    /// The seed that is meant if none is given.
+    pub fn seed(self) -> Seed {
+        match self {
+            Source::Scenario(scenario) => scenario.seed(),
+            Source::Profile(_) => Seed(0),
+        }
+    }
+
+    /// The scenario for a seed and a release.
+    pub fn scenario(self, seed: Seed, release: Release) -> Cow<'a, Scenario> {
+        match self {
+            Source::Scenario(scenario) => Cow::Borrowed(scenario),
+            Source::Profile(profile) => Cow::Owned(profile.scenario(seed, release)),
+        }
+    }
 }
 
 /// The scenarios cannot be had.
@@ -85,6 +132,13 @@ impl Library {
     /// Every profile, in the order of names.
     pub fn profiles(&self) -> &[Profile] {
         &self.profiles
+    }
+
+    /// The scenario or the profile of this name, in any case.
+    pub fn find(&self, name: &str) -> Option<Source<'_>> {
+        let scenario = self.scenarios.iter().find(|scenario| scenario.name.eq_ignore_ascii_case(name));
+        let profile = || self.profiles.iter().find(|profile| profile.name.eq_ignore_ascii_case(name));
+        scenario.map(Source::Scenario).or_else(|| profile().map(Source::Profile))
     }
 
     /// The project's folder.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use gateway::release::Release;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 
-pub use library::{Library, LibraryError};
+pub use library::{Library, LibraryError, Source};
 
 use crate::draw::Seed;
 use crate::peer::Names;
@@ -31,6 +31,8 @@ pub struct Scenario {
     /// Its name: the file's, without `.toml`.
     pub name: String,
     file: file::File,
+    /// Whether it was read from a file.
+    kept: bool,
 }
 
 /// A file that is no scenario.
@@ -79,12 +81,17 @@ impl Scenario {
                 .with_remedy("the keys of a scenario file are in docs/scenario-files.md")
         })?;
         check::check(&file, path, text)?;
-        Ok(Scenario { name: name.to_owned(), file })
+        Ok(Scenario { name: name.to_owned(), file, kept: true })
     }
 
     /// A scenario that was drawn and not read.
     pub(crate) fn drawn(name: String, file: file::File) -> Self {
-        Scenario { name, file }
+        Scenario { name, file, kept: false }
+    }
+
+    /// Whether it was read from a file, and not drawn.
+    pub fn is_kept(&self) -> bool {
+        self.kept
     }
 
     /// The scenario as the text of a file.
