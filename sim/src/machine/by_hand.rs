@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use futures_util::FutureExt;
-use gateway::env::{Disk, IoFuture};
+use gateway::env::{Disk, IoFuture, sync_with_ancestors};
 
 use super::disk::SimDisk;
 
@@ -24,17 +24,21 @@ pub(crate) fn install(disk: &SimDisk, path: &Path, content: &[u8]) {
     let dir = parent(path);
     let written = now(disk.create_dir_all(dir))
         .and_then(|()| now(disk.create(path)))
-        .and_then(|mut file| now(file.write_all(content)).and_then(|()| now(file.sync())))
-        .and_then(|()| now(disk.sync_dir(dir)));
+        .and_then(|mut file| now(file.write_all(content)).and_then(|()| now(file.sync())));
     written.expect("a machine is set up on an empty, faultless disk");
+    synchronise(disk, dir);
 }
 
 /// Moves a file to another directory, durably.
 pub(crate) fn relocate(disk: &SimDisk, from: &Path, to: &Path) {
-    let moved = now(disk.create_dir_all(parent(to)))
-        .and_then(|()| now(disk.rename(from, to)))
-        .and_then(|()| now(disk.sync_dir(parent(to))));
+    let moved = now(disk.create_dir_all(parent(to))).and_then(|()| now(disk.rename(from, to)));
     moved.expect("the file is there: its name was just listed");
+    synchronise(disk, parent(to));
+}
+
+fn synchronise(disk: &SimDisk, dir: &Path) {
+    let done = sync_with_ancestors(disk, dir).now_or_never().expect("a simulated disk takes no time");
+    done.expect("the directory is there: a file was just put into it");
 }
 
 fn parent(path: &Path) -> &Path {

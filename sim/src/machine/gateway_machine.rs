@@ -5,7 +5,6 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use gateway::env::{BoxFuture, Env, Spawn};
 use gateway::exception::{self, Exception};
@@ -38,8 +37,7 @@ impl GatewayMachine {
     /// A machine with the plan's files on its disk.
     pub(crate) fn new(scene: &Scene) -> Self {
         let plan = &scene.plan;
-        // Nobody reads the dates of files, so they stay at the epoch.
-        let disk = SimDisk::new(plan.seed.0, Arc::new(|| Duration::ZERO));
+        let disk = SimDisk::new();
         for (path, content) in &plan.gateway.files {
             by_hand::install(&disk, path, content.as_bytes());
         }
