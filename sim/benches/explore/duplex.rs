@@ -65,9 +65,12 @@ fn is_empty(disk: &SimDisk) -> bool {
     !disk.tree().keys().any(|path| folders.iter().any(|folder| path.to_string_lossy().starts_with(folder)))
 }
 
+/// A connection, and where it comes from.
+type Arrival = (DuplexStream, SocketAddr);
+
 /// Who listens where.
 #[derive(Clone, Default)]
-struct Board(Arc<Mutex<BTreeMap<SocketAddr, mpsc::UnboundedSender<(DuplexStream, SocketAddr)>>>>);
+struct Board(Arc<Mutex<BTreeMap<SocketAddr, mpsc::UnboundedSender<Arrival>>>>);
 
 /// One host's sockets.
 struct Pipes {
@@ -103,7 +106,7 @@ impl Net for Pipes {
 }
 
 struct Bound {
-    arrivals: mpsc::UnboundedReceiver<(DuplexStream, SocketAddr)>,
+    arrivals: mpsc::UnboundedReceiver<Arrival>,
     on: SocketAddr,
 }
 
