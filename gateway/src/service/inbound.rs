@@ -27,10 +27,12 @@ use crate::envelope::{Envelope, SpoolId};
 use crate::eventlog::Event;
 use crate::exception;
 use crate::extension::{Disposition, Subject, q169681};
+use crate::reach::{Point, reached};
 use crate::release::Defect;
 use crate::report::{Direction, Failure, Reason};
 use crate::routing::{NextHop, Route};
 use crate::spool::{Aside, EntryName, Folder, Message, ReadError};
+use crate::store::Delivery;
 use crate::trace;
 
 /// How long the worker waits when the disk fails it, before it tries the same message again.
@@ -62,6 +64,7 @@ impl Worker {
     ) -> Result<Self, DiskError> {
         let listing = core.spool.list(Folder::In).await?;
         for file in &listing.misfits {
+            reached(Point::MisfitSetAside);
             set_aside(core, file, "its name is none of the spool's").await?;
         }
         let deaths = if core.config.release.survives_exceptions() {
@@ -71,16 +74,22 @@ impl Worker {
         };
         let mut found = Vec::new();
         for name in listing.entries {
+            reached(Point::FoundAtStart);
             let died = deaths.get(&name.id).copied().unwrap_or_default();
             if died >= core.config.quarantine.deaths {
+                reached(Point::QuarantinedAfterDeaths);
                 let why = format!("the service died {died} times while it was being processed");
                 notify_of_quarantine(core, &name.id, &why).await;
                 set_aside(core, &name.to_string(), &why).await?;
                 continue;
             }
+            if died > 0 {
+                reached(Point::ProcessedAgain);
+            }
             match core.spool.read(Folder::In, &name).await {
                 Ok(message) => found.push((message.envelope.received, name.id)),
                 Err(ReadError::Damaged { damage, .. }) => {
+                    reached(Point::DamagedSetAside);
                     set_aside(core, &name.to_string(), &damage.to_string()).await?;
                 }
                 // It may be sound: it is tried after the others.
@@ -106,6 +115,7 @@ impl Worker {
                 },
             };
             if let Err(error) = self.handle(&id).await {
+                reached(Point::ProcessingPutOff);
                 Event::RetriedLater { id: id.clone(), why: error.to_string() }.log();
                 self.try_again_later(id);
             }
@@ -143,6 +153,7 @@ impl Worker {
             Err(exception) => {
                 let why = format!("processing it raised an exception, {exception}");
                 self.core.exception(exception).await;
+                reached(Point::ExceptionSurvived);
                 notify_of_quarantine(&self.core, id, &why).await;
                 set_aside(&self.core, id.as_str(), &why).await?;
                 // What it had come to before the exception goes its way: the file in `bad/` is the rest.
@@ -161,16 +172,19 @@ impl Worker {
         let message = match core.spool.read(Folder::In, &name).await {
             Ok(message) => message,
             Err(ReadError::Damaged { damage, .. }) => {
+                reached(Point::DamagedSetAside);
                 return set_aside(core, id.as_str(), &damage.to_string()).await;
             }
             // It was announced twice, or the last step of an earlier try failed after the file was gone.
             Err(ReadError::Disk(error)) if error.cause.kind() == ErrorKind::NotFound => {
+                reached(Point::GoneFromIn);
                 return self.order_parts(id).await;
             }
             Err(ReadError::Disk(error)) => return Err(error),
         };
         let hops = trace::hops(&message.content);
         let sorted = if hops > core.config.limits.hops {
+            reached(Point::HopCountExceeded);
             Event::HopCountExceeded { id: id.clone(), hops }.log();
             let failed =
                 |recipient: &Address| Failure { recipient: recipient.clone(), why: Reason::TooManyHops };
@@ -179,7 +193,9 @@ impl Worker {
             self.sort(&message).await
         };
         for mailbox in &sorted.mailboxes {
-            core.store.deliver(mailbox, &name, &message).await?;
+            if core.store.deliver(mailbox, &name, &message).await? == Delivery::AlreadyThere {
+                reached(Point::DeliveredBefore);
+            }
         }
         if !sorted.mailboxes.is_empty() {
             Event::Delivered {
@@ -230,6 +246,7 @@ impl Worker {
             if let Ok(filed) = spool.read(Folder::Out, &name).await
                 && filed.envelope != envelope
             {
+                reached(Point::PartReplaced);
                 spool.remove(Folder::Out, &name).await?;
             }
             spool.file_in(Folder::Out, &name, &envelope, &message.content).await?;
@@ -252,8 +269,12 @@ impl Worker {
         for recipient in &message.envelope.recipients {
             let route = match self.core.extensions.route(subject, recipient).await {
                 Disposition::Continue => self.core.route(recipient.domain()),
-                Disposition::Reroute(next_hop) => Route::Host(next_hop),
+                Disposition::Reroute(next_hop) => {
+                    reached(Point::ExtensionReroute);
+                    Route::Host(next_hop)
+                }
                 Disposition::ThisHost => {
+                    reached(Point::ExtensionThisHost);
                     if self.core.config.release.has(Defect::Q169681) {
                         q169681::remail_to_this_host();
                     }
@@ -274,11 +295,13 @@ impl Worker {
             Some((Home::Here, mailbox)) if !sorted.mailboxes.contains(mailbox) => {
                 sorted.mailboxes.push(mailbox.clone());
             }
-            Some((Home::Here, _)) => {}
+            Some((Home::Here, _)) => reached(Point::MailboxNamedTwice),
             Some((Home::Elsewhere(server), _)) => {
+                reached(Point::SentToHomeServer);
                 sorted.add_part(Some(NextHop { host: server.clone(), port: None }), recipient);
             }
             None => {
+                reached(Point::UnknownRecipient);
                 sorted.failures.push(Failure { recipient: recipient.clone(), why: Reason::UnknownRecipient });
             }
         }

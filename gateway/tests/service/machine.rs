@@ -5,6 +5,7 @@
     reason = "the test starts tasks and looks at the disk beside the gateway"
 )]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +16,7 @@ use gateway::config::Config;
 use gateway::env::{BoxFuture, Disk, Env, File, IoFuture, Spawn, WallClock, host};
 use gateway::eventlog::{Entry, EventLogLayer};
 use gateway::extension::Registry;
+use gateway::reach::{Point, ReachLayer};
 use gateway::service::Gateway;
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
@@ -38,6 +40,7 @@ pub(crate) struct Machine {
     clock: Arc<Clock>,
     process: Arc<Process>,
     events: Arc<Mutex<Vec<Entry>>>,
+    points: Arc<Mutex<BTreeSet<Point>>>,
     _log: DefaultGuard,
 }
 
@@ -46,7 +49,12 @@ impl Machine {
     pub(crate) fn new() -> Self {
         let events: Arc<Mutex<Vec<Entry>>> = Arc::default();
         let kept = Arc::clone(&events);
-        let layer = EventLogLayer::new(move |entry| kept.lock().unwrap().push(entry));
+        let log = EventLogLayer::new(move |entry| kept.lock().unwrap().push(entry));
+        let points: Arc<Mutex<BTreeSet<Point>>> = Arc::default();
+        let counted = Arc::clone(&points);
+        let reach = ReachLayer::new(move |point| {
+            counted.lock().unwrap().insert(point);
+        });
         Machine {
             dir: tempfile::tempdir().unwrap(),
             network: Network::default(),
@@ -54,7 +62,8 @@ impl Machine {
             clock: Arc::new(Clock(Instant::now())),
             process: Arc::default(),
             events,
-            _log: tracing::subscriber::set_default(tracing_subscriber::registry().with(layer)),
+            points,
+            _log: tracing::subscriber::set_default(tracing_subscriber::registry().with(log).with(reach)),
         }
     }
 
@@ -144,6 +153,11 @@ impl Machine {
     pub(crate) fn events(&self, id: u16) -> Vec<String> {
         let events = self.events.lock().unwrap();
         events.iter().filter(|event| event.id == id).map(|event| event.description.clone()).collect()
+    }
+
+    /// Whether the gateway was ever at this point.
+    pub(crate) fn reached(&self, point: Point) -> bool {
+        self.points.lock().unwrap().contains(&point)
     }
 
     /// The messages in the mailbox of this name.
