@@ -120,4 +120,5 @@ pub(super) struct Notifications {
 #[serde(deny_unknown_fields)]
 pub(super) struct Quarantine {
     pub(super) deaths: Option<Spanned<i64>>,
+    pub(super) extension_time: Option<Text>,
 }

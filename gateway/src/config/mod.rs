@@ -198,6 +198,9 @@ pub struct QuarantineConfig {
     /// How often the process may die with one message in hand, at least 1, before that message is set aside.
     /// Default: 2.
     pub deaths: u32,
+    /// How long the extensions may take over one message, all its recipients together, before the message is set aside.
+    /// No other message waits longer for it. The historical releases wait for ever. Default: 5 minutes.
+    pub extension_time: Duration,
 }
 
 impl Config {

@@ -73,7 +73,7 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!((config.delivery.expire, config.delivery.port), (minutes(48 * 60), 25));
     assert_eq!((config.delivery.smart_host, config.administrator), (None, None));
     assert_eq!(config.notifications.administrator, BTreeSet::from(Category::ALL));
-    assert_eq!(config.quarantine.deaths, 2);
+    assert_eq!((config.quarantine.deaths, config.quarantine.extension_time), (2, minutes(5)));
 }
 
 #[test]
@@ -176,6 +176,7 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("[delivery]\nport = 65536", 8, "65536 is out of range", "from 1 to 65535"),
     ("[notifications]\nadministrator = [\"none\"]", 8, "`none` is no kind of notification", "\"protocol-error\""),
     ("[quarantine]\ndeaths = 0", 8, "0 is out of range", "from 1 to"),
+    ("[quarantine]\nextension_time = \"0s\"", 8, "`0s` is not a span of time", "\"1h 30m\""),
 ];
 
 #[test]

@@ -184,7 +184,7 @@ pub enum Event {
         /// To whom it would have gone.
         recipient: Address,
         /// Why.
-        why: &'static str,
+        why: String,
     },
     /// 4151: the account that a client used may not send as this sender (Q188250).
     SenderMismatch {

@@ -36,7 +36,8 @@ pub(super) async fn report(
         None => {
             reached(Point::NoReportOnNullPath);
             for failure in failures {
-                let why = "it could not be delivered, and its null reverse path asks for no report";
+                let why =
+                    "it could not be delivered, and its null reverse path asks for no report".to_owned();
                 Event::Dropped { recipient: failure.recipient.clone(), why }.log();
             }
         }

@@ -25,6 +25,7 @@ use tokio::time::{Instant, sleep};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt;
 
+use crate::extension;
 use crate::network::{Client, Network};
 
 /// The address of a client with no rights of its own.
@@ -103,7 +104,9 @@ impl Machine {
             ..host::env()
         };
         let names = Arc::new(self.network.clone());
-        let gateway = Gateway::start(config, env, names, &Registry::builtin()).await.unwrap();
+        let mut extensions = Registry::builtin();
+        extensions.add("scripted", extension::scripted());
+        let gateway = Gateway::start(config, env, names, &extensions).await.unwrap();
         self.process.spawn("service", Box::pin(async { drop(gateway.run(std::future::pending()).await) }));
     }
 
