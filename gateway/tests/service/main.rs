@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod courier;
+mod destination;
 mod extension;
 mod machine;
 mod network;

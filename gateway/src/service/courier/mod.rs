@@ -179,6 +179,14 @@ async fn attempt(core: &Core, name: &EntryName) -> Result<Option<Duration>, Disk
                 reached(Point::NoDnsAnswer);
                 Some(why)
             }
+            Destination::NoMail => {
+                reached(Point::NullExchanger);
+                let domain = message.envelope.recipients[0].domain().clone();
+                let why = "it says with a null MX that it takes no mail (RFC 7505)".to_owned();
+                Event::Unresolved { domain, why }.log();
+                round.fail_all(&Reason::TakesNoMail, "the domain takes no mail");
+                None
+            }
             Destination::Unknown(why) => {
                 reached(Point::DomainUnknown);
                 let domain = message.envelope.recipients[0].domain().clone();
