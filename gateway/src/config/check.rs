@@ -120,11 +120,13 @@ fn number<T: TryFrom<i64>>(
 
 fn limits(source: &Source, limits: &file::Limits) -> Result<LimitsConfig, ConfigError> {
     let size: u64 = number(source, limits.message_size.as_ref(), 10 << 20, 0..=i64::MAX)?;
+    let low_water: u64 = number(source, limits.disk_low_water.as_ref(), 10 << 20, 0..=i64::MAX)?;
     Ok(LimitsConfig {
         message_size: NonZeroU64::new(size),
         recipients: number(source, limits.recipients.as_ref(), 100, 100..=32_766)?,
         inbound_connections: number(source, limits.inbound_connections.as_ref(), 30, 1..=100_000)?,
         hops: number(source, limits.hops.as_ref(), 30, 1..=1_000)?,
+        disk_low_water: NonZeroU64::new(low_water),
     })
 }
 

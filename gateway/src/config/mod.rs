@@ -87,6 +87,9 @@ pub struct LimitsConfig {
     pub inbound_connections: usize,
     /// The most Received lines of one message, at least 1; beyond it the message loops (RFC 5321, 6.3). Default: 30.
     pub hops: usize,
+    /// The free space of the spool's drive, in octets, below which no mail is taken in (flush mode, Q189587); none for
+    /// any. Default: 10 MiB. In the file, 0 is "none".
+    pub disk_low_water: Option<NonZeroU64>,
 }
 
 /// `[accept]`: from whom connections are taken (*Accept Connections*, Q188250).

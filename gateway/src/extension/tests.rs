@@ -73,6 +73,10 @@ impl Disk for Machine {
     fn sync_dir<'a>(&'a self, _: &'a Path) -> IoFuture<'a, ()> {
         refused(ErrorKind::ReadOnlyFilesystem)
     }
+
+    fn free<'a>(&'a self, _: &'a Path) -> IoFuture<'a, u64> {
+        Box::pin(async { Ok(0) })
+    }
 }
 
 impl Net for Machine {

@@ -7,6 +7,7 @@
 mod core;
 mod courier;
 mod filing;
+mod flush_mode;
 mod inbound;
 mod session;
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -59,7 +59,11 @@ impl Machine {
         Machine {
             dir: tempfile::tempdir().unwrap(),
             network: Network::default(),
-            disk: Arc::new(HaltingDisk { disk: host::env().disk, halts: AtomicBool::new(false) }),
+            disk: Arc::new(HaltingDisk {
+                disk: host::env().disk,
+                halts: AtomicBool::new(false),
+                free: AtomicU64::new(1 << 40),
+            }),
             clock: Arc::new(Clock(Instant::now())),
             process: Arc::default(),
             events,
@@ -120,6 +124,11 @@ impl Machine {
     /// From now on the process halts where it would put a report into the spool, or no longer.
     pub(crate) fn halt_at_reports(&self, halt: bool) {
         self.disk.halts.store(halt, Ordering::Relaxed);
+    }
+
+    /// From now on the drive has room for so many octets.
+    pub(crate) fn leave_free(&self, octets: u64) {
+        self.disk.free.store(octets, Ordering::Relaxed);
     }
 
     /// A client that has connected, before the banner.
@@ -213,10 +222,11 @@ impl Spawn for Process {
     }
 }
 
-/// The real disk, but for one operation on which the process can be made to halt for ever.
+/// The real disk, but for one operation on which the process can be made to halt for ever, and the room on it.
 struct HaltingDisk {
     disk: Arc<dyn Disk>,
     halts: AtomicBool,
+    free: AtomicU64,
 }
 
 impl Disk for HaltingDisk {
@@ -259,5 +269,10 @@ impl Disk for HaltingDisk {
 
     fn sync_dir<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, ()> {
         self.disk.sync_dir(dir)
+    }
+
+    fn free<'a>(&'a self, _: &'a Path) -> IoFuture<'a, u64> {
+        let free = self.free.load(Ordering::Relaxed);
+        Box::pin(async move { Ok(free) })
     }
 }

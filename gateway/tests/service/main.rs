@@ -4,6 +4,7 @@
 mod courier;
 mod destination;
 mod extension;
+mod flush_mode;
 mod machine;
 mod network;
 mod recovery;

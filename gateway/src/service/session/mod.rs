@@ -234,6 +234,11 @@ impl Session {
             reached(Point::SizeRefusedAtMail);
             return self.refuse(too_large(limit.get())).await;
         }
+        if self.core.is_in_flush_mode().await {
+            reached(Point::RefusedInFlushMode);
+            let full = "Requested action not taken: insufficient system storage, try again later";
+            return self.answer(Reply::new(452, full)).await;
+        }
         let reply = format!("OK - mail from {}", mail.reverse_path);
         self.transaction = Some(Transaction { mail, recipients: Vec::new() });
         self.say(250, &reply).await
