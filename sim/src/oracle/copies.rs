@@ -91,10 +91,13 @@ fn unnoted(case: &Case<'_>, confirmed: &[usize]) -> usize {
 /// Whether what the gateway remembered of a message's deliveries may be gone.
 pub(super) fn memory_is_lost(case: &Case<'_>, message: &str) -> bool {
     use crate::fault::DiskFolder::Queue;
-    let lost = |fault: &Fault| match fault {
-        Fault::TornWrite { folder: Queue, .. } | Fault::LostData { folder: Queue, .. } => true,
-        Fault::LostRename { folder: Queue, .. } => true,
-        _ => false,
+    let lost = |fault: &Fault| {
+        matches!(
+            fault,
+            Fault::TornWrite { folder: Queue, .. }
+                | Fault::LostData { folder: Queue, .. }
+                | Fault::LostRename { folder: Queue, .. }
+        )
     };
     case.ledger.vanished(message, &[Queue]) || case.ledger.bit(lost)
 }

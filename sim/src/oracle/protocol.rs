@@ -74,8 +74,9 @@ fn inbound(session: &Session<'_>, sheet: &mut Sheet) {
         }
         form(reply, sheet);
         let command = state.name(exchange);
-        if !legal(&command).contains(&reply.code) && !(is_for_any(reply.code) && command != "the end of data")
-        {
+        let is_legal =
+            legal(&command).contains(&reply.code) || command != "the end of data" && is_for_any(reply.code);
+        if !is_legal {
             let cause = format!("{command} was answered {}, which it cannot have", reply.code);
             sheet.finds(cause, exchange.command);
         }
