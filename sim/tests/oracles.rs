@@ -304,6 +304,69 @@ fn a_message_that_has_passed_through_too_many_hosts() {
     finds(&plan, &record, "loops", "a message was passed on that has passed through too many hosts");
 }
 
+/// Has the mail server hand m2 back to the gateway, which takes it.
+fn hand_back(plan: &mut Plan, record: &mut Record, connection: u32) {
+    plan.gateway.config.relay.networks.push("203.0.113.0/24".parse().unwrap());
+    let dialogue = [
+        (Speaker::Network, "connection from 203.0.113.25"),
+        (Speaker::Server, "220 gw.contoso.test"),
+        (Speaker::Client, "EHLO mail.partner.test"),
+        (Speaker::Server, "250 gw.contoso.test"),
+        (Speaker::Client, "MAIL FROM:<alice@fabrikam.test>"),
+        (Speaker::Server, "250 OK"),
+        (Speaker::Client, "RCPT TO:<dave@partner.test>"),
+        (Speaker::Server, "250 OK"),
+        (Speaker::Client, "DATA"),
+        (Speaker::Server, "354 go on"),
+        (Speaker::Client, "(content of 400 octets: m2)"),
+        (Speaker::Client, "."),
+        (Speaker::Server, "250 OK ZZZZZZZZ"),
+    ];
+    record.entries.extend(dialogue.map(|(speaker, line)| Entry {
+        at: Duration::from_mins(1),
+        machine: "gw.contoso.test".into(),
+        what: What::Smtp { connection, speaker, line: line.to_owned() },
+    }));
+}
+
+#[test]
+fn a_loop_that_ends_in_nothing() {
+    let (mut plan, mut record) = ran();
+    hand_back(&mut plan, &mut record, 99);
+    finds(&plan, &record, "loops", "a loop ended without a report");
+    // With a report, of which the administrator is told, all is well.
+    let report = server(&mut record, "mx.fabrikam.test")[0].clone();
+    let reported = vec!["dave@partner.test".to_owned()];
+    let kind = Kind::Report("m2".to_owned());
+    let statuses = vec!["5.4.6".to_owned()];
+    server(&mut record, "mx.fabrikam.test").push(Item {
+        kind,
+        reported,
+        statuses,
+        fingerprint: 1,
+        ..report.clone()
+    });
+    let subject = "Notification: Inbound Mail Failure - The message could not be processed.".to_owned();
+    let kind = Kind::Notification("m2".to_owned());
+    let notification =
+        Item { kind, subject, reported: Vec::new(), statuses: Vec::new(), fingerprint: 2, ..report };
+    mailbox(&mut record, "administrator@contoso.test").push(notification);
+    assert_eq!(judge(&plan, &record), []);
+}
+
+#[test]
+fn a_message_that_goes_round_too_often() {
+    let (mut plan, mut record) = ran();
+    plan.gateway.config.limits.hops = 1;
+    let is_taken = |entry: &&Entry| matches!(&entry.what, What::Accepted { message, .. } if message == "m2");
+    let taken = record.entries.iter().find(is_taken).unwrap().clone();
+    for connection in [97, 98, 99] {
+        hand_back(&mut plan, &mut record, connection);
+        record.entries.push(taken.clone());
+    }
+    finds(&plan, &record, "loops", "a message went round too often");
+}
+
 #[test]
 fn a_reply_that_nobody_asked_for() {
     let (plan, mut record) = ran();

@@ -268,3 +268,70 @@ impl Reading {
         self.is_within_line = text.is_none();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::{Keep, Trace};
+
+    /// What is written down when the two sides say this, in turn and in these pieces.
+    fn written(gateway: Speaker, pieces: &[(Speaker, &str)]) -> Vec<String> {
+        let clock: crate::engine::Clock = Arc::new(|| std::time::Duration::ZERO);
+        let journal = Journal::new(Arc::clone(&clock), Trace::new(clock, Keep::Digest));
+        let mut dialogue = Dialogue::new(journal.clone(), "gw".into(), gateway);
+        pieces.iter().for_each(|(speaker, piece)| dialogue.said(*speaker, piece.as_bytes()));
+        let entries = journal.entries().into_iter();
+        entries.map(|entry| entry.what.to_string().replace("smtp 1 ", "")).collect()
+    }
+
+    use Speaker::{Client, Server};
+
+    #[test]
+    fn the_content_of_a_message_is_one_line_that_names_it() {
+        let content =
+            "Subject: x\r\nMessage-ID: <m1@plan.test>\r\n\r\n..\r\nMessage-ID: <m2@plan.test>\r\n.\r\n";
+        let written = written(
+            Server,
+            &[(Server, "220 hi\r\n"), (Client, "DATA\r\n"), (Server, "354 go\r\n"), (Client, content)],
+        );
+        assert_eq!(written, ["S: 220 hi", "C: DATA", "S: 354 go", "C: (content of 73 octets: m1)", "C: ."]);
+    }
+
+    #[test]
+    fn a_false_end_of_data_ends_no_content() {
+        for end in ["\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r\n.\r", "\r.\r\n"] {
+            let content = format!("a{end}MAIL FROM:<x@y>\r\n\r\n.\r\nQUIT\r\n");
+            let written = written(
+                Server,
+                &[(Server, "220 hi\r\n"), (Client, "DATA\r\n"), (Server, "354 go\r\n"), (Client, &content)],
+            );
+            assert!(written[3].contains("bare CR or LF"), "{end:?}: {written:?}");
+            assert_eq!(written[4..], ["C: .", "C: QUIT"], "{end:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_client_sends_before_354_is_content_if_354_comes_and_commands_if_not() {
+        let hasty = "EHLO x\r\nDATA\r\nhello\r\n.\r\nQUIT\r\n";
+        let taken =
+            [(Server, "220 hi\r\n"), (Client, hasty), (Server, "250 hi\r\n354 go\r\n250 OK\r\n221 bye\r\n")];
+        assert_eq!(
+            written(Server, &taken)[2..],
+            [
+                "C: DATA",
+                "S: 250 hi",
+                "S: 354 go",
+                "C: (content of 7 octets)",
+                "C: .",
+                "C: QUIT",
+                "S: 250 OK",
+                "S: 221 bye"
+            ]
+        );
+        let refused = [(Server, "220 hi\r\n"), (Client, hasty), (Server, "250 hi\r\n503 no\r\n500 what\r\n")];
+        assert_eq!(
+            written(Server, &refused)[2..],
+            ["C: DATA", "S: 250 hi", "S: 503 no", "C: hello", "C: .", "C: QUIT", "S: 500 what"]
+        );
+    }
+}

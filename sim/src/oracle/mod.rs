@@ -124,6 +124,21 @@ impl Oracle {
     }
 }
 
+/// The Record of a run in which nothing happened.
+#[cfg(test)]
+fn nothing() -> Record {
+    Record {
+        starts: jiff::Timestamp::UNIX_EPOCH,
+        entries: Vec::new(),
+        end: crate::record::End::default(),
+        ended: std::time::Duration::ZERO,
+        bites: Vec::new(),
+        reached: crate::record::Reached::default(),
+        digest: crate::trace::Digest(0),
+        trace: Vec::new(),
+    }
+}
+
 /// Asks one oracle.
 #[cfg(test)]
 fn ask(oracle: &Oracle, plan: &Plan, record: &Record) -> Judgement {

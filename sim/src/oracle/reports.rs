@@ -119,7 +119,7 @@ fn recipients(case: &Case<'_>, message: &str, reports: &Reports<'_>, sheet: &mut
 fn category(status: &str) -> Category {
     match status {
         "5.1.1" => Category::AddressNotFound,
-        "5.1.2" => Category::HostNotFound,
+        "5.1.2" | "5.1.10" => Category::HostNotFound,
         "4.4.7" => Category::MessageTimeOut,
         "5.7.1" => Category::SubmissionRefused,
         "5.3.0" | "5.4.6" => Category::ProcessingFailed,
@@ -163,7 +163,8 @@ fn told_of_what_was_set_aside(case: &Case<'_>, sheet: &mut Sheet) {
             }
             _ => None,
         });
-        if why.is_some_and(|why| why.contains(" raised an exception") || why.contains(" the service died ")) {
+        let reasons = [" raised an exception", " the service died ", " gave no answer in time"];
+        if why.is_some_and(|why| reasons.iter().any(|reason| why.contains(reason))) {
             is_told(case, message, Category::ProcessingFailed, sheet);
         }
     }

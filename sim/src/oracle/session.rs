@@ -249,3 +249,100 @@ pub(super) fn transfers<'a>(sessions: &[Session<'a>], host: &str) -> Vec<Transfe
     transfers.sort_by_key(|transfer| transfer.index);
     transfers
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Entry;
+
+    /// A dialogue with a client, or with a server, of lines that begin with who says them.
+    fn dialogue(opening: &str, lines: &[&str]) -> Record {
+        let entry = |speaker, line: &str| Entry {
+            at: Duration::ZERO,
+            machine: "gw".into(),
+            what: What::Smtp { connection: 1, speaker, line: line.to_owned() },
+        };
+        let said = lines.iter().map(|line| match line.split_at(2) {
+            ("C ", said) => entry(Speaker::Client, said),
+            ("S ", said) => entry(Speaker::Server, said),
+            (_, said) => entry(Speaker::Network, said),
+        });
+        let entries = std::iter::once(entry(Speaker::Network, opening)).chain(said).collect();
+        Record { entries, ..crate::oracle::nothing() }
+    }
+
+    fn codes(session: &Session<'_>) -> Vec<(String, u16)> {
+        let code = |exchange: &Exchange<'_>| exchange.reply.as_ref().map_or(0, |reply| reply.code);
+        session.exchanges.iter().map(|exchange| (verb(exchange.command), code(exchange))).collect()
+    }
+
+    #[test]
+    fn a_hasty_client_is_answered_line_by_line() {
+        let record = dialogue(
+            "connection from 192.0.2.1",
+            &[
+                "S 220 hi",
+                "C EHLO x",
+                "C MAIL FROM:<>",
+                "C QUIT",
+                "S 250-gw",
+                "S 250 HELP",
+                "S 250 OK",
+                "S 221 bye",
+            ],
+        );
+        let sessions = sessions(&record);
+        let expected = [("", 220), ("EHLO", 250), ("MAIL", 250), ("QUIT", 221)];
+        assert_eq!(codes(&sessions[0]), expected.map(|(verb, code)| (verb.to_owned(), code)));
+        assert!(sessions[0].is_inbound && sessions[0].stray.is_empty() && sessions[0].hasty > 0);
+    }
+
+    #[test]
+    fn what_another_server_says_too_early_is_read_as_its_next_reply() {
+        let record = dialogue(
+            "connected to 192.0.2.1:25",
+            &[
+                "S 220 hi",
+                "C EHLO x",
+                "S 250 hi",
+                "S 250 hi",
+                "C MAIL FROM:<>",
+                "S 250 OK",
+                "C RCPT TO:<a@b>",
+            ],
+        );
+        let sessions = sessions(&record);
+        let expected = [("", 220), ("EHLO", 250), ("MAIL", 250), ("RCPT", 250)];
+        assert_eq!(codes(&sessions[0]), expected.map(|(verb, code)| (verb.to_owned(), code)));
+        assert_eq!((sessions[0].early, sessions[0].hasty), (2, 0));
+    }
+
+    #[test]
+    fn a_message_is_transferred_with_the_recipients_that_were_admitted() {
+        let record = dialogue(
+            "connection from ::ffff:192.0.2.1",
+            &[
+                "S 220 hi",
+                "C EHLO x",
+                "S 250 hi",
+                "C MAIL FROM:<a@b> SIZE=9",
+                "S 250 OK",
+                "C RCPT TO:<Postmaster>",
+                "S 250 OK",
+                "C RCPT TO:<no@c>",
+                "S 550 no",
+                "C DATA",
+                "S 354 go",
+                "C (content of 9 octets, a long line: m1)",
+                "C .",
+                "S 250 OK ABCDEFGH",
+            ],
+        );
+        let transfers = transfers(&sessions(&record), "gw");
+        assert_eq!(transfers.len(), 1);
+        let Transfer { sender, recipients, content, .. } = &transfers[0];
+        assert_eq!((*sender, recipients.as_slice()), ("a@b", ["postmaster@gw".to_owned()].as_slice()));
+        assert_eq!((content.octets, content.is_long, content.is_bare), (9, true, false));
+        assert!(transfers[0].message() == Some("m1") && transfers[0].is_answered());
+    }
+}
