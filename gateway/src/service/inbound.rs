@@ -9,7 +9,7 @@
 //! one over which an extension takes too long, and one that was in hand when the process died too often is not taken in
 //! hand again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub(super) struct Worker {
     core: Arc<Core>,
     waiting: VecDeque<SpoolId>,
     arrivals: mpsc::UnboundedReceiver<SpoolId>,
+    /// What is marked as in hand: the disk did not let it be put down. One life of the process counts once.
+    in_hand: BTreeSet<SpoolId>,
 }
 
 /// Where the recipients of one message go.
@@ -110,7 +112,7 @@ impl Worker {
         }
         found.sort();
         let waiting = found.into_iter().map(|(_, id)| id).collect();
-        Ok(Worker { core: Arc::clone(core), waiting, arrivals })
+        Ok(Worker { core: Arc::clone(core), waiting, arrivals, in_hand: BTreeSet::new() })
     }
 
     /// Works for ever.
@@ -145,17 +147,18 @@ impl Worker {
     }
 
     /// Handles one message, with the exception filter around it.
-    async fn handle(&self, id: &SpoolId) -> Result<(), DiskError> {
+    async fn handle(&mut self, id: &SpoolId) -> Result<(), DiskError> {
         let counted = self.core.config.release.survives_exceptions();
-        if counted {
+        if counted && !self.in_hand.contains(id) {
             self.core.spool.take_in_hand(id).await?;
+            self.in_hand.insert(id.clone());
         }
         match exception::filter(self.process(id)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 // The disk failed and the process lives: nothing is to be counted against the message.
                 if counted {
-                    let _ = self.core.spool.put_down(id).await;
+                    let _ = self.put_down(id).await;
                 }
                 return Err(error);
             }
@@ -167,8 +170,14 @@ impl Worker {
             }
         }
         if counted {
-            self.core.spool.put_down(id).await?;
+            self.put_down(id).await?;
         }
+        Ok(())
+    }
+
+    async fn put_down(&mut self, id: &SpoolId) -> Result<(), DiskError> {
+        self.core.spool.put_down(id).await?;
+        self.in_hand.remove(id);
         Ok(())
     }
 
@@ -187,11 +196,14 @@ impl Worker {
             Ok(message) => message,
             Err(ReadError::Damaged { damage, .. }) => {
                 reached(Point::DamagedSetAside);
-                return set_aside(core, id.as_str(), &damage.to_string()).await;
+                set_aside(core, id.as_str(), &damage.to_string()).await?;
+                // An earlier try may have filed some of it while it could be read.
+                return self.order_parts(id).await;
             }
             // It was announced twice, or the last step of an earlier try failed after the file was gone.
             Err(ReadError::Disk(error)) if error.cause.kind() == ErrorKind::NotFound => {
                 reached(Point::GoneFromIn);
+                core.spool.settle(Folder::In, id.as_str()).await?;
                 return self.order_parts(id).await;
             }
             Err(ReadError::Disk(error)) => return Err(error),
@@ -374,7 +386,7 @@ async fn notify_of_quarantine(core: &Core, id: &SpoolId, why: &str) {
 
 /// Moves a file of `in/` to `bad/`, with event 4117.
 async fn set_aside(core: &Core, file: &str, why: &str) -> Result<(), DiskError> {
-    let kept = core.spool.set_aside(Folder::In, file, Aside::Bad).await?;
+    let kept = core.spool.move_aside(Folder::In, file, Aside::Bad).await?;
     Event::InboundSetAside { file: kept, folder: "bad", why: why.to_owned() }.log();
-    Ok(())
+    core.spool.settle(Folder::In, file).await
 }

@@ -30,6 +30,8 @@ pub(super) struct Round<'a> {
     message: &'a Message,
     pub(super) waiting: Vec<Address>,
     tries: u32,
+    /// How long it has waited between them.
+    waited: Duration,
     /// Whether a host may have the message of which that is not known.
     unanswered: bool,
     /// What came in the way of the last try.
@@ -60,6 +62,7 @@ impl<'a> Round<'a> {
             message,
             waiting: waiting(&message.envelope, progress),
             tries: tries(progress),
+            waited: waited(message.envelope.received, progress),
             unanswered: false,
             last_why,
             failures: Vec::new(),
@@ -173,9 +176,11 @@ impl<'a> Round<'a> {
         Event::RemoteRefused { id, host: host.to_owned(), reply: reply.to_string() }.log();
     }
 
-    /// Whether the message has been tried and has grown too old since.
+    /// Whether the message has been tried and has grown too old since. A clock that is set back makes it no older; the
+    /// waits between the tries then say how old it is.
     pub(super) fn is_too_old(&self) -> bool {
-        self.tries > 0 && self.time_left().is_zero()
+        let expire = self.core.config.delivery.expire;
+        self.tries > 0 && (self.waited >= expire || self.time_left().is_zero())
     }
 
     /// How long until the message has grown too old.
@@ -258,6 +263,18 @@ fn tries(progress: &[Progress]) -> u32 {
         _ => None,
     });
     numbers.max().unwrap_or_default()
+}
+
+/// How long the entry has waited for its tries: the steps from each to the next, without those of a clock set back.
+fn waited(received: Timestamp, progress: &[Progress]) -> Duration {
+    let (mut waited, mut last) = (Duration::ZERO, received);
+    for progress in progress {
+        if let Progress::Deferred { next, .. } = progress {
+            waited += Duration::try_from(last.duration_until(*next)).unwrap_or_default();
+            last = *next;
+        }
+    }
+    waited
 }
 
 /// Says of the outcomes for several recipients whether they were one.
