@@ -254,17 +254,27 @@ impl Worker {
         self.order_parts(id).await
     }
 
-    /// Has the courier carry what is in `out/` of a message that is no longer in `in/`.
+    /// Has the courier carry what is in `out/` of a message that is no longer in `in/`: all of it or, if the disk fails,
+    /// none, so that the next try finds it from its first part on.
     async fn order_parts(&self, id: &SpoolId) -> Result<(), DiskError> {
         let due = Instant::now();
-        for number in 1.. {
+        for name in self.parts_from(id, 1).await? {
+            self.core.order(Order { name, due });
+        }
+        Ok(())
+    }
+
+    /// The parts of a message that are in `out/`, from this number on.
+    async fn parts_from(&self, id: &SpoolId, first: u16) -> Result<Vec<EntryName>, DiskError> {
+        let mut parts = Vec::new();
+        for number in first.. {
             let name = EntryName::part(id.clone(), number);
             if !self.core.spool.holds(Folder::Out, &name).await? {
                 break;
             }
-            self.core.order(Order { name, due });
+            parts.push(name);
         }
-        Ok(())
+        Ok(parts)
     }
 
     /// Files one part for each next hop. The courier hears of them only when the message itself is gone from `in/`;
@@ -289,12 +299,9 @@ impl Worker {
             spool.file_in(Folder::Out, &name, &envelope, &message.content).await?;
             count = number;
         }
-        for number in count + 1.. {
-            let name = EntryName::part(id.clone(), number);
-            if !spool.holds(Folder::Out, &name).await? {
-                break;
-            }
-            spool.remove(Folder::Out, &name).await?;
+        // The last first: what a crash leaves of them is found again.
+        for name in self.parts_from(id, count + 1).await?.iter().rev() {
+            spool.remove(Folder::Out, name).await?;
         }
         Ok(())
     }

@@ -279,7 +279,15 @@ impl Spool {
             }
             kept = format!("{file_name}~{number}");
         }
-        self.disk.rename(&from, &aside.join(&kept)).await.map_err(DiskError::of("move", &from))?;
+        let to = aside.join(&kept);
+        if let Err(cause) = self.disk.rename(&from, &to).await {
+            // A disk that failed to say so may have done it all the same.
+            let is_done = matches!(self.disk.exists(&from).await, Ok(false))
+                && matches!(self.disk.exists(&to).await, Ok(true));
+            if !is_done {
+                return Err(DiskError { action: "move", path: from, cause });
+            }
+        }
         Ok(kept)
     }
 

@@ -205,6 +205,47 @@ async fn a_delivery_that_cannot_be_noted_is_noted_later_and_not_made_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_full_disk_is_emptied_by_what_can_be_delivered() {
+    let machine = Machine::with("").await;
+    let later: Manners = &[("RCPT", "451 later")];
+    machine.network.host("partner.test", 10, "mx1.partner.test", "203.0.113.1", &[later, KIND]);
+    machine.send("alice@contoso.test", &["one@partner.test", "two@partner.test"]).await;
+    machine.trouble(|what, _| matches!(what, "create" | "open").then_some(Trouble::Refuse));
+    pass(20 * MINUTE).await;
+    assert_eq!((machine.network.visits().len(), machine.events(2001).len()), (2, 1));
+    assert_eq!((machine.spool("out"), machine.spool("queue")), Default::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_part_is_carried_though_the_disk_fails_between_them() {
+    let machine = Machine::with("").await;
+    machine.network.host("partner.test", 10, "mx1.partner.test", "203.0.113.1", &[KIND]);
+    machine.network.host("fabrikam.test", 10, "mx1.fabrikam.test", "203.0.113.2", &[KIND]);
+    // The parts are looked for once when they are filed, and once when they are ordered.
+    let looks = AtomicUsize::new(0);
+    machine.trouble(move |what, path| {
+        let is_second = what == "look"
+            && path.extension().is_some_and(|number| number == "2")
+            && looks.fetch_add(1, Ordering::Relaxed) == 0;
+        is_second.then_some(Trouble::Refuse)
+    });
+    machine.send("alice@contoso.test", &["bob@partner.test", "carol@fabrikam.test"]).await;
+    assert_eq!(machine.events(4182).len(), 1);
+    pass(5 * MINUTE).await;
+    assert_eq!((machine.network.visits().len(), machine.spool("out").len()), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_move_to_bad_that_the_disk_did_and_denied_is_an_event() {
+    let machine = Machine::with("").await;
+    machine.kill().await;
+    fs::write(machine.path("spool/in/WKA6D6YM"), "ImCr 1").unwrap();
+    machine.trouble(|what, _| (what == "rename").then_some(Trouble::DoAndRefuse));
+    machine.start("").await;
+    assert_eq!((machine.events(4117).len(), machine.spool("bad").len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_back_keeps_no_message_for_ever() {
     let machine = Machine::with("").await;
     machine.network.host("partner.test", 10, "mx1.partner.test", "203.0.113.1", &[]);

@@ -34,6 +34,8 @@ pub(super) struct Round<'a> {
     waited: Duration,
     /// Whether a host may have the message of which that is not known.
     unanswered: bool,
+    /// Whether the entry has ended already.
+    is_gone: bool,
     /// What came in the way of the last try.
     last_why: Option<String>,
     failures: Vec<Failure>,
@@ -64,6 +66,7 @@ impl<'a> Round<'a> {
             tries: tries(progress),
             waited: waited(message.envelope.received, progress),
             unanswered: false,
+            is_gone: false,
             last_why,
             failures: Vec::new(),
             noted: Vec::new(),
@@ -127,13 +130,10 @@ impl<'a> Round<'a> {
             Err(no_service) => return Ok(Err(no_service)),
         };
         note_the_differences(&outcomes);
-        let (mut deferred, mut delivered) = (None, 0);
+        let (mut deferred, mut delivered) = (None, Vec::new());
         for (recipient, outcome) in std::mem::take(&mut self.waiting).into_iter().zip(outcomes) {
             match outcome {
-                Outcome::Delivered(_) => {
-                    self.note_delivered(recipient).await;
-                    delivered += 1;
-                }
+                Outcome::Delivered(_) => delivered.push(recipient),
                 Outcome::Failed(reply) => {
                     self.refused(host, &reply);
                     self.fail(recipient, Reason::Refused(remote(host, &reply)), &reply.to_string());
@@ -148,12 +148,14 @@ impl<'a> Round<'a> {
                 }
             }
         }
-        if delivered > 0 {
+        let count = delivered.len();
+        self.note_delivered(delivered).await;
+        if count > 0 {
             Event::Delivered {
                 id: self.name.id.clone(),
                 from: envelope.reverse_path.clone(),
                 to: host.to_owned(),
-                delivered,
+                delivered: count,
                 undeliverable: self.failures.len(),
             }
             .log();
@@ -161,13 +163,23 @@ impl<'a> Round<'a> {
         Ok(Ok(deferred))
     }
 
-    /// Notes a delivery, as often as it takes: what is not in the journal would be delivered again.
-    async fn note_delivered(&self, recipient: Address) {
-        let delivered = Progress::Delivered { recipient };
-        while let Err(error) = self.core.spool.note(self.name, &delivered).await {
+    /// Notes deliveries, as often as it takes: what is not in the journal would be delivered again. Where they were the
+    /// last that the entry waited for, the end of the entry says as much, and needs no room on the disk.
+    async fn note_delivered(&mut self, mut recipients: Vec<Address>) {
+        recipients.reverse();
+        while let Some(recipient) = recipients.pop() {
+            let delivered = Progress::Delivered { recipient: recipient.clone() };
+            let Err(error) = self.core.spool.note(self.name, &delivered).await else { continue };
             reached(Point::DeliveryNotedLate);
+            if self.waiting.is_empty() && self.failures.is_empty() {
+                self.is_gone = self.core.spool.remove(Folder::Out, self.name).await.is_ok();
+                if self.is_gone {
+                    return;
+                }
+            }
             Event::RetriedLater { id: self.name.id.clone(), why: error.to_string() }.log();
             tokio::time::sleep(DISK_PAUSE).await;
+            recipients.push(recipient);
         }
     }
 
@@ -214,6 +226,9 @@ impl<'a> Round<'a> {
 
     /// Reports what failed and either ends with the entry or notes when it is due again.
     pub(super) async fn settle(self, deferred: Option<String>) -> Result<Option<Duration>, DiskError> {
+        if self.is_gone {
+            return Ok(None);
+        }
         let time_left = self.time_left();
         let Round { core, name, message, waiting, tries, unanswered, failures, noted, .. } = self;
         let attempt = tries + 1;
