@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use gateway::address::Address;
+use gateway::address::{Address, Domain};
 use gateway::config::Config;
 use gateway::release::Release;
 use jiff::Timestamp;
@@ -61,6 +61,8 @@ pub struct GatewayPlan {
     pub address: IpAddr,
     /// The gateway's configuration.
     pub config: Config,
+    /// The entries of its routing table and their targets, as they were written.
+    pub routes: Vec<(String, String)>,
     /// Files that are on its disk from the start.
     pub files: Vec<(PathBuf, String)>,
 }
@@ -121,7 +123,7 @@ pub struct Account {
 
 impl Account {
     /// The initial response of AUTH PLAIN (RFC 4616).
-    pub(crate) fn sasl_plain(&self) -> String {
+    pub fn sasl_plain(&self) -> String {
         BASE64_STANDARD.encode(format!("\0{}\0{}", self.name, self.password))
     }
 }
@@ -150,6 +152,8 @@ pub struct ServerPlan {
     pub name: Arc<str>,
     /// Its address.
     pub address: IpAddr,
+    /// The domains that it is a mail exchanger of.
+    pub domains: Vec<Domain>,
 }
 
 impl Plan {

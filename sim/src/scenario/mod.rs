@@ -131,6 +131,7 @@ impl Scenario {
             .map(|server| ServerPlan {
                 name: server.name.as_ref().as_str().into(),
                 address: *server.address.as_ref(),
+                domains: server.domains.clone(),
             })
             .collect();
         let mut errands: Vec<Errand> = file.administrator.iter().map(errand).collect();
@@ -150,6 +151,7 @@ impl Scenario {
                 address: *file.gateway.address.as_ref(),
                 config: config::config(file, release)
                     .expect("the configuration was checked when the scenario was read"),
+                routes: config::routes(file),
                 files: file
                     .gateway
                     .file
