@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use gateway::eventlog::EventLogLayer;
+use gateway::reach::ReachLayer;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::contain::{self, Leak};
@@ -57,7 +58,10 @@ fn run_contained(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record,
 
     let mut control = ServiceControl::new(&scene, &gateway);
     let keep = event_keeper(&scene);
-    let subscriber = tracing_subscriber::registry().with(EventLogLayer::new(keep));
+    let points = scene.points.clone();
+    let subscriber = tracing_subscriber::registry()
+        .with(EventLogLayer::new(keep))
+        .with(ReachLayer::new(move |point| points.reached(point.name())));
     tracing::subscriber::with_default(subscriber, || {
         engine.run(machines, &**plan, &mut UntilLeak(&mut control), plan.seed)
     })?;
