@@ -51,14 +51,14 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
             sheet.finds("a message was changed on its way", format!("{message}, found at {place:?}"));
         }
     }
-    for transfer in ledger.transfers.iter().filter(|transfer| transfer.is_inbound && transfer.is_answered()) {
-        if let Some(message) = transfer.message().filter(|message| message.ends_with(SMUGGLED)) {
-            unplanned(case, message, sheet);
-        }
-    }
 }
 
+/// Judges a message that the plan does not have. What a client sent as a message of its own was not hidden.
 fn unplanned(case: &Case<'_>, message: &str, sheet: &mut Sheet) {
+    if case.ledger.transfers.iter().any(|transfer| transfer.is_inbound && transfer.message() == Some(message))
+    {
+        return;
+    }
     let outer = message.strip_suffix(SMUGGLED).filter(|outer| case.ledger.planned.contains_key(outer));
     match outer {
         Some(outer) => sheet.finds("a smuggled message was accepted", format!("one within {outer}")),

@@ -4,7 +4,7 @@
 //! taken and the service was started last. From then on a message has this long (RFC 5321, 4.5.4.1):
 //!
 //! - one wait of the retry schedule, the longest, before it is tried;
-//! - one conversation that began badly before, with all its time-outs (RFC 5321, 4.5.3.2);
+//! - one conversation that began badly before, until it is given up;
 //! - a pause after the disk failed, and what extensions may take;
 //! - and, where its destination is a host that takes no mail, the age at which it expires and one wait more; the same
 //!   again for the report on it, where that goes to such a host.
@@ -29,8 +29,8 @@ pub(super) const ORACLE: Oracle = Oracle {
     judge,
 };
 
-/// A conversation in which everything takes as long as it may, for a handful of recipients.
-const CONVERSATION: Duration = Duration::from_hours(1);
+/// When a conversation is given up that never ends.
+const CONVERSATION: Duration = Duration::from_hours(2);
 /// How long a message waits when the disk fails it.
 const DISK_PAUSE: Duration = Duration::from_mins(1);
 /// What an extension may take before it is no longer waited for.

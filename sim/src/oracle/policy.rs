@@ -59,16 +59,17 @@ impl<'a, 'b> Guest<'a, 'b> {
     }
 
     fn go_through(mut self, sheet: &mut Sheet) {
-        for exchange in &self.session.exchanges {
+        for (place, exchange) in self.session.exchanges.iter().enumerate() {
             let Some(reply) = &exchange.reply else { return };
             let (yes, no) = (reply.is_positive(), reply.is_permanent());
-            if exchange.content.is_some() {
+            if place == 0 {
+                self.connects(yes, no, sheet);
+            } else if exchange.content.is_some() {
                 self.end_of_data(exchange, yes, no, sheet);
             } else if let Some(said) = self.asked.take() {
                 self.responds(said, exchange.command, reply.code, sheet);
             } else {
                 match verb(exchange.command).as_str() {
-                    "" => self.connects(yes, no, sheet),
                     "AUTH" => self.authenticates(exchange.command, reply.code, sheet),
                     "MAIL" => self.mail(exchange.command, yes, reply.code, sheet),
                     "RCPT" => self.recipient(exchange.command, yes, reply.code, sheet),

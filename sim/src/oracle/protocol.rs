@@ -66,14 +66,14 @@ struct State {
 
 fn inbound(session: &Session<'_>, sheet: &mut Sheet) {
     let mut state = State::default();
-    for exchange in &session.exchanges {
+    for (place, exchange) in session.exchanges.iter().enumerate() {
         let Some(reply) = &exchange.reply else { continue };
         sheet.judges();
         if state.is_over {
             sheet.finds("a reply after the farewell", reply.lines.join(" / "));
         }
         form(reply, sheet);
-        let command = state.name(exchange);
+        let command = if place == 0 { "the connection".to_owned() } else { state.name(exchange) };
         let is_legal =
             legal(&command).contains(&reply.code) || command != "the end of data" && is_for_any(reply.code);
         if !is_legal {
@@ -141,9 +141,6 @@ impl State {
     fn name(&self, exchange: &Exchange<'_>) -> String {
         match exchange.content {
             Some(_) => "the end of data".to_owned(),
-            None if exchange.command.is_empty() && !self.is_greeted && !self.is_challenged => {
-                "the connection".to_owned()
-            }
             None if self.is_challenged => "a response".to_owned(),
             None => match verb(exchange.command).as_str() {
                 known @ ("EHLO" | "HELO" | "MAIL" | "RCPT" | "DATA" | "RSET" | "NOOP" | "QUIT" | "VRFY"
