@@ -148,8 +148,7 @@ fn client_machine(client: &ClientPlan, scene: &Scene) -> Machine {
 }
 
 fn server_machine(server: &ServerPlan, taken: &Taken, scene: &Scene) -> Machine {
-    let software =
-        Server { machine: Arc::clone(&server.name), scene: scene.clone(), taken: Arc::clone(taken) };
+    let software = Server::new(&server.name, taken, scene);
     Machine {
         name: server.name.to_string(),
         address: server.address,
