@@ -49,36 +49,34 @@ impl Extension for FaultyExtension {
             let Kind::Message(name) = mailbag::identify(subject.content).kind else {
                 return Disposition::Continue;
             };
-            for (place, fault) in self.scene.faults() {
-                if fault.family() != Family::Extension || fault.message() != Some(&name) {
-                    continue;
+            // Of several lines about a message the first has its way: there is one answer to a question.
+            let is_meant = |(_, fault): &(usize, &Fault)| {
+                fault.family() == Family::Extension && fault.message() == Some(&name)
+            };
+            let Some((place, fault)) = self.scene.faults().find(is_meant) else {
+                return Disposition::Continue;
+            };
+            if matches!(fault, Fault::ExtensionRewrites { .. }) && subject.content.ends_with(ADDED) {
+                // It is asked for each recipient, and rewrites once.
+                return Disposition::Continue;
+            }
+            self.scene.bit(place);
+            match fault {
+                Fault::ExtensionPanics { .. } => {
+                    // A panic in all but the process's panic hook: nothing outside the Record hears of it.
+                    panic::resume_unwind(Box::new(format!("the extension cannot read the header of {name}")));
                 }
-                if !matches!(fault, Fault::ExtensionRewrites { .. }) {
-                    self.scene.bit(place);
+                Fault::ExtensionKills { .. } => {
+                    // If nobody listens the process has ended already; nothing goes on in it either way.
+                    let _ = self.crashed.send(Exception::access_violation(0));
+                    pending().await
                 }
-                match fault {
-                    Fault::ExtensionPanics { .. } => {
-                        // A panic in all but the process's panic hook: nothing outside the Record hears of it.
-                        panic::resume_unwind(Box::new(format!(
-                            "the extension cannot read the header of {name}"
-                        )));
-                    }
-                    Fault::ExtensionKills { .. } => {
-                        // If nobody listens the process has ended already; nothing goes on in it either way.
-                        let _ = self.crashed.send(Exception::access_violation(0));
-                        pending().await
-                    }
-                    Fault::ExtensionDelays { by, .. } => tokio::time::sleep(by.0).await,
-                    Fault::ExtensionHangs { .. } => pending().await,
-                    Fault::ExtensionDrops { .. } => return Disposition::Drop,
-                    Fault::ExtensionReroutes { .. } => return Disposition::ThisHost,
-                    // It is asked for each recipient, and rewrites once.
-                    _ if !subject.content.ends_with(ADDED) => {
-                        self.scene.bit(place);
-                        return Disposition::Rewrite(rewritten(subject.content));
-                    }
-                    _ => {}
-                }
+                Fault::ExtensionDelays { by, .. } => tokio::time::sleep(by.0).await,
+                Fault::ExtensionHangs { .. } => pending().await,
+                Fault::ExtensionDrops { .. } => return Disposition::Drop,
+                Fault::ExtensionReroutes { .. } => return Disposition::ThisHost,
+                Fault::ExtensionRewrites { .. } => return Disposition::Rewrite(rewritten(subject.content)),
+                _ => {}
             }
             Disposition::Continue
         })
