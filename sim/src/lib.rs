@@ -53,5 +53,6 @@ mod scene;
 mod service_control;
 pub mod snapshot;
 pub mod span;
+mod timed;
 pub mod trace;
 pub mod verdict;

@@ -1,18 +1,16 @@
 //! Points: places in the gateway and the simulator of which a tester asks "did we ever get there?".
 //!
-//! The gateway's are in [`gateway`]; the simulator's own are here. A run counts them, an exploration adds them up and
+//! The gateway's are in [`gateway`]; the simulator's own are with what has them. A run counts them, an exploration adds them up and
 //! lists those that were never reached.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::machine;
 use crate::record::Reached;
-
-/// The simulator's own points.
-const OWN: &[&str] = &[];
 
 /// Every point.
 pub(crate) fn all() -> impl Iterator<Item = &'static str> {
-    OWN.iter().copied()
+    machine::POINTS.iter().copied()
 }
 
 /// The counts of one run. Clones count into the same.

@@ -12,7 +12,7 @@ use crate::engine::{Action, Conductor, Engine, EngineError, Machine, MachineId};
 use crate::machine::gateway_machine::GatewayMachine;
 use crate::peer::{Client, Server, Taken};
 use crate::plan::{ClientPlan, Plan, ServerPlan};
-use crate::record::{Record, What};
+use crate::record::Record;
 use crate::scene::Scene;
 use crate::service_control::ServiceControl;
 use crate::trace::{Keep, Trace};
@@ -56,7 +56,7 @@ fn run_contained(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record,
     let machines = machines.into_iter().map(|machine| watched(machine, &trace)).collect();
 
     let mut control = ServiceControl::new(&scene, &gateway);
-    let keep = event_keeper(&scene);
+    let keep = event_keeper(&gateway);
     let subscriber = tracing_subscriber::registry().with(EventLogLayer::new(keep));
     tracing::subscriber::with_default(subscriber, || {
         engine.run(machines, &**plan, &mut UntilLeak(&mut control), plan.seed)
@@ -111,10 +111,10 @@ impl Conductor for UntilLeak<'_> {
     }
 }
 
-/// Writes the gateway's events into the journal.
-fn event_keeper(scene: &Scene) -> impl Fn(gateway::eventlog::Entry) + use<> {
-    let (machine, journal) = (Arc::clone(&scene.plan.gateway.name), scene.journal.clone());
-    move |entry| journal.note(&machine, What::Event(entry))
+/// Hands the gateway's events to its machine.
+fn event_keeper(gateway: &GatewayMachine) -> impl Fn(gateway::eventlog::Entry) + use<> {
+    let gateway = gateway.clone();
+    move |entry| gateway.logs(entry)
 }
 
 fn gateway_machine(plan: &Plan, gateway: &GatewayMachine) -> Machine {
