@@ -21,6 +21,8 @@ pub struct Item {
     pub subject: String,
     /// In a report, the recipients that it is about (`Final-Recipient`, RFC 3464).
     pub reported: Vec<String>,
+    /// In a report, the status code of each of them (RFC 3463), and ` from HOST` if another host gave it.
+    pub statuses: Vec<String>,
     /// How many `Received` lines are on top of it.
     pub hops: usize,
     /// Its content without the trace headers on top (RFC 5321, 4.4), in 64 bits (XXH3).
@@ -38,6 +40,18 @@ pub enum Kind {
     Notification(String),
     /// Something else.
     Other,
+}
+
+impl Kind {
+    /// Whether it is the message of this name, or the report or the notification that is shown so.
+    pub(crate) fn is(&self, shown: &str) -> bool {
+        match self {
+            Kind::Message(name) => name == shown,
+            Kind::Report(name) => shown.strip_prefix("report on ") == Some(name),
+            Kind::Notification(name) => shown.strip_prefix("notification on ") == Some(name),
+            Kind::Other => false,
+        }
+    }
 }
 
 impl fmt::Display for Kind {
@@ -64,11 +78,16 @@ pub(crate) fn identify(content: &[u8]) -> Item {
     let (hops, fingerprint) = untraced(content);
     let from =
         message.from().and_then(|from| from.first()).and_then(|from| from.address()).unwrap_or_default();
+    let status = delivery_status(&message);
     Item {
         kind: kind(&message),
         from: from.to_owned(),
         subject: message.subject().unwrap_or_default().to_owned(),
-        reported: reported(&message),
+        reported: status
+            .split("\r\n\r\n")
+            .filter_map(|about| field(about, "Final-Recipient: rfc822;"))
+            .collect(),
+        statuses: status.split("\r\n\r\n").filter_map(status_code).collect(),
         hops,
         fingerprint,
     }
@@ -84,6 +103,7 @@ impl Item {
             from: nothing(),
             subject: nothing(),
             reported: Vec::new(),
+            statuses: Vec::new(),
             hops,
             fingerprint,
         }
@@ -129,11 +149,37 @@ fn kind(message: &Message<'_>) -> Kind {
     }
 }
 
-fn reported(message: &Message<'_>) -> Vec<String> {
+fn delivery_status(message: &Message<'_>) -> String {
     let status = message.parts.iter().filter(|part| part.is_content_type("message", "delivery-status"));
-    let text = status.map(|part| String::from_utf8_lossy(part.contents()).into_owned()).collect::<String>();
-    let recipients = text.lines().filter_map(|line| line.strip_prefix("Final-Recipient: rfc822;"));
-    recipients.map(|recipient| recipient.trim().to_owned()).collect()
+    status.map(|part| String::from_utf8_lossy(part.contents()).into_owned()).collect()
+}
+
+fn status_code(about: &str) -> Option<String> {
+    let code = field(about, "Status:")?;
+    Some(match field(about, "Remote-MTA: dns;") {
+        Some(host) => format!("{code} from {host}"),
+        None => code,
+    })
+}
+
+fn field(about: &str, name: &str) -> Option<String> {
+    about.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
+}
+
+/// The message of the plan that a header line names: as its own, or as the one that it reports on.
+pub(crate) fn header_names(line: &[u8]) -> Option<String> {
+    let line = std::str::from_utf8(line).ok()?.trim_end();
+    let (field, id) = line.split_once(": <")?;
+    let (name, domain) = id.strip_suffix('>')?.rsplit_once('@')?;
+    if domain != PLAN_DOMAIN {
+        None
+    } else if field.eq_ignore_ascii_case("Message-ID") {
+        Some(Kind::Message(name.to_owned()).to_string())
+    } else if field.eq_ignore_ascii_case("In-Reply-To") {
+        Some(Kind::Report(name.to_owned()).to_string())
+    } else {
+        None
+    }
 }
 
 fn plan_name(message: &Message<'_>) -> Option<String> {
@@ -158,11 +204,12 @@ mod tests {
             Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n\
             --b\r\nContent-Type: text/plain\r\n\r\nsorry\r\n\
             --b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x.test\r\n\r\n\
-            Final-Recipient: rfc822; bob@y.test\r\nAction: failed\r\n\
+            Final-Recipient: rfc822; bob@y.test\r\nAction: failed\r\nStatus: 5.1.1\r\n\
             --b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <m2@plan.test>\r\n\r\nbody\r\n--b--\r\n";
         let item = identify(report);
         assert_eq!(item.kind, Kind::Report("m2".to_owned()));
         assert_eq!(item.reported, ["bob@y.test"]);
+        assert_eq!(item.statuses, ["5.1.1"]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::render;
 use crate::run::{RunError, run};
 use crate::scenario::Scenario;
 use crate::trace::{Keep, first_difference};
+use crate::verdict::unmet;
 
 /// Runs a plan on both engines and compares: where they part, with what is around it on both sides; nothing if they
 /// agree.
@@ -78,7 +79,8 @@ fn causes(plan: &Plan, record: &Record) -> Vec<String> {
 
 /// What is wrong with a run, a line each.
 fn verdict(scenario: &Scenario, plan: &Plan, record: &Record) -> Vec<String> {
-    let unmet = scenario.expectations(plan.release).flat_map(|expected| expected.unmet(record));
     let findings = oracle::judge(plan, record);
-    unmet.chain(findings.into_iter().map(|finding| format!("{}: {}", finding.oracle, finding.what))).collect()
+    let unmet = unmet(scenario, plan, record, &findings);
+    let findings = findings.into_iter().map(|finding| format!("{}: {}", finding.oracle, finding.cause));
+    unmet.into_iter().chain(findings).collect()
 }

@@ -61,6 +61,8 @@ pub struct GatewayPlan {
     pub address: IpAddr,
     /// The gateway's configuration.
     pub config: Config,
+    /// The entries of its routing table and their targets, as they were written.
+    pub routes: Vec<(String, String)>,
     /// Files that are on its disk from the start.
     pub files: Vec<(PathBuf, String)>,
 }

@@ -105,6 +105,52 @@ pub enum Speaker {
     Network,
 }
 
+/// What a dialogue has between 354 and the final dot. It is shown, and written down, as one line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// Its octets, without the dots that were stuffed into it.
+    pub octets: usize,
+    /// The message of the plan that its header names, or `report on` the message that it answers.
+    pub message: Option<String>,
+    /// It has a CR or an LF that is not part of a CRLF.
+    pub is_bare: bool,
+    /// It has a line of more than 1,000 octets (RFC 5321, 4.5.3.1.6).
+    pub is_long: bool,
+}
+
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "(content of {} octets", self.octets)?;
+        if self.is_bare {
+            f.write_str(", bare CR or LF")?;
+        }
+        if self.is_long {
+            f.write_str(", a long line")?;
+        }
+        match &self.message {
+            Some(message) => write!(f, ": {message})"),
+            None => f.write_str(")"),
+        }
+    }
+}
+
+impl Content {
+    /// Reads a line of a dialogue; nothing if it is no content.
+    pub fn read(line: &str) -> Option<Self> {
+        let inside = line.strip_prefix("(content of ")?.strip_suffix(')')?;
+        let (said, message) = match inside.split_once(": ") {
+            Some((said, message)) => (said, Some(message.to_owned())),
+            None => (inside, None),
+        };
+        Some(Content {
+            octets: said.split(' ').next()?.parse().ok()?,
+            message,
+            is_bare: said.contains(", bare CR or LF"),
+            is_long: said.contains(", a long line"),
+        })
+    }
+}
+
 /// A client's try at handing over one message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attempt {

@@ -102,6 +102,10 @@ impl Disk for Troubled {
     fn sync_dir<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, ()> {
         Box::pin(async move { self.step().map(|()| self.disk.sync_dir(dir))?.await })
     }
+
+    fn free<'a>(&'a self, at: &'a Path) -> IoFuture<'a, u64> {
+        self.disk.free(at)
+    }
 }
 
 struct TroubledFile {

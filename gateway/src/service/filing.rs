@@ -7,6 +7,7 @@ use super::core::Core;
 use crate::env::DiskError;
 use crate::envelope::{Envelope, SpoolId};
 use crate::eventlog::Event;
+use crate::reach::{Point, reached};
 use crate::report::{Category, Direction, Failure, NonDelivery, Notification, Report};
 use crate::spool::{EntryName, Folder};
 
@@ -28,10 +29,15 @@ pub(super) async fn report(
     let report =
         NonDelivery { original, content, failures, reporter: &core.identity, id: &id, when: core.now() };
     match report.compose() {
-        Some(report) => file(core, id.clone(), report).await?,
+        Some(report) => {
+            reached(Point::ReportComposed);
+            file(core, id.clone(), report).await?;
+        }
         None => {
+            reached(Point::NoReportOnNullPath);
             for failure in failures {
-                let why = "it could not be delivered, and its null reverse path asks for no report";
+                let why =
+                    "it could not be delivered, and its null reverse path asks for no report".to_owned();
                 Event::Dropped { recipient: failure.recipient.clone(), why }.log();
             }
         }
@@ -58,6 +64,7 @@ pub(super) async fn notify_administrator(
     }
     for (category, failures) in by_category {
         if !core.config.notifications.administrator.contains(&category) {
+            reached(Point::NotificationUnwanted);
             continue;
         }
         let id = about.derive(&format!("notification {category:?}"));
@@ -73,6 +80,7 @@ pub(super) async fn notify_administrator(
             when: core.now(),
         };
         if let Some(notification) = notification.compose() {
+            reached(Point::NotificationComposed);
             file(core, id, notification).await?;
         }
     }

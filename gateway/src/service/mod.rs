@@ -7,6 +7,7 @@
 mod core;
 mod courier;
 mod filing;
+mod flush_mode;
 mod inbound;
 mod session;
 
@@ -25,6 +26,7 @@ use crate::env::{DiskError, Env, Listener};
 use crate::eventlog::Event;
 use crate::exception::Exception;
 use crate::extension::{LoadError, Registry};
+use crate::reach::{Point, reached};
 use crate::smtp::reply::Reply;
 use core::Core;
 
@@ -154,6 +156,7 @@ async fn accept(core: &Arc<Core>, listener: &mut dyn Listener) {
                 );
             }
             Err(_) => {
+                reached(Point::ConnectionOverLimit);
                 // Over the limit is refused at once (Q166584). Whether the client still hears it is its own affair.
                 let refusal =
                     Reply::new(421, format!("{} too many connections, try again later", core.config.host));

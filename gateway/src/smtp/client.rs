@@ -18,6 +18,7 @@ use super::line::{LineError, Wire};
 use super::reply::{Reply, ReplyError};
 use crate::address::{Address, Domain, ReversePath};
 use crate::env::Stream;
+use crate::reach::{Point, reached};
 
 /// How much of a message is written at once, in octets: what one data block time-out is for.
 const BLOCK: usize = 32 * 1024;
@@ -42,6 +43,18 @@ pub enum Deferral {
     /// The conversation broke off.
     #[error(transparent)]
     Interrupted(#[from] Interruption),
+}
+
+impl Deferral {
+    /// Whether the host may have taken the message all the same: it had the whole of it, and its answer is not known
+    /// (RFC 1047).
+    pub fn may_be_taken(&self) -> bool {
+        let Deferral::Interrupted(interruption) = self else { return false };
+        let (Interruption::TimedOut { stage }
+        | Interruption::Lost { stage, .. }
+        | Interruption::Garbled { stage, .. }) = interruption;
+        *stage == Stage::EndOfData
+    }
 }
 
 /// How a conversation broke off.
@@ -193,6 +206,7 @@ fn mail_command(reverse_path: &ReversePath, content: &[u8], extensions: Extensio
         command += &format!(" SIZE={}", content.len());
     }
     if extensions.eight_bit_mime && !content.is_ascii() {
+        reached(Point::EightBitDeclared);
         command += " BODY=8BITMIME";
     }
     command
@@ -216,6 +230,7 @@ impl Conversation {
         if !ehlo.is_permanent() {
             return Err(no_service(ehlo, Stage::Hello));
         }
+        reached(Point::HeloFallback);
         let helo = self.ask(Stage::Hello, &format!("HELO {helo}")).await?;
         if helo.is_completion() { Ok(Extensions::default()) } else { Err(no_service(helo, Stage::Hello)) }
     }
@@ -245,6 +260,7 @@ impl Conversation {
                 }
             }
             if is_closing {
+                reached(Point::ClosedAmongRecipients);
                 return Ok(());
             }
         }

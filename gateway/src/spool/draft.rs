@@ -6,6 +6,7 @@ use super::Spool;
 use super::format::Encoder;
 use crate::env::{DiskError, File};
 use crate::envelope::{Envelope, SpoolId};
+use crate::reach::{Point, reached};
 
 /// How much content is gathered before it is written, in bytes: a session brings it line by line.
 const GATHER: usize = 64 * 1024;
@@ -66,13 +67,24 @@ impl Draft {
         let Draft { spool, id, work, home, mut file, encoder, mut gathered } = self;
         gathered.extend(encoder.footer());
         let written = async {
-            file.write_all(&gathered).await.map_err(DiskError::of("write", &work))?;
-            file.sync().await.map_err(DiskError::of("synchronise", &work))
+            let wrote = file.write_all(&gathered).await;
+            wrote
+                .map_err(DiskError::of("write", &work))
+                .inspect_err(|_| reached(Point::CommitFailedAtWrite))?;
+            let synced = file.sync().await;
+            synced
+                .map_err(DiskError::of("synchronise", &work))
+                .inspect_err(|_| reached(Point::CommitFailedAtSync))
         };
         let written = written.await;
         drop(file);
         let moved = match written {
-            Ok(()) => spool.disk.rename(&work, &home).await.map_err(DiskError::of("move", &work)),
+            Ok(()) => {
+                let renamed = spool.disk.rename(&work, &home).await;
+                renamed
+                    .map_err(DiskError::of("move", &work))
+                    .inspect_err(|_| reached(Point::CommitFailedAtRename))
+            }
             Err(error) => Err(error),
         };
         if let Err(error) = moved {
@@ -81,6 +93,7 @@ impl Draft {
         }
         let folder = home.parent().expect("a spool file is in a folder");
         if let Err(cause) = spool.disk.sync_dir(folder).await {
+            reached(Point::CommitFailedAtDirectory);
             let _ = spool.disk.remove(&home).await;
             return Err(DiskError { action: "synchronise", path: folder.to_owned(), cause });
         }
@@ -92,6 +105,7 @@ impl Draft {
     /// # Errors
     /// The disk's; the file then stays in `work/` until the spool is opened again.
     pub async fn discard(self) -> Result<(), DiskError> {
+        reached(Point::DraftDiscarded);
         drop(self.file);
         self.spool.disk.remove(&self.work).await.map_err(DiskError::of("remove", &self.work))
     }

@@ -38,6 +38,7 @@ pub use self::name::{EntryName, NotAnEntryName};
 pub use self::queue::Progress;
 use crate::env::{Disk, DiskError, Entropy, sync_with_ancestors};
 use crate::envelope::{Envelope, SpoolId};
+use crate::reach::{Point, reached};
 
 /// How many names are drawn before the source of random numbers is taken to be broken.
 const DRAWS: usize = 100;
@@ -122,6 +123,7 @@ impl Spool {
 
         let work = spool.work();
         for file_name in spool.disk.list(&work).await.map_err(DiskError::of("list", &work))? {
+            reached(Point::WorkEmptied);
             let leftover = work.join(file_name);
             spool.disk.remove(&leftover).await.map_err(DiskError::of("remove", &leftover))?;
         }
@@ -187,8 +189,12 @@ impl Spool {
         content: &[u8],
     ) -> Result<(), DiskError> {
         match self.read(folder, name).await {
-            Ok(_) => return self.sync(&self.folder(folder)).await,
+            Ok(_) => {
+                reached(Point::FiledBefore);
+                return self.sync(&self.folder(folder)).await;
+            }
             Err(ReadError::Damaged { .. }) => {
+                reached(Point::DamagedSetAside);
                 self.set_aside(folder, &name.to_string(), Aside::Bad).await?;
             }
             Err(ReadError::Disk(error)) if error.cause.kind() == ErrorKind::NotFound => {}

@@ -5,9 +5,10 @@
     reason = "the test starts tasks and looks at the disk beside the gateway"
 )]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use gateway::config::Config;
 use gateway::env::{BoxFuture, Disk, Env, File, IoFuture, Spawn, WallClock, host};
 use gateway::eventlog::{Entry, EventLogLayer};
 use gateway::extension::Registry;
+use gateway::reach::{Point, ReachLayer};
 use gateway::service::Gateway;
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
@@ -23,6 +25,7 @@ use tokio::time::{Instant, sleep};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt;
 
+use crate::extension;
 use crate::network::{Client, Network};
 
 /// The address of a client with no rights of its own.
@@ -38,6 +41,7 @@ pub(crate) struct Machine {
     clock: Arc<Clock>,
     process: Arc<Process>,
     events: Arc<Mutex<Vec<Entry>>>,
+    points: Arc<Mutex<BTreeSet<Point>>>,
     _log: DefaultGuard,
 }
 
@@ -46,15 +50,25 @@ impl Machine {
     pub(crate) fn new() -> Self {
         let events: Arc<Mutex<Vec<Entry>>> = Arc::default();
         let kept = Arc::clone(&events);
-        let layer = EventLogLayer::new(move |entry| kept.lock().unwrap().push(entry));
+        let log = EventLogLayer::new(move |entry| kept.lock().unwrap().push(entry));
+        let points: Arc<Mutex<BTreeSet<Point>>> = Arc::default();
+        let counted = Arc::clone(&points);
+        let reach = ReachLayer::new(move |point| {
+            counted.lock().unwrap().insert(point);
+        });
         Machine {
             dir: tempfile::tempdir().unwrap(),
             network: Network::default(),
-            disk: Arc::new(HaltingDisk { disk: host::env().disk, halts: AtomicBool::new(false) }),
+            disk: Arc::new(HaltingDisk {
+                disk: host::env().disk,
+                halts: AtomicBool::new(false),
+                free: AtomicU64::new(1 << 40),
+            }),
             clock: Arc::new(Clock(Instant::now())),
             process: Arc::default(),
             events,
-            _log: tracing::subscriber::set_default(tracing_subscriber::registry().with(layer)),
+            points,
+            _log: tracing::subscriber::set_default(tracing_subscriber::registry().with(log).with(reach)),
         }
     }
 
@@ -94,7 +108,9 @@ impl Machine {
             ..host::env()
         };
         let names = Arc::new(self.network.clone());
-        let gateway = Gateway::start(config, env, names, &Registry::builtin()).await.unwrap();
+        let mut extensions = Registry::builtin();
+        extensions.add("scripted", extension::scripted());
+        let gateway = Gateway::start(config, env, names, &extensions).await.unwrap();
         self.process.spawn("service", Box::pin(async { drop(gateway.run(std::future::pending()).await) }));
     }
 
@@ -108,6 +124,11 @@ impl Machine {
     /// From now on the process halts where it would put a report into the spool, or no longer.
     pub(crate) fn halt_at_reports(&self, halt: bool) {
         self.disk.halts.store(halt, Ordering::Relaxed);
+    }
+
+    /// From now on the drive has room for so many octets.
+    pub(crate) fn leave_free(&self, octets: u64) {
+        self.disk.free.store(octets, Ordering::Relaxed);
     }
 
     /// A client that has connected, before the banner.
@@ -144,6 +165,11 @@ impl Machine {
     pub(crate) fn events(&self, id: u16) -> Vec<String> {
         let events = self.events.lock().unwrap();
         events.iter().filter(|event| event.id == id).map(|event| event.description.clone()).collect()
+    }
+
+    /// Whether the gateway was ever at this point.
+    pub(crate) fn reached(&self, point: Point) -> bool {
+        self.points.lock().unwrap().contains(&point)
     }
 
     /// The messages in the mailbox of this name.
@@ -196,10 +222,11 @@ impl Spawn for Process {
     }
 }
 
-/// The real disk, but for one operation on which the process can be made to halt for ever.
+/// The real disk, but for one operation on which the process can be made to halt for ever, and the room on it.
 struct HaltingDisk {
     disk: Arc<dyn Disk>,
     halts: AtomicBool,
+    free: AtomicU64,
 }
 
 impl Disk for HaltingDisk {
@@ -242,5 +269,10 @@ impl Disk for HaltingDisk {
 
     fn sync_dir<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, ()> {
         self.disk.sync_dir(dir)
+    }
+
+    fn free<'a>(&'a self, _: &'a Path) -> IoFuture<'a, u64> {
+        let free = self.free.load(Ordering::Relaxed);
+        Box::pin(async move { Ok(free) })
     }
 }

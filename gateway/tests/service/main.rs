@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod courier;
+mod destination;
+mod extension;
+mod flush_mode;
 mod machine;
 mod network;
 mod recovery;

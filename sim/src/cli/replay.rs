@@ -105,7 +105,9 @@ pub(super) fn print_verdict(replay: &Replay) {
         anstream::println!("not as expected: {unmet}");
     }
     for finding in &replay.findings {
-        anstream::println!("broken oracle: {}: {}", finding.oracle, finding.what);
+        let expected = if replay.unexpected().any(|other| other == finding) { "" } else { ", as expected" };
+        let (oracle, cause, what) = (finding.oracle, &finding.cause, &finding.what);
+        anstream::println!("broken oracle{expected}: {oracle}: {cause}: {what}");
     }
     match &replay.snapshot {
         Some(Comparison::Differs(diff)) => {

@@ -1,13 +1,29 @@
 //! Oracles: what must be true of every run, whatever the plan. One file each.
 //!
 //! An oracle reads the plan and the Record, and takes nobody's word: not the gateway's for where a message is, nor
-//! another oracle's. What several of them look up is in the [`Ledger`]. An oracle also says how often it had something
-//! to judge: one that never has is vacuous, and an exploration with a vacuous oracle fails.
+//! another oracle's. What several of them look up is in the [`Ledger`] and the [`Model`]. An oracle also says how often
+//! it had something to judge: one that never has is vacuous, and an exploration with a vacuous oracle fails.
+//!
+//! `docs/oracles.md` has a row for each.
 
+mod bounds;
+mod copies;
 mod custody;
+mod duplicates;
+mod integrity;
 mod ledger;
+mod liveness;
+mod loops;
+mod model;
+mod policy;
+mod protocol;
+mod reports;
+mod service;
+mod session;
 
-pub use ledger::Ledger;
+pub use ledger::{Acceptance, Ledger, Taken, Where};
+pub use model::{Model, Place, Verdict};
+pub use session::{Exchange, Reply, Session, Transfer};
 
 use crate::plan::Plan;
 use crate::record::Record;
@@ -32,6 +48,15 @@ pub struct Case<'a> {
     pub record: &'a Record,
     /// What became of each message.
     pub ledger: Ledger<'a>,
+    /// The rules of the gateway's configuration.
+    pub model: Model<'a>,
+}
+
+impl<'a> Case<'a> {
+    /// Looks up what the oracles ask for.
+    pub fn new(plan: &'a Plan, record: &'a Record) -> Self {
+        Case { plan, record, ledger: Ledger::new(plan, record), model: Model::new(plan) }
+    }
 }
 
 /// What one oracle says of one run.
@@ -72,11 +97,22 @@ impl Sheet {
 }
 
 /// Every oracle.
-pub const ORACLES: &[Oracle] = &[custody::ORACLE];
+pub const ORACLES: &[Oracle] = &[
+    custody::ORACLE,
+    duplicates::ORACLE,
+    policy::ORACLE,
+    integrity::ORACLE,
+    reports::ORACLE,
+    loops::ORACLE,
+    protocol::ORACLE,
+    service::ORACLE,
+    bounds::ORACLE,
+    liveness::ORACLE,
+];
 
 /// Asks every oracle; what each says, in the order of [`ORACLES`].
 pub fn judge_all(plan: &Plan, record: &Record) -> Vec<Judgement> {
-    let case = Case { plan, record, ledger: Ledger::new(plan, record) };
+    let case = Case::new(plan, record);
     ORACLES.iter().map(|oracle| oracle.judge(&case)).collect()
 }
 
@@ -88,10 +124,25 @@ impl Oracle {
     }
 }
 
+/// The Record of a run in which nothing happened.
+#[cfg(test)]
+fn nothing() -> Record {
+    Record {
+        starts: jiff::Timestamp::UNIX_EPOCH,
+        entries: Vec::new(),
+        end: crate::record::End::default(),
+        ended: std::time::Duration::ZERO,
+        bites: Vec::new(),
+        reached: crate::record::Reached::default(),
+        digest: crate::trace::Digest(0),
+        trace: Vec::new(),
+    }
+}
+
 /// Asks one oracle.
 #[cfg(test)]
 fn ask(oracle: &Oracle, plan: &Plan, record: &Record) -> Judgement {
-    oracle.judge(&Case { plan, record, ledger: Ledger::new(plan, record) })
+    oracle.judge(&Case::new(plan, record))
 }
 
 /// Asks every oracle; what they found.

@@ -177,6 +177,8 @@ impl Check<'_> {
         self.are_known("server is", expected.iter().flat_map(Expectation::servers), servers)?;
         let folders = FOLDERS.into_iter().collect();
         self.are_known("folder of the spool is", expected.iter().flat_map(Expectation::folders), folders)?;
+        let oracles = crate::oracle::ORACLES.iter().map(|oracle| oracle.name).collect();
+        self.are_known("oracle is", expected.iter().flat_map(Expectation::broken), oracles)?;
         let addresses = config::mailboxes(self.file);
         let mailboxes = addresses.iter().map(String::as_str).collect();
         self.are_known("mailbox is", expected.iter().flat_map(Expectation::mailboxes), mailboxes)

@@ -151,6 +151,7 @@ impl Scenario {
                 address: *file.gateway.address.as_ref(),
                 config: config::config(file, release)
                     .expect("the configuration was checked when the scenario was read"),
+                routes: config::routes(file),
                 files: file
                     .gateway
                     .file
