@@ -206,6 +206,14 @@ impl DiskFaults {
         End::Done
     }
 
+    /// The octets that are free, while there are few: a process asks for them.
+    pub(super) fn little_room(&self) -> Option<u64> {
+        let (fault, room) = self.room()?;
+        self.scene.bit(fault);
+        self.scene.points.reached(points::LITTLE_ROOM);
+        Some(room)
+    }
+
     /// The octets that are free and the line that makes them few, while there is one.
     fn room(&self) -> Option<(usize, u64)> {
         let now = self.scene.now();
@@ -259,7 +267,9 @@ fn find(disk: &SimDisk, of: DiskFolder, message: &str) -> Option<std::path::Path
         let dir = Path::new(SPOOL).join(name(of));
         return by_hand::find(disk, &dir, message).map(|file| dir.join(file));
     }
-    let mut stored = disk.tree().into_iter().filter(|(path, _)| folder(path) == Some(of));
+    // What is in tmp is not in the mailbox yet.
+    let is_stored = |path: &Path| folder(path) == Some(of) && !path.parent().is_some_and(|dir| dir.ends_with("tmp"));
+    let mut stored = disk.tree().into_iter().filter(|(path, _)| is_stored(path));
     stored.find(|(_, bytes)| by_hand::is(bytes, message)).map(|(path, _)| path)
 }
 

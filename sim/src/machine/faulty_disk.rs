@@ -139,6 +139,16 @@ impl Disk for FaultyDisk {
     fn sync_dir<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, ()> {
         Box::pin(self.carry_out(DiskOp::SyncDir, dir, self.faults.disk.sync_dir(dir)))
     }
+
+    fn free<'a>(&'a self, at: &'a Path) -> IoFuture<'a, u64> {
+        Box::pin(async move {
+            self.life.goes_on().await;
+            match self.faults.little_room() {
+                Some(room) => Ok(room),
+                None => self.faults.disk.free(at).await,
+            }
+        })
+    }
 }
 
 struct FaultyFile {

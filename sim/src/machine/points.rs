@@ -10,6 +10,7 @@ pub(crate) const BYTES_LOST: &str = "bytes were lost before they were synchronis
 pub(crate) const RENAME_LOST: &str = "a rename was lost";
 pub(crate) const DISK_FAILED: &str = "the disk failed";
 pub(crate) const DISK_FULL: &str = "the disk was full";
+pub(crate) const LITTLE_ROOM: &str = "the gateway was told that the disk has little room";
 pub(crate) const SYNC_SLOW: &str = "a synchronisation was slow";
 pub(crate) const FILE_VANISHED: &str = "a file vanished from under the gateway";
 pub(crate) const CLOCK_SET_BACK: &str = "the gateway's clock was set back";
@@ -28,6 +29,7 @@ pub(crate) const POINTS: &[&str] = &[
     RENAME_LOST,
     DISK_FAILED,
     DISK_FULL,
+    LITTLE_ROOM,
     SYNC_SLOW,
     FILE_VANISHED,
     CLOCK_SET_BACK,

@@ -70,7 +70,13 @@ pub struct Story {
 
 /// Two messages, and these faults: one a line, each in the braces of an inline table.
 pub fn two_messages(faults: &[&str]) -> Story {
-    told(&format!("fault = [\n{}\n]\n{TWO_MESSAGES}", faults.join(",\n")))
+    two_messages_with("", faults)
+}
+
+/// The same, with a line more in the gateway's configuration.
+pub fn two_messages_with(config: &str, faults: &[&str]) -> Story {
+    let text = TWO_MESSAGES.replace("[gateway.config]", &format!("[gateway.config]\n{config}"));
+    told(&format!("fault = [\n{}\n]\n{text}", faults.join(",\n")))
 }
 
 /// What happens in a scenario.
@@ -137,7 +143,8 @@ impl Story {
     /// Nothing that was accepted is lost, and at the end the service is up with nothing left to do.
     pub fn ends_well(&self) -> Result<(), String> {
         let end = &self.record.end;
-        let waiting = end.spool.iter().filter(|(folder, _)| matches!(folder.as_str(), "in" | "out" | "work"));
+        // What is in work is in nobody's custody.
+        let waiting = end.spool.iter().filter(|(folder, _)| matches!(folder.as_str(), "in" | "out"));
         let waiting = waiting.count();
         let arrived = [self.arrived("m1"), self.arrived("m2")];
         let findings = self.findings();
