@@ -63,6 +63,8 @@ points! {
     RelayRefused: "refused to pass mail on",
     RelayPermitted: "took mail to pass on",
     RecipientLimit: "put a recipient off past the limit",
+    MessageTooSlow: "parted from a client that took too long over a message",
+    IdleCommands: "counted a command against a client that sends no message",
     CutOffInData: "was cut off within a message",
     LongTextLine: "refused a message for a long line",
     BareLineEndInData: "refused a message for a bare CR or LF",
@@ -78,6 +80,7 @@ points! {
     CommitFailedAtSync: "failed to commit a message: it could not be synchronised",
     CommitFailedAtRename: "failed to commit a message: it could not be renamed",
     CommitFailedAtDirectory: "failed to commit a message: its directory could not be synchronised",
+    LeftInFolder: "could not take back a message that it did not commit",
     FiledBefore: "found what it was about to file filed already",
     WorkEmptied: "removed a leftover of work at a start",
     MemoryOfTheGone: "forgot an entry that was gone at a start",
@@ -106,6 +109,7 @@ points! {
     // The courier.
     WaitingRecovered: "recovered an entry that is not due yet",
     WaitTooLongForTheClock: "cut a recovered wait that was longer than any",
+    OrderedTwice: "was told twice to carry an entry",
     EntryGone: "found an entry taken out",
     ClockWentBack: "met a message from the future",
     Expired: "gave a message up for its age",
@@ -124,6 +128,7 @@ points! {
     EndOfDataUnanswered: "had no answer to the end of data",
     RetriedAfterLostAnswer: "retried after a lost answer to the end of data",
     DeliveryNotedLate: "could not note a delivery at once",
+    ConversationTooLong: "gave up a conversation that took too long",
     CarryingPutOff: "put an entry off for the disk",
     WaitCutToExpiry: "cut a wait to the age at which a message expires",
 

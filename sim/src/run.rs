@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use gateway::eventlog::EventLogLayer;
+use gateway::reach::{Point, ReachLayer};
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::contain::{self, Leak};
@@ -57,7 +58,9 @@ fn run_contained(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record,
 
     let mut control = ServiceControl::new(&scene, &gateway);
     let keep = event_keeper(&gateway);
-    let subscriber = tracing_subscriber::registry().with(EventLogLayer::new(keep));
+    let reached = point_keeper(&gateway);
+    let subscriber =
+        tracing_subscriber::registry().with(EventLogLayer::new(keep)).with(ReachLayer::new(reached));
     tracing::subscriber::with_default(subscriber, || {
         engine.run(machines, &**plan, &mut UntilLeak(&mut control), plan.seed)
     })?;
@@ -115,6 +118,12 @@ impl Conductor for UntilLeak<'_> {
 fn event_keeper(gateway: &GatewayMachine) -> impl Fn(gateway::eventlog::Entry) + use<> {
     let gateway = gateway.clone();
     move |entry| gateway.logs(entry)
+}
+
+/// Counts the points that the gateway reaches.
+fn point_keeper(gateway: &GatewayMachine) -> impl Fn(Point) + use<> {
+    let gateway = gateway.clone();
+    move |point| gateway.reaches(point)
 }
 
 fn gateway_machine(plan: &Plan, gateway: &GatewayMachine) -> Machine {

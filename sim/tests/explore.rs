@@ -54,7 +54,9 @@ fn the_crash_of_each_article_is_found_on_the_release_that_has_it_and_shown_with_
         let output = explore(&[profile, "--release", release, "--seeds", "0..200"]);
         let text = said(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
-        let place = text.find(&format!("service: event 4037 at {cause}")).unwrap_or_else(|| panic!("{text}"));
+        let place = text
+            .find(&format!("service: event 4037: 0xc0000005 at {cause}"))
+            .unwrap_or_else(|| panic!("{text}"));
         let command = text[place..].lines().find_map(|line| line.trim().strip_prefix("postmortem ")).unwrap();
         let replay = Command::new(env!("CARGO_BIN_EXE_postmortem"))
             .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -12,7 +12,8 @@ use crate::report::{Category, Direction, Failure, NonDelivery, Notification, Rep
 use crate::spool::{EntryName, Folder};
 
 /// Reports failures to the sender and to the administrator. `about` is the entry that failed and `attempt` which try
-/// of it: the same two file the same reports.
+/// of it: those two and the recipients who failed make the names, so that the same failures file the same reports, and
+/// others that the disk had the same try come to file their own.
 ///
 /// # Errors
 /// The disk's: what failed is still owed its report.
@@ -25,7 +26,8 @@ pub(super) async fn report(
     about: &EntryName,
     attempt: u32,
 ) -> Result<(), DiskError> {
-    let id = about.id.derive(&format!("{about} {attempt}"));
+    let failed: Vec<String> = failures.iter().map(|failure| failure.recipient.to_string()).collect();
+    let id = about.id.derive(&format!("{about} {attempt} {}", failed.join(" ")));
     let report =
         NonDelivery { original, content, failures, reporter: &core.identity, id: &id, when: core.now() };
     match report.compose() {

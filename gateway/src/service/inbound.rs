@@ -9,7 +9,7 @@
 //! one over which an extension takes too long, and one that was in hand when the process died too often is not taken in
 //! hand again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub(super) struct Worker {
     core: Arc<Core>,
     waiting: VecDeque<SpoolId>,
     arrivals: mpsc::UnboundedReceiver<SpoolId>,
+    /// What is marked as in hand: the disk did not let it be put down. One life of the process counts once.
+    in_hand: BTreeSet<SpoolId>,
 }
 
 /// Where the recipients of one message go.
@@ -110,7 +112,7 @@ impl Worker {
         }
         found.sort();
         let waiting = found.into_iter().map(|(_, id)| id).collect();
-        Ok(Worker { core: Arc::clone(core), waiting, arrivals })
+        Ok(Worker { core: Arc::clone(core), waiting, arrivals, in_hand: BTreeSet::new() })
     }
 
     /// Works for ever.
@@ -145,17 +147,18 @@ impl Worker {
     }
 
     /// Handles one message, with the exception filter around it.
-    async fn handle(&self, id: &SpoolId) -> Result<(), DiskError> {
+    async fn handle(&mut self, id: &SpoolId) -> Result<(), DiskError> {
         let counted = self.core.config.release.survives_exceptions();
-        if counted {
+        if counted && !self.in_hand.contains(id) {
             self.core.spool.take_in_hand(id).await?;
+            self.in_hand.insert(id.clone());
         }
         match exception::filter(self.process(id)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 // The disk failed and the process lives: nothing is to be counted against the message.
                 if counted {
-                    let _ = self.core.spool.put_down(id).await;
+                    let _ = self.put_down(id).await;
                 }
                 return Err(error);
             }
@@ -167,8 +170,14 @@ impl Worker {
             }
         }
         if counted {
-            self.core.spool.put_down(id).await?;
+            self.put_down(id).await?;
         }
+        Ok(())
+    }
+
+    async fn put_down(&mut self, id: &SpoolId) -> Result<(), DiskError> {
+        self.core.spool.put_down(id).await?;
+        self.in_hand.remove(id);
         Ok(())
     }
 
@@ -187,11 +196,14 @@ impl Worker {
             Ok(message) => message,
             Err(ReadError::Damaged { damage, .. }) => {
                 reached(Point::DamagedSetAside);
-                return set_aside(core, id.as_str(), &damage.to_string()).await;
+                set_aside(core, id.as_str(), &damage.to_string()).await?;
+                // An earlier try may have filed some of it while it could be read.
+                return self.order_parts(id).await;
             }
             // It was announced twice, or the last step of an earlier try failed after the file was gone.
             Err(ReadError::Disk(error)) if error.cause.kind() == ErrorKind::NotFound => {
                 reached(Point::GoneFromIn);
+                core.spool.settle(Folder::In, id.as_str()).await?;
                 return self.order_parts(id).await;
             }
             Err(ReadError::Disk(error)) => return Err(error),
@@ -242,17 +254,27 @@ impl Worker {
         self.order_parts(id).await
     }
 
-    /// Has the courier carry what is in `out/` of a message that is no longer in `in/`.
+    /// Has the courier carry what is in `out/` of a message that is no longer in `in/`: all of it or, if the disk fails,
+    /// none, so that the next try finds it from its first part on.
     async fn order_parts(&self, id: &SpoolId) -> Result<(), DiskError> {
         let due = Instant::now();
-        for number in 1.. {
+        for name in self.parts_from(id, 1).await? {
+            self.core.order(Order { name, due });
+        }
+        Ok(())
+    }
+
+    /// The parts of a message that are in `out/`, from this number on.
+    async fn parts_from(&self, id: &SpoolId, first: u16) -> Result<Vec<EntryName>, DiskError> {
+        let mut parts = Vec::new();
+        for number in first.. {
             let name = EntryName::part(id.clone(), number);
             if !self.core.spool.holds(Folder::Out, &name).await? {
                 break;
             }
-            self.core.order(Order { name, due });
+            parts.push(name);
         }
-        Ok(())
+        Ok(parts)
     }
 
     /// Files one part for each next hop. The courier hears of them only when the message itself is gone from `in/`;
@@ -277,12 +299,9 @@ impl Worker {
             spool.file_in(Folder::Out, &name, &envelope, &message.content).await?;
             count = number;
         }
-        for number in count + 1.. {
-            let name = EntryName::part(id.clone(), number);
-            if !spool.holds(Folder::Out, &name).await? {
-                break;
-            }
-            spool.remove(Folder::Out, &name).await?;
+        // The last first: what a crash leaves of them is found again.
+        for name in self.parts_from(id, count + 1).await?.iter().rev() {
+            spool.remove(Folder::Out, name).await?;
         }
         Ok(())
     }
@@ -374,7 +393,7 @@ async fn notify_of_quarantine(core: &Core, id: &SpoolId, why: &str) {
 
 /// Moves a file of `in/` to `bad/`, with event 4117.
 async fn set_aside(core: &Core, file: &str, why: &str) -> Result<(), DiskError> {
-    let kept = core.spool.set_aside(Folder::In, file, Aside::Bad).await?;
+    let kept = core.spool.move_aside(Folder::In, file, Aside::Bad).await?;
     Event::InboundSetAside { file: kept, folder: "bad", why: why.to_owned() }.log();
-    Ok(())
+    core.spool.settle(Folder::In, file).await
 }

@@ -17,8 +17,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::config::Config;
 use crate::dns::Resolver;
@@ -32,6 +33,9 @@ use core::Core;
 
 /// How long the service waits when the machine can give it no connection.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a client may take to hear that there are too many.
+const REFUSAL_TIME: Duration = Duration::from_secs(10);
 
 /// A gateway that has started.
 pub struct Gateway {
@@ -164,8 +168,11 @@ async fn accept(core: &Arc<Core>, listener: &mut dyn Listener) {
                 spawn.spawn(
                     "refusal",
                     Box::pin(async move {
-                        let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, &refusal.to_bytes()).await;
-                        let _ = tokio::io::AsyncWriteExt::shutdown(&mut stream).await;
+                        let _ = timeout(REFUSAL_TIME, async {
+                            let _ = stream.write_all(&refusal.to_bytes()).await;
+                            let _ = stream.shutdown().await;
+                        })
+                        .await;
                     }),
                 );
             }

@@ -3,9 +3,11 @@
 
 mod courier;
 mod destination;
+mod disk;
 mod extension;
 mod flush_mode;
 mod machine;
 mod network;
 mod recovery;
 mod session;
+mod trouble;

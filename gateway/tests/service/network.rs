@@ -112,6 +112,7 @@ impl Network {
             in_content = if line == "DATA" { manner.is_none() } else { in_content && line != "." };
             match reply.map(|reply| manner.unwrap_or(reply)) {
                 Some("hang up") => return Ok(()),
+                Some("silence") => std::future::pending().await,
                 Some(reply) => stream.write_all(format!("{reply}\r\n").as_bytes()).await?,
                 None => {}
             }

@@ -268,7 +268,8 @@ fn find(disk: &SimDisk, of: DiskFolder, message: &str) -> Option<std::path::Path
         return by_hand::find(disk, &dir, message).map(|file| dir.join(file));
     }
     // What is in tmp is not in the mailbox yet.
-    let is_stored = |path: &Path| folder(path) == Some(of) && !path.parent().is_some_and(|dir| dir.ends_with("tmp"));
+    let is_stored =
+        |path: &Path| folder(path) == Some(of) && !path.parent().is_some_and(|dir| dir.ends_with("tmp"));
     let mut stored = disk.tree().into_iter().filter(|(path, _)| is_stored(path));
     stored.find(|(_, bytes)| by_hand::is(bytes, message)).map(|(path, _)| path)
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use gateway::env::{BoxFuture, Disk, Env, Spawn};
 use gateway::exception::{self, Exception};
 use gateway::extension::Registry;
+use gateway::reach::Point;
 use gateway::service::{Exit, Gateway};
 use tokio::sync::mpsc;
 
@@ -125,6 +126,13 @@ impl GatewayMachine {
         let id = event.id;
         self.scene.journal.note(&self.name, What::Event(event));
         self.doom.logged(id);
+    }
+
+    /// The process reaches a point, if it has not ended.
+    pub(crate) fn reaches(&self, point: Point) {
+        if !self.doom.life().is_over() {
+            self.scene.points.reached(point.name());
+        }
     }
 
     /// Removes the files that the plan has vanish by now, where they are there.

@@ -51,13 +51,14 @@ impl Courier {
         let listing = core.spool.list(Folder::Out).await?;
         for file in &listing.misfits {
             reached(Point::MisfitSetAside);
-            let kept = core.spool.set_aside(Folder::Out, file, Aside::Bad).await?;
+            let kept = core.spool.move_aside(Folder::Out, file, Aside::Bad).await?;
             Event::InboundSetAside {
                 file: kept,
                 folder: "bad",
                 why: "its name is none of the spool's".to_owned(),
             }
             .log();
+            core.spool.settle(Folder::Out, file).await?;
         }
         let unfinished: BTreeSet<_> =
             core.spool.list(Folder::In).await?.entries.into_iter().map(|entry| entry.id).collect();
@@ -90,22 +91,35 @@ impl Courier {
     /// Carries for ever.
     pub(super) async fn run(mut self) {
         let places = Arc::new(Semaphore::new(AT_ONCE));
+        let (back, mut carried) = mpsc::unbounded_channel::<Carried>();
         let mut schedule: BTreeSet<(Instant, EntryName)> = BTreeSet::new();
+        // What is scheduled or being carried. An entry that is ordered twice is one entry still.
+        let mut known: BTreeSet<EntryName> = BTreeSet::new();
         loop {
             let next = schedule.first().map(|(due, _)| *due);
             tokio::select! {
                 biased;
+                Some(Carried { name, again }) = carried.recv() => match again {
+                    Some(due) => { schedule.insert((due, name)); }
+                    None => { known.remove(&name); }
+                },
                 order = self.orders.recv() => match order {
-                    Some(order) => { schedule.insert((order.due, order.name)); }
+                    Some(Order { name, due }) => if known.insert(name.clone()) {
+                        schedule.insert((due, name));
+                    } else {
+                        reached(Point::OrderedTwice);
+                    },
                     None => return,
                 },
                 () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
                     let Some((_, name)) = schedule.pop_first() else { continue };
                     let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-                    let core = Arc::clone(&self.core);
+                    let (core, back) = (Arc::clone(&self.core), back.clone());
                     let spawn = Arc::clone(&core.env.spawn);
                     spawn.spawn("delivery", Box::pin(async move {
-                        carry(&core, name).await;
+                        let again = carry(&core, &name).await.map(|wait| Instant::now() + wait);
+                        // Without a courier nothing is carried any more.
+                        let _ = back.send(Carried { name, again });
                         drop(place);
                     }));
                 }
@@ -114,9 +128,15 @@ impl Courier {
     }
 }
 
-/// One try of one entry, with the exception filter around it, and the order for the next.
-async fn carry(core: &Core, name: EntryName) {
-    let again = match exception::filter(attempt(core, &name)).await {
+/// An entry that was tried, and when it is due again, if it is.
+struct Carried {
+    name: EntryName,
+    again: Option<Instant>,
+}
+
+/// One try of one entry, with the exception filter around it. How long to wait for the next, if there is to be one.
+async fn carry(core: &Core, name: &EntryName) -> Option<Duration> {
+    match exception::filter(attempt(core, name)).await {
         Ok(Ok(again)) => again,
         Ok(Err(error)) => {
             reached(Point::CarryingPutOff);
@@ -127,21 +147,23 @@ async fn carry(core: &Core, name: EntryName) {
             let why = format!("sending it raised an exception, {exception}");
             core.exception(exception).await;
             reached(Point::ExceptionSurvived);
-            set_aside(core, &name, &why).await
+            set_aside(core, name, &why).await
         }
-    };
-    if let Some(wait) = again {
-        core.order(Order { name, due: Instant::now() + wait });
     }
 }
 
 /// Moves an entry to `bad/`, with event 4116. If the disk does not let it, that is tried again later.
 async fn set_aside(core: &Core, name: &EntryName, why: &str) -> Option<Duration> {
-    match core.spool.set_aside(Folder::Out, &name.to_string(), Aside::Bad).await {
+    let file = name.to_string();
+    let moved = match core.spool.move_aside(Folder::Out, &file, Aside::Bad).await {
         Ok(_) => {
             Event::OutboundSetAside { id: name.id.clone(), folder: "bad", why: why.to_owned() }.log();
-            None
+            core.spool.settle(Folder::Out, &file).await
         }
+        Err(error) => Err(error),
+    };
+    match moved {
+        Ok(()) => None,
         Err(error) => {
             Event::RetriedLater { id: name.id.clone(), why: error.to_string() }.log();
             Some(DISK_PAUSE)
@@ -157,9 +179,10 @@ async fn attempt(core: &Core, name: &EntryName) -> Result<Option<Duration>, Disk
             reached(Point::DamagedSetAside);
             return Ok(set_aside(core, name, &damage.to_string()).await);
         }
-        // An administrator took it out: nothing is owed.
+        // An administrator took it out, or the last step of an earlier try failed after it was gone: nothing is owed.
         Err(ReadError::Disk(error)) if error.cause.kind() == ErrorKind::NotFound => {
             reached(Point::EntryGone);
+            core.spool.settle(Folder::Out, &name.to_string()).await?;
             return Ok(None);
         }
         Err(ReadError::Disk(error)) => return Err(error),

@@ -30,8 +30,12 @@ pub(super) struct Round<'a> {
     message: &'a Message,
     pub(super) waiting: Vec<Address>,
     tries: u32,
+    /// How long it has waited between them.
+    waited: Duration,
     /// Whether a host may have the message of which that is not known.
     unanswered: bool,
+    /// Whether the entry has ended already.
+    is_gone: bool,
     /// What came in the way of the last try.
     last_why: Option<String>,
     failures: Vec<Failure>,
@@ -60,7 +64,9 @@ impl<'a> Round<'a> {
             message,
             waiting: waiting(&message.envelope, progress),
             tries: tries(progress),
+            waited: waited(message.envelope.received, progress),
             unanswered: false,
+            is_gone: false,
             last_why,
             failures: Vec::new(),
             noted: Vec::new(),
@@ -124,13 +130,10 @@ impl<'a> Round<'a> {
             Err(no_service) => return Ok(Err(no_service)),
         };
         note_the_differences(&outcomes);
-        let (mut deferred, mut delivered) = (None, 0);
+        let (mut deferred, mut delivered) = (None, Vec::new());
         for (recipient, outcome) in std::mem::take(&mut self.waiting).into_iter().zip(outcomes) {
             match outcome {
-                Outcome::Delivered(_) => {
-                    self.note_delivered(recipient).await;
-                    delivered += 1;
-                }
+                Outcome::Delivered(_) => delivered.push(recipient),
                 Outcome::Failed(reply) => {
                     self.refused(host, &reply);
                     self.fail(recipient, Reason::Refused(remote(host, &reply)), &reply.to_string());
@@ -145,12 +148,14 @@ impl<'a> Round<'a> {
                 }
             }
         }
-        if delivered > 0 {
+        let count = delivered.len();
+        self.note_delivered(delivered).await;
+        if count > 0 {
             Event::Delivered {
                 id: self.name.id.clone(),
                 from: envelope.reverse_path.clone(),
                 to: host.to_owned(),
-                delivered,
+                delivered: count,
                 undeliverable: self.failures.len(),
             }
             .log();
@@ -158,13 +163,23 @@ impl<'a> Round<'a> {
         Ok(Ok(deferred))
     }
 
-    /// Notes a delivery, as often as it takes: what is not in the journal would be delivered again.
-    async fn note_delivered(&self, recipient: Address) {
-        let delivered = Progress::Delivered { recipient };
-        while let Err(error) = self.core.spool.note(self.name, &delivered).await {
+    /// Notes deliveries, as often as it takes: what is not in the journal would be delivered again. Where they were the
+    /// last that the entry waited for, the end of the entry says as much, and needs no room on the disk.
+    async fn note_delivered(&mut self, mut recipients: Vec<Address>) {
+        recipients.reverse();
+        while let Some(recipient) = recipients.pop() {
+            let delivered = Progress::Delivered { recipient: recipient.clone() };
+            let Err(error) = self.core.spool.note(self.name, &delivered).await else { continue };
             reached(Point::DeliveryNotedLate);
+            if self.waiting.is_empty() && self.failures.is_empty() {
+                self.is_gone = self.core.spool.remove(Folder::Out, self.name).await.is_ok();
+                if self.is_gone {
+                    return;
+                }
+            }
             Event::RetriedLater { id: self.name.id.clone(), why: error.to_string() }.log();
             tokio::time::sleep(DISK_PAUSE).await;
+            recipients.push(recipient);
         }
     }
 
@@ -173,9 +188,11 @@ impl<'a> Round<'a> {
         Event::RemoteRefused { id, host: host.to_owned(), reply: reply.to_string() }.log();
     }
 
-    /// Whether the message has been tried and has grown too old since.
+    /// Whether the message has been tried and has grown too old since. A clock that is set back makes it no older; the
+    /// waits between the tries then say how old it is.
     pub(super) fn is_too_old(&self) -> bool {
-        self.tries > 0 && self.time_left().is_zero()
+        let expire = self.core.config.delivery.expire;
+        self.tries > 0 && (self.waited >= expire || self.time_left().is_zero())
     }
 
     /// How long until the message has grown too old.
@@ -209,6 +226,9 @@ impl<'a> Round<'a> {
 
     /// Reports what failed and either ends with the entry or notes when it is due again.
     pub(super) async fn settle(self, deferred: Option<String>) -> Result<Option<Duration>, DiskError> {
+        if self.is_gone {
+            return Ok(None);
+        }
         let time_left = self.time_left();
         let Round { core, name, message, waiting, tries, unanswered, failures, noted, .. } = self;
         let attempt = tries + 1;
@@ -258,6 +278,18 @@ fn tries(progress: &[Progress]) -> u32 {
         _ => None,
     });
     numbers.max().unwrap_or_default()
+}
+
+/// How long the entry has waited for its tries: the steps from each to the next, without those of a clock set back.
+fn waited(received: Timestamp, progress: &[Progress]) -> Duration {
+    let (mut waited, mut last) = (Duration::ZERO, received);
+    for progress in progress {
+        if let Progress::Deferred { next, .. } = progress {
+            waited += Duration::try_from(last.duration_until(*next)).unwrap_or_default();
+            last = *next;
+        }
+    }
+    waited
 }
 
 /// Says of the outcomes for several recipients whether they were one.

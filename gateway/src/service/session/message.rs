@@ -3,9 +3,10 @@
 //! It is written into `work/` while it is read. At the end of data the submission policy is asked, and only when the
 //! message is durable in `in/` is the client answered 250: from there on it is the gateway's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{Go, Hello, Over, Session, too_large};
 use crate::accept::Admission;
@@ -18,13 +19,19 @@ use crate::report::{self, Direction, Failure};
 use crate::service::filing;
 use crate::smtp::data::{DataReader, TEXT_LINE_LIMIT};
 use crate::smtp::reply::Reply;
-use crate::spool::Draft;
+use crate::spool::{Draft, EntryName, Folder};
 use crate::submission::{self, Refusal};
 use crate::trace::Received;
 
 /// How long a client may pause within a message: longer than the three minutes that a sender waits
 /// (RFC 5321, 4.5.3.2.5).
 const DATA_TIME: Duration = Duration::from_mins(5);
+
+/// How long it may take over the whole of it. The standard sets no limit, and one that drips would never end. Ten
+/// megabytes at 28,800 bits a second take less.
+const MESSAGE_TIME: Duration = Duration::from_hours(1);
+/// How long to wait before the disk is asked again to give a message back.
+const DISK_PAUSE: Duration = Duration::from_mins(1);
 
 /// A message on its way into `work/`.
 struct Work {
@@ -88,9 +95,18 @@ impl Session {
     async fn receive(&mut self, work: &mut Work) -> Go {
         let limit = self.core.config.limits.message_size.map_or(u64::MAX, std::num::NonZeroU64::get);
         let mut chunk = Vec::new();
+        let end = Instant::now() + MESSAGE_TIME;
         while !work.reader.has_ended() {
-            match timeout(DATA_TIME, self.wire.read_data(&mut work.reader, &mut chunk)).await {
+            let pause = Instant::now() + DATA_TIME;
+            match timeout_at(pause.min(end), self.wire.read_data(&mut work.reader, &mut chunk)).await {
                 Ok(read) => read?,
+                Err(_) if end <= Instant::now() => {
+                    reached(Point::MessageTooSlow);
+                    let host = &self.core.config.host;
+                    let farewell = format!("{host} the message took too long, closing connection");
+                    let _ = self.say(421, &farewell).await;
+                    return Err(Over);
+                }
                 Err(_) => return Err(self.part_from_the_silent().await),
             }
             work.octets += chunk.len() as u64;
@@ -141,6 +157,7 @@ impl Session {
         let id = work.draft.id().clone();
         match work.draft.commit().await {
             Ok(id) => {
+                self.idle_commands = 0;
                 self.core.arrived(id.clone());
                 self.log_received(&id, &envelope);
                 if envelope.reverse_path == ReversePath::Null {
@@ -153,10 +170,32 @@ impl Session {
                 told
             }
             Err(error) => {
-                Event::CommitFailed { id, why: error.to_string() }.log();
+                Event::CommitFailed { id: id.clone(), why: error.to_string() }.log();
+                if error.is_left {
+                    reached(Point::LeftInFolder);
+                    self.take_back(id);
+                }
                 self.answer(Reply::new(451, "the message could not be stored, try again later")).await
             }
         }
+    }
+
+    /// Takes a message out of `in/` that was not accepted, as soon as the disk lets it be. The client sends it again; if
+    /// the process ends before, both are delivered.
+    fn take_back(&self, id: SpoolId) {
+        let core = Arc::clone(&self.core);
+        let spawn = Arc::clone(&core.env.spawn);
+        let take_back = async move {
+            let name = EntryName::from(id.clone());
+            while core.spool.holds(Folder::In, &name).await.unwrap_or(true) {
+                if let Err(error) = core.spool.remove(Folder::In, &name).await {
+                    let why = format!("it was not accepted, and is to be taken out of in; {error}");
+                    Event::RetriedLater { id: id.clone(), why }.log();
+                    sleep(DISK_PAUSE).await;
+                }
+            }
+        };
+        spawn.spawn("taking back", Box::pin(take_back));
     }
 
     /// The refusal of the submission policy: the administrator is told, then the client.

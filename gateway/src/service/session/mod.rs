@@ -30,6 +30,9 @@ use crate::trace::Protocol;
 const COMMAND_TIME: Duration = Duration::from_mins(5);
 /// How many commands in one session may be wrong.
 const ERRORS: usize = 20;
+/// How many commands may bring no message nearer, such as NOOP, before each of them counts as wrong: a client that
+/// only keeps its connection takes it from another.
+const IDLE_COMMANDS: usize = 100;
 
 /// One client's conversation.
 pub(super) struct Session {
@@ -41,6 +44,8 @@ pub(super) struct Session {
     account: Option<String>,
     transaction: Option<Transaction>,
     errors: usize,
+    /// The commands since the last message that bring none nearer.
+    idle_commands: usize,
     failed_authentications: usize,
 }
 
@@ -87,6 +92,7 @@ impl Session {
             account: None,
             transaction: None,
             errors: 0,
+            idle_commands: 0,
             failed_authentications: 0,
         }
     }
@@ -164,6 +170,13 @@ impl Session {
     }
 
     async fn obey(&mut self, command: Command) -> Go {
+        if !matches!(command, Command::Mail(_) | Command::Rcpt(_) | Command::Data | Command::Auth { .. }) {
+            self.idle_commands += 1;
+            if self.idle_commands > IDLE_COMMANDS {
+                reached(Point::IdleCommands);
+                self.errors += 1;
+            }
+        }
         match command {
             Command::Helo(name) => {
                 self.greet(name, Protocol::Smtp);
