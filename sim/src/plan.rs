@@ -17,7 +17,7 @@ use gateway::release::Release;
 use jiff::Timestamp;
 
 use crate::draw::Seed;
-use crate::engine::{Links, MachineId};
+use crate::engine::{Carriage, Links, MachineId};
 use crate::peer::Names;
 
 /// Everything that will happen in one run.
@@ -174,8 +174,13 @@ pub enum Fault {
 }
 
 impl Links for Plan {
-    fn latency(&self, a: MachineId, b: MachineId) -> Duration {
-        let link = if a < b { (a, b) } else { (b, a) };
-        *self.latencies.get(&link).expect("the plan has a latency for every pair of its machines")
+    fn carry(&self, from: MachineId, to: MachineId, _: Duration) -> Carriage {
+        let link = if from < to { (from, to) } else { (to, from) };
+        let latency = self.latencies.get(&link);
+        Carriage::Arrives(*latency.expect("the plan has a latency for every pair of its machines"))
+    }
+
+    fn next_change(&self, _: Duration) -> Option<Duration> {
+        None
     }
 }

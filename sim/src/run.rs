@@ -8,7 +8,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::contain::{self, Leak};
 use crate::end;
-use crate::engine::{Action, Conductor, Engine, EngineError, Machine, MachineId};
+use crate::engine::{Action, Conductor, Engine, EngineError, Look, Machine, MachineId, Observer};
 use crate::machine::gateway_machine::GatewayMachine;
 use crate::peer::{Client, Server, Taken};
 use crate::plan::{ClientPlan, Plan, ServerPlan};
@@ -54,13 +54,15 @@ fn run_contained(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record,
         plan.servers.iter().zip(&taken).map(|(server, taken)| server_machine(server, taken, &journal)),
     );
 
+    let names: Vec<_> = machines.iter().map(|machine| machine.name.clone()).collect();
     let machines = machines.into_iter().map(|machine| watched(machine, &trace)).collect();
+    let observer = Traced { trace: &trace, machines: &names };
 
     let mut control = ServiceControl::new(&plan, &journal, &gateway);
     let keep = event_keeper(&plan, &journal);
     let subscriber = tracing_subscriber::registry().with(EventLogLayer::new(keep));
     tracing::subscriber::with_default(subscriber, || {
-        engine.run(machines, &*plan, &mut UntilLeak(&mut control), plan.seed)
+        engine.run(machines, &*plan, &mut UntilLeak(&mut control), &observer, plan.seed)
     })?;
 
     control.lose_what_was_not_synchronised();
@@ -98,8 +100,20 @@ impl Conductor for UntilLeak<'_> {
         self.0.ended(machine, now);
     }
 
-    fn is_over(&mut self, now: Duration) -> bool {
-        contain::leaked() || self.0.is_over(now)
+    fn look(&mut self, now: Duration) -> Look {
+        if contain::leaked() { Look::Over } else { self.0.look(now) }
+    }
+}
+
+/// Writes into the trace what the engine alone sees.
+struct Traced<'a> {
+    trace: &'a Trace,
+    machines: &'a [String],
+}
+
+impl Observer for Traced<'_> {
+    fn happened(&self, at: Duration, machine: MachineId, what: &str, detail: &[&[u8]]) {
+        self.trace.note_at(at, &self.machines[machine.0], what, detail);
     }
 }
 
