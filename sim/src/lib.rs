@@ -37,6 +37,7 @@ mod end;
 pub mod engine;
 pub mod explore;
 pub mod fault;
+mod links;
 pub mod machine;
 pub mod mailbag;
 pub mod oracle;

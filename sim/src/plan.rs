@@ -17,7 +17,7 @@ use gateway::release::Release;
 use jiff::Timestamp;
 
 use crate::draw::{Seed, between};
-use crate::engine::{Links, MachineId};
+use crate::engine::MachineId;
 use crate::fault::Fault;
 use crate::peer::Names;
 
@@ -185,11 +185,4 @@ pub(crate) fn latencies(seed: Seed, names: &[&str]) -> BTreeMap<(MachineId, Mach
             ((MachineId(a), MachineId(b)), Duration::from_millis(between(&mut stream, 1, 80)))
         })
         .collect()
-}
-
-impl Links for Plan {
-    fn latency(&self, a: MachineId, b: MachineId) -> Duration {
-        let link = if a < b { (a, b) } else { (b, a) };
-        *self.latencies.get(&link).expect("the plan has a latency for every pair of its machines")
-    }
 }

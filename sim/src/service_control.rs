@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::{Action, Conductor, MachineId};
+use crate::engine::{Action, Conductor, Look, MachineId};
 use crate::machine::doom::{How, Stop};
 use crate::machine::gateway_machine::GatewayMachine;
 use crate::machine::{by_hand, points};
@@ -51,8 +51,6 @@ pub(crate) struct ServiceControl {
     look_is_owed: bool,
     /// When it last was asked whether the run is over.
     asked_at: Duration,
-    /// When it was last asked what to do.
-    acted_at: Duration,
 }
 
 /// A start of the gateway's service that is to come.
@@ -84,7 +82,6 @@ impl ServiceControl {
             look_at: Duration::ZERO,
             look_is_owed: false,
             asked_at: Duration::ZERO,
-            acted_at: Duration::ZERO,
         }
     }
 
@@ -162,10 +159,8 @@ impl ServiceControl {
             self.stopped.insert(machine, restart_at);
             self.scene.points.reached(points::SERVER_STOPPED);
         }
-        let name =
-            self.plan.machines().nth(machine.0).expect("a machine that is stopped is one of the plan's");
         self.scene.bites.bit(stop.fault, now);
-        self.scene.journal.note_at(now, name, What::Fault(stop.words().to_owned()));
+        self.scene.journal.note_at(now, self.name(machine), What::Fault(stop.words().to_owned()));
         Some(match stop.how {
             How::Kill => Action::Kill(machine),
             How::PowerCut => Action::PowerOff(machine),
@@ -208,10 +203,32 @@ impl ServiceControl {
         while let Some(fault) = self.faults.due(now) {
             match fault {
                 timed::What::Stop(machine, stop) => actions.extend(self.stop(machine, stop, now)),
+                timed::What::Reset(machines, fault) => actions.extend(self.reset(machines, fault, now)),
                 timed::What::Vanish => self.let_files_vanish(now),
             }
         }
         actions
+    }
+
+    /// Resets the connections between two machines, if both run.
+    fn reset(&self, machines: [MachineId; 2], fault: usize, now: Duration) -> Option<Action> {
+        let [a, b] = machines;
+        if !self.runs(a) || !self.runs(b) {
+            return None;
+        }
+        self.scene.bites.bit(fault, now);
+        self.scene.points.reached(points::CONNECTIONS_RESET);
+        let what = format!("the connections with {} are reset", self.name(b));
+        self.scene.journal.note_at(now, self.name(a), What::Fault(what));
+        Some(Action::Reset(a, b))
+    }
+
+    fn runs(&self, machine: MachineId) -> bool {
+        if machine == GATEWAY { self.up } else { !self.stopped.contains_key(&machine) }
+    }
+
+    fn name(&self, machine: MachineId) -> &Arc<str> {
+        self.plan.machines().nth(machine.0).expect("a machine that a fault names is one of the plan's")
     }
 
     fn let_files_vanish(&self, now: Duration) {
@@ -230,7 +247,6 @@ impl ServiceControl {
 
 impl Conductor for ServiceControl {
     fn act(&mut self, now: Duration) -> Vec<Action> {
-        self.acted_at = now;
         let mut actions = Vec::new();
         if !self.booted {
             self.booted = true;
@@ -257,11 +273,8 @@ impl Conductor for ServiceControl {
         let calm_enough = self.calm_since.map(|since| since + CALM);
         let restart = self.restart.map(|restart| restart.at);
         let boot = self.stopped.values().min().copied();
-        // What has struck is to be met now; a time at which it was asked already would be passed over.
-        let struck = self.gateway.doom.has_struck();
-        let strike = struck.then(|| self.asked_at.max(self.acted_at + Duration::from_nanos(1)));
         let end = Some(self.plan.duration);
-        let times = [restart, boot, strike, self.faults.next(), errand, look, calm_enough, end];
+        let times = [restart, boot, self.faults.next(), errand, look, calm_enough, end];
         times.into_iter().flatten().min()
     }
 
@@ -277,10 +290,13 @@ impl Conductor for ServiceControl {
         }
     }
 
-    fn is_over(&mut self, now: Duration) -> bool {
+    fn look(&mut self, now: Duration) -> Look {
         self.asked_at = now;
         if now >= self.plan.duration {
-            return true;
+            return Look::Over;
+        }
+        if self.gateway.doom.has_struck() {
+            return Look::Act;
         }
         self.look_is_owed = now < self.look_at;
         if !self.look_is_owed {
@@ -288,6 +304,7 @@ impl Conductor for ServiceControl {
             self.let_files_vanish(now);
             self.calm_since = if self.nothing_is_left_to_do() { self.calm_since.or(Some(now)) } else { None };
         }
-        self.calm_since.is_some_and(|since| now >= since + CALM)
+        let is_over = self.calm_since.is_some_and(|since| now >= since + CALM);
+        if is_over { Look::Over } else { Look::GoOn }
     }
 }

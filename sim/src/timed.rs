@@ -23,6 +23,8 @@ pub(crate) struct Timed {
 pub(crate) enum What {
     /// A process is killed, or a machine loses its power.
     Stop(MachineId, Stop),
+    /// The connections between two machines are reset, by the line at this place in the plan.
+    Reset([MachineId; 2], usize),
     /// From now on a file is to vanish: it is looked for.
     Vanish,
 }
@@ -56,6 +58,9 @@ fn timed(plan: &Plan, fault: usize, line: &Fault) -> Option<Timed> {
         | Fault::PowerCut { machine, when: When::At(at), .. } => {
             let machine = machine.as_ref().map_or(Some(GATEWAY), |name| plan.machine(name))?;
             (at, What::Stop(machine, Stop::of(fault, line)?))
+        }
+        Fault::Reset { between: [a, b], at } => {
+            (at, What::Reset([plan.machine(a)?, plan.machine(b)?], fault))
         }
         Fault::FileVanishes { at, .. } => (at, What::Vanish),
         _ => return None,

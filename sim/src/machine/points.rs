@@ -1,4 +1,4 @@
-//! The points of the simulated machines: what a tester would want to have happened at least once.
+//! The points of the simulated machines and the links between them: what a tester would want to have happened at least once.
 
 pub(crate) const KILLED_WITH_CONNECTIONS: &str = "a process was killed with connections open";
 pub(crate) const KILLED_DURING_RECOVERY: &str = "a process was killed while it was starting again";
@@ -16,6 +16,10 @@ pub(crate) const FILE_VANISHED: &str = "a file vanished from under the gateway";
 pub(crate) const CLOCK_SET_BACK: &str = "the gateway's clock was set back";
 pub(crate) const SERVER_STOPPED: &str = "a mail server was stopped";
 pub(crate) const CONNECTIONS_RESET: &str = "the network reset the connections between two machines";
+pub(crate) const LINK_CUT: &str = "a segment was lost on a link that was cut";
+pub(crate) const LINK_HELD: &str = "a segment was held on its way";
+pub(crate) const LINK_SLOW: &str = "a segment went over a slow link";
+pub(crate) const LINK_LOSES: &str = "a segment was lost on a bad link";
 
 /// All of them.
 pub(crate) const POINTS: &[&str] = &[
@@ -35,4 +39,8 @@ pub(crate) const POINTS: &[&str] = &[
     CLOCK_SET_BACK,
     SERVER_STOPPED,
     CONNECTIONS_RESET,
+    LINK_CUT,
+    LINK_HELD,
+    LINK_SLOW,
+    LINK_LOSES,
 ];
