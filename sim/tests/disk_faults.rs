@@ -134,31 +134,3 @@ fn a_rename_that_is_lost_was_not_answered_for() {
         ends_well(&story);
     }
 }
-
-const OPERATIONS: [&str; 9] =
-    ["create", "append", "write", "sync", "rename", "remove", "read", "list", "sync-dir"];
-const FOLDERS: [&str; 7] = ["work", "in", "out", "queue", "archive", "bad", "mailboxes"];
-
-#[test]
-fn no_single_error_of_the_disk_costs_mail_or_the_service() {
-    let (mut bitten, mut failed) = (0, Vec::new());
-    for error in ["eio", "enospc"] {
-        for (op, folder) in OPERATIONS.iter().flat_map(|op| FOLDERS.map(|folder| (op, folder))) {
-            for nth in 1..=4 {
-                let line = format!(
-                    r#"{{ kind = "disk-fails", op = "{op}", folder = "{folder}", nth = {nth}, error = "{error}" }}"#
-                );
-                let story = two_messages(&[&line]);
-                bitten += story.bites()[0];
-                if let Err(why) = story.ends_well() {
-                    failed.push(format!("{line}: {why}"));
-                }
-                if story.bites()[0] == 0 {
-                    break;
-                }
-            }
-        }
-    }
-    assert!(failed.is_empty(), "{} of {bitten}: {}", failed.len(), failed.join("\n"));
-    assert!(bitten > 100, "{bitten}");
-}
