@@ -33,7 +33,7 @@ pub trait Resolver: Send + Sync {
 pub struct MailExchanger {
     /// Lower is tried first.
     pub preference: u16,
-    /// The host.
+    /// The host, without a final dot. The root, `.` or nothing, alone says that the domain takes no mail (RFC 7505).
     pub host: String,
 }
 

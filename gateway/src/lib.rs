@@ -19,6 +19,7 @@
 //! | [`report`] | non-delivery reports and notifications to the administrator |
 //! | [`eventlog`] | the numbered events that an administrator reads |
 //! | [`exception`] | the filter that turns a panic into event 4037 |
+//! | [`reach`] | the points of which a tester asks whether they were ever reached |
 
 pub mod accept;
 pub mod address;
@@ -30,6 +31,7 @@ pub mod envelope;
 pub mod eventlog;
 pub mod exception;
 pub mod extension;
+pub mod reach;
 pub mod relay;
 pub mod release;
 pub mod report;

@@ -72,6 +72,11 @@ impl Release {
         self == Release::Current
     }
 
+    /// Whether an extension has a limited time to answer. The original waited for it.
+    pub fn limits_extensions(self) -> bool {
+        self == Release::Current
+    }
+
     /// Whether EHLO offers 8BITMIME. No release of the original did (Q262986).
     pub fn offers_eight_bit_mime(self) -> bool {
         self == Release::Current

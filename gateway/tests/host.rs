@@ -32,6 +32,7 @@ async fn files_do_what_the_seam_says() {
     let disk = host::env().disk;
     let [dir, file, other] = ["a/b", "a/b/file", "a/b/other"].map(|name| root.path().join(name));
     disk.create_dir_all(&dir).await.unwrap();
+    assert!(disk.free(&dir).await.unwrap() > 0);
     disk.create(&file).await.unwrap().write_all(b"one ").await.unwrap();
     let again = disk.create(&file).await.err().map(|error| error.kind());
     assert_eq!(again, Some(ErrorKind::AlreadyExists));

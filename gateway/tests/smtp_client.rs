@@ -240,3 +240,29 @@ async fn a_host_that_stops_reading_is_given_up_in_less_than_four_minutes() {
     let outcomes = send_content(&content, &script).await.unwrap();
     assert_eq!(outcomes, vec![interrupted(Interruption::TimedOut { stage: Stage::Content }); 2]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_answers_everything_at_the_last_moment_is_given_up_after_two_hours() {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let recipients: Vec<Address> =
+        (0..100).map(|number| format!("r{number}@example.org").parse().unwrap()).collect();
+    let slow = async {
+        let mut far = BufReader::new(far);
+        let mut heard = String::new();
+        far.write_all(b"220 mx.example\r\n").await.unwrap();
+        while far.read_line(&mut heard).await.unwrap() > 0 {
+            tokio::time::sleep(Duration::from_secs(299)).await;
+            if far.write_all(b"250 OK\r\n").await.is_err() {
+                break;
+            }
+        }
+        heard
+    };
+    let helo = "gateway.example".parse().unwrap();
+    let start = Instant::now();
+    let sending = send(Box::new(near), &helo, &ReversePath::Null, &recipients, b"Hello\r\n");
+    let (outcomes, heard) = tokio::join!(sending, slow);
+    assert_eq!(outcomes.unwrap(), vec![interrupted(Interruption::TookTooLong { stage: Stage::Rcpt }); 100]);
+    assert!(start.elapsed() < Duration::from_secs(2 * 60 * 60 + 300), "{:?}", start.elapsed());
+    assert!(!heard.contains("DATA"));
+}

@@ -31,7 +31,8 @@ fn main() -> miette::Result<()> {
 fn replay(scenario: &Scenario, release: Release, name: &str, snapshots: &Path) -> Result<(), Failed> {
     let replay = Replay::new(scenario, release, scenario.seed(), &Leap, Keep::Digest, snapshots)?;
     let event_log = render::event_log(scenario.title(), &replay.plan, &replay.record);
-    let findings = replay.findings.iter().map(|finding| format!("{}: {}", finding.oracle, finding.what));
+    let findings =
+        replay.unexpected().map(|finding| format!("{}: {}: {}", finding.oracle, finding.cause, finding.what));
     let broken: Vec<String> = replay.unmet.iter().cloned().chain(findings).collect();
     if !broken.is_empty() {
         return Err(format!("{}\n\n{event_log}", broken.join("\n")).into());

@@ -11,7 +11,7 @@ use crate::scenario::{SPOOL, STORE};
 pub(crate) fn state(disk: &SimDisk, service_up: bool, servers: Vec<(String, Vec<Item>)>) -> End {
     let mut mailboxes: BTreeMap<String, Vec<Item>> = BTreeMap::new();
     let mut spool: BTreeMap<String, Vec<Spooled>> = BTreeMap::new();
-    for (path, bytes) in disk.tree().expect("a faultless disk lists its files") {
+    for (path, bytes) in disk.tree() {
         let path = path.display().to_string();
         if let Some((mailbox, file)) = path.strip_prefix(STORE).and_then(|rest| rest[1..].split_once('/')) {
             if !file.starts_with("tmp/") {
@@ -28,6 +28,7 @@ pub(crate) fn state(disk: &SimDisk, service_up: bool, servers: Vec<(String, Vec<
                 file: file.to_owned(),
                 item,
                 recipients,
+                octets: bytes.len(),
             });
         }
     }

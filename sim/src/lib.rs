@@ -9,7 +9,9 @@
 //! | module | what it knows |
 //! |---|---|
 //! | [`scenario`] | the files that people write, and what must be true of them |
+//! | [`profile`] | what a seed may draw a scenario from |
 //! | [`draw`] | every random draw: one seed, one stream a concern |
+//! | [`fault`] | everything that a plan can have go wrong |
 //! | [`plan`] | everything that will happen, written out before anything runs |
 //! | [`run`](mod@run) | the run itself, top to bottom |
 //! | [`contain`] | how what knows nothing of the seam is kept within a run, and named |
@@ -19,6 +21,7 @@
 //! | [`mailbag`] | which message of the plan a stored message is |
 //! | [`oracle`] | what must be true of every run |
 //! | [`render`] | the Record as text |
+//! | [`explore`] | many seeds, side by side |
 //! | [`parity`] | one plan on two engines |
 //! | [`snapshot`], [`verdict`] | the Record beside what was reviewed and what is expected |
 
@@ -32,17 +35,25 @@ pub mod contain;
 pub mod draw;
 mod end;
 pub mod engine;
+pub mod explore;
+pub mod fault;
+mod links;
 pub mod machine;
 pub mod mailbag;
 pub mod oracle;
 pub mod parity;
 mod peer;
 pub mod plan;
+pub mod profile;
+mod reach;
 pub mod record;
 pub mod render;
 pub mod run;
 pub mod scenario;
+mod scene;
 mod service_control;
 pub mod snapshot;
+pub mod span;
+mod timed;
 pub mod trace;
 pub mod verdict;

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The domain of the Message-IDs that plans give their messages: `<m1@plan.test>`.
 const PLAN_DOMAIN: &str = "plan.test";
@@ -20,6 +21,12 @@ pub struct Item {
     pub subject: String,
     /// In a report, the recipients that it is about (`Final-Recipient`, RFC 3464).
     pub reported: Vec<String>,
+    /// In a report, the status code of each of them (RFC 3463), and ` from HOST` if another host gave it.
+    pub statuses: Vec<String>,
+    /// How many `Received` lines are on top of it.
+    pub hops: usize,
+    /// Its content without the trace headers on top (RFC 5321, 4.4), in 64 bits (XXH3).
+    pub fingerprint: u64,
 }
 
 /// What a message is.
@@ -33,6 +40,18 @@ pub enum Kind {
     Notification(String),
     /// Something else.
     Other,
+}
+
+impl Kind {
+    /// Whether it is the message of this name, or the report or the notification that is shown so.
+    pub(crate) fn is(&self, shown: &str) -> bool {
+        match self {
+            Kind::Message(name) => name == shown,
+            Kind::Report(name) => shown.strip_prefix("report on ") == Some(name),
+            Kind::Notification(name) => shown.strip_prefix("notification on ") == Some(name),
+            Kind::Other => false,
+        }
+    }
 }
 
 impl fmt::Display for Kind {
@@ -54,16 +73,62 @@ pub(crate) fn message_id(name: &str) -> String {
 /// Reads a stored message.
 pub(crate) fn identify(content: &[u8]) -> Item {
     let Some(message) = MessageParser::default().parse(content) else {
-        return Item { kind: Kind::Other, from: String::new(), subject: String::new(), reported: Vec::new() };
+        return Item::unreadable(content);
     };
+    let (hops, fingerprint) = untraced(content);
     let from =
         message.from().and_then(|from| from.first()).and_then(|from| from.address()).unwrap_or_default();
+    let status = delivery_status(&message);
     Item {
         kind: kind(&message),
         from: from.to_owned(),
         subject: message.subject().unwrap_or_default().to_owned(),
-        reported: reported(&message),
+        reported: status
+            .split("\r\n\r\n")
+            .filter_map(|about| field(about, "Final-Recipient: rfc822;"))
+            .collect(),
+        statuses: status.split("\r\n\r\n").filter_map(status_code).collect(),
+        hops,
+        fingerprint,
     }
+}
+
+impl Item {
+    /// Something that is no message.
+    fn unreadable(content: &[u8]) -> Item {
+        let (hops, fingerprint) = untraced(content);
+        let nothing = String::new;
+        Item {
+            kind: Kind::Other,
+            from: nothing(),
+            subject: nothing(),
+            reported: Vec::new(),
+            statuses: Vec::new(),
+            hops,
+            fingerprint,
+        }
+    }
+}
+
+/// How many `Received` lines are on top of a message, and what its content is without the trace headers there.
+pub(crate) fn untraced(content: &[u8]) -> (usize, u64) {
+    let (mut rest, mut hops) = (content, 0);
+    while let Some(name) = ["Received:", "Return-Path:"].into_iter().find(|name| begins_with(rest, name)) {
+        hops += usize::from(name == "Received:");
+        // A field goes on in the lines that begin with white space (RFC 5322, 2.2.3).
+        loop {
+            let end = rest.iter().position(|octet| *octet == b'\n').map_or(rest.len(), |at| at + 1);
+            rest = &rest[end..];
+            if !rest.first().is_some_and(|octet| matches!(octet, b' ' | b'\t')) {
+                break;
+            }
+        }
+    }
+    (hops, xxh3_64(rest))
+}
+
+fn begins_with(content: &[u8], name: &str) -> bool {
+    content.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 fn kind(message: &Message<'_>) -> Kind {
@@ -84,11 +149,37 @@ fn kind(message: &Message<'_>) -> Kind {
     }
 }
 
-fn reported(message: &Message<'_>) -> Vec<String> {
+fn delivery_status(message: &Message<'_>) -> String {
     let status = message.parts.iter().filter(|part| part.is_content_type("message", "delivery-status"));
-    let text = status.map(|part| String::from_utf8_lossy(part.contents()).into_owned()).collect::<String>();
-    let recipients = text.lines().filter_map(|line| line.strip_prefix("Final-Recipient: rfc822;"));
-    recipients.map(|recipient| recipient.trim().to_owned()).collect()
+    status.map(|part| String::from_utf8_lossy(part.contents()).into_owned()).collect()
+}
+
+fn status_code(about: &str) -> Option<String> {
+    let code = field(about, "Status:")?;
+    Some(match field(about, "Remote-MTA: dns;") {
+        Some(host) => format!("{code} from {host}"),
+        None => code,
+    })
+}
+
+fn field(about: &str, name: &str) -> Option<String> {
+    about.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
+}
+
+/// The message of the plan that a header line names: as its own, or as the one that it reports on.
+pub(crate) fn header_names(line: &[u8]) -> Option<String> {
+    let line = std::str::from_utf8(line).ok()?.trim_end();
+    let (field, id) = line.split_once(": <")?;
+    let (name, domain) = id.strip_suffix('>')?.rsplit_once('@')?;
+    if domain != PLAN_DOMAIN {
+        None
+    } else if field.eq_ignore_ascii_case("Message-ID") {
+        Some(Kind::Message(name.to_owned()).to_string())
+    } else if field.eq_ignore_ascii_case("In-Reply-To") {
+        Some(Kind::Report(name.to_owned()).to_string())
+    } else {
+        None
+    }
 }
 
 fn plan_name(message: &Message<'_>) -> Option<String> {
@@ -113,11 +204,20 @@ mod tests {
             Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n\
             --b\r\nContent-Type: text/plain\r\n\r\nsorry\r\n\
             --b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x.test\r\n\r\n\
-            Final-Recipient: rfc822; bob@y.test\r\nAction: failed\r\n\
+            Final-Recipient: rfc822; bob@y.test\r\nAction: failed\r\nStatus: 5.1.1\r\n\
             --b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <m2@plan.test>\r\n\r\nbody\r\n--b--\r\n";
         let item = identify(report);
         assert_eq!(item.kind, Kind::Report("m2".to_owned()));
         assert_eq!(item.reported, ["bob@y.test"]);
+        assert_eq!(item.statuses, ["5.1.1"]);
+    }
+
+    #[test]
+    fn trace_headers_on_top_are_counted_and_do_not_change_the_fingerprint() {
+        let message = b"From: a@x.test\r\nReceived: below\r\n\r\nbody\r\n";
+        let traced = b"Return-Path: <a@x.test>\r\nReceived: from y\r\n\tby x\r\nReceived: from z\r\n";
+        assert_eq!(untraced(&[&traced[..], message].concat()), (2, untraced(message).1));
+        assert_ne!(untraced(message).1, untraced(b"From: a@x.test\r\n\r\nbody\r\n").1);
     }
 
     #[test]

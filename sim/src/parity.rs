@@ -3,6 +3,9 @@
 //! Times differ, for the engines' grain does. What must be the same is the event log and the state of the service in
 //! their order, what each client got for each message, what became of the mail, and the verdict.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use crate::engine::Engine;
 use crate::oracle;
 use crate::plan::Plan;
@@ -11,6 +14,7 @@ use crate::render;
 use crate::run::{RunError, run};
 use crate::scenario::Scenario;
 use crate::trace::{Keep, first_difference};
+use crate::verdict::unmet;
 
 /// Runs a plan on both engines and compares: where they part, with what is around it on both sides; nothing if they
 /// agree.
@@ -32,9 +36,51 @@ pub fn compare(
     Ok(first_difference(&lines(one)?, &lines(other)?))
 }
 
+/// How two runs of one plan agree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreement {
+    /// Where the verdicts part, if they do.
+    pub verdict: Option<String>,
+    /// Where the runs part, if a message ends otherwise: the two events whose order the engines see differently.
+    pub race: Option<String>,
+}
+
+/// Runs a plan on both engines and compares the verdicts: what the oracles find, and whether the service is up at the
+/// end. Nothing if the plan takes longer than `longest`, by the second engine.
+///
+/// # Errors
+/// An engine broke down, or something reached for the machine itself.
+pub fn compare_verdicts(
+    plan: &Plan,
+    one: &dyn Engine,
+    other: &dyn Engine,
+    longest: Duration,
+) -> Result<Option<Agreement>, RunError> {
+    let theirs = run(plan, other, Keep::Digest)?;
+    if theirs.ended > longest {
+        return Ok(None);
+    }
+    let ours = run(plan, one, Keep::Digest)?;
+    let race = || first_difference(&render::without_times(&ours), &render::without_times(&theirs));
+    Ok(Some(Agreement {
+        verdict: first_difference(&causes(plan, &ours), &causes(plan, &theirs)),
+        race: (render::outcomes(&ours) != render::outcomes(&theirs)).then(race).flatten(),
+    }))
+}
+
+/// What the oracles find, and the state of the service at the end.
+fn causes(plan: &Plan, record: &Record) -> Vec<String> {
+    let findings = oracle::judge(plan, record).into_iter();
+    let causes: BTreeSet<String> =
+        findings.map(|finding| format!("{}: {}", finding.oracle, finding.cause)).collect();
+    let service = if record.end.service_up { "the service is up" } else { "the service is down" };
+    causes.into_iter().chain([service.to_owned()]).collect()
+}
+
 /// What is wrong with a run, a line each.
 fn verdict(scenario: &Scenario, plan: &Plan, record: &Record) -> Vec<String> {
-    let unmet = scenario.expectations(plan.release).flat_map(|expected| expected.unmet(record));
     let findings = oracle::judge(plan, record);
-    unmet.chain(findings.into_iter().map(|finding| format!("{}: {}", finding.oracle, finding.what))).collect()
+    let unmet = unmet(scenario, plan, record, &findings);
+    let findings = findings.into_iter().map(|finding| format!("{}: {}", finding.oracle, finding.cause));
+    unmet.into_iter().chain(findings).collect()
 }

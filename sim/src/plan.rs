@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use gateway::address::Address;
+use gateway::address::{Address, Domain};
 use gateway::config::Config;
 use gateway::release::Release;
 use jiff::Timestamp;
 
-use crate::draw::Seed;
-use crate::engine::{Carriage, Links, MachineId};
+use crate::draw::{Seed, between};
+use crate::engine::MachineId;
+use crate::fault::Fault;
 use crate::peer::Names;
 
 /// Everything that will happen in one run.
@@ -43,7 +44,7 @@ pub struct Plan {
     pub clients: Vec<ClientPlan>,
     /// The mail servers. They are the machines after the clients.
     pub servers: Vec<ServerPlan>,
-    /// What goes wrong.
+    /// What goes wrong, a line each. Elsewhere a line is spoken of by its place here.
     pub faults: Vec<Fault>,
     /// The names that the gateway can look up.
     pub(crate) names: Names,
@@ -60,6 +61,8 @@ pub struct GatewayPlan {
     pub address: IpAddr,
     /// The gateway's configuration.
     pub config: Config,
+    /// The entries of its routing table and their targets, as they were written.
+    pub routes: Vec<(String, String)>,
     /// Files that are on its disk from the start.
     pub files: Vec<(PathBuf, String)>,
 }
@@ -120,7 +123,7 @@ pub struct Account {
 
 impl Account {
     /// The initial response of AUTH PLAIN (RFC 4616).
-    pub(crate) fn sasl_plain(&self) -> String {
+    pub fn sasl_plain(&self) -> String {
         BASE64_STANDARD.encode(format!("\0{}\0{}", self.name, self.password))
     }
 }
@@ -149,38 +152,37 @@ pub struct ServerPlan {
     pub name: Arc<str>,
     /// Its address.
     pub address: IpAddr,
+    /// The domains that it is a mail exchanger of.
+    pub domains: Vec<Domain>,
 }
 
-/// Something that goes wrong.
-#[derive(Clone, Debug)]
-pub enum Fault {
-    /// The gateway's extension panics whenever it is asked about this message.
-    ExtensionPanics {
-        /// The message.
-        message: String,
-    },
-    /// The gateway's extension ends the whole process when it is asked about this message, past every filter.
-    ExtensionKills {
-        /// The message.
-        message: String,
-    },
-    /// The gateway's extension takes its time over this message, each time it is asked about it.
-    ExtensionDelays {
-        /// The message.
-        message: String,
-        /// How long it takes.
-        by: Duration,
-    },
+impl Plan {
+    /// The names of all machines, in the order of their places in the run: the gateway, the clients, the servers.
+    pub fn machines(&self) -> impl Iterator<Item = &Arc<str>> {
+        let clients = self.clients.iter().map(|client| &client.name);
+        let servers = self.servers.iter().map(|server| &server.name);
+        std::iter::once(&self.gateway.name).chain(clients).chain(servers)
+    }
+
+    /// The place of a machine in the run.
+    pub fn machine(&self, name: &str) -> Option<MachineId> {
+        self.machines().position(|known| **known == *name).map(MachineId)
+    }
+
+    /// Every message that a client hands over.
+    pub fn messages(&self) -> impl Iterator<Item = &MessagePlan> {
+        self.clients.iter().flat_map(|client| &client.messages)
+    }
 }
 
-impl Links for Plan {
-    fn carry(&self, from: MachineId, to: MachineId, _: Duration) -> Carriage {
-        let link = if from < to { (from, to) } else { (to, from) };
-        let latency = self.latencies.get(&link);
-        Carriage::Arrives(*latency.expect("the plan has a latency for every pair of its machines"))
-    }
-
-    fn next_change(&self, _: Duration) -> Option<Duration> {
-        None
-    }
+/// A latency for each pair of machines, from 1 to 80 ms. It is drawn for the two names: a machine more or less
+/// changes no other link.
+pub(crate) fn latencies(seed: Seed, names: &[&str]) -> BTreeMap<(MachineId, MachineId), Duration> {
+    let pairs = (0..names.len()).flat_map(|a| (a + 1..names.len()).map(move |b| (a, b)));
+    pairs
+        .map(|(a, b)| {
+            let mut stream = seed.stream(&format!("link latency {} {}", names[a], names[b]));
+            ((MachineId(a), MachineId(b)), Duration::from_millis(between(&mut stream, 1, 80)))
+        })
+        .collect()
 }

@@ -1,6 +1,7 @@
 //! The Record: everything that happened in a run, in order, and how it ended. All that people look at is a
 //! rendering of it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use gateway::exception::Exception;
 use jiff::Timestamp;
 
 use crate::engine::Clock;
+use crate::fault::Bite;
 use crate::mailbag::Item;
 use crate::trace::{Digest, Trace};
 
@@ -22,11 +24,20 @@ pub struct Record {
     pub entries: Vec<Entry>,
     /// How it ended.
     pub end: End,
+    /// When it ended, since its start.
+    pub ended: Duration,
+    /// How often each fault of the plan changed what happened, in the order of the plan's faults.
+    pub bites: Vec<Bite>,
+    /// How often each point of the gateway and the simulator was reached.
+    pub reached: Reached,
     /// What everything that happened came to.
     pub digest: Digest,
     /// Every entry of the trace, if they were kept.
     pub trace: Vec<String>,
 }
+
+/// How often each named point was reached.
+pub type Reached = BTreeMap<&'static str, u64>;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +77,8 @@ pub enum What {
     },
     /// The administrator did something.
     Administrator(String),
+    /// A fault of the plan changed what happens, where that does not show by itself.
+    Fault(String),
 }
 
 /// A change in the state of the gateway's service.
@@ -90,6 +103,52 @@ pub enum Speaker {
     Server,
     /// The network: opened, closed, reset.
     Network,
+}
+
+/// What a dialogue has between 354 and the final dot. It is shown, and written down, as one line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// Its octets, without the dots that were stuffed into it.
+    pub octets: usize,
+    /// The message of the plan that its header names, or `report on` the message that it answers.
+    pub message: Option<String>,
+    /// It has a CR or an LF that is not part of a CRLF.
+    pub is_bare: bool,
+    /// It has a line of more than 1,000 octets (RFC 5321, 4.5.3.1.6).
+    pub is_long: bool,
+}
+
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "(content of {} octets", self.octets)?;
+        if self.is_bare {
+            f.write_str(", bare CR or LF")?;
+        }
+        if self.is_long {
+            f.write_str(", a long line")?;
+        }
+        match &self.message {
+            Some(message) => write!(f, ": {message})"),
+            None => f.write_str(")"),
+        }
+    }
+}
+
+impl Content {
+    /// Reads a line of a dialogue; nothing if it is no content.
+    pub fn read(line: &str) -> Option<Self> {
+        let inside = line.strip_prefix("(content of ")?.strip_suffix(')')?;
+        let (said, message) = match inside.split_once(": ") {
+            Some((said, message)) => (said, Some(message.to_owned())),
+            None => (inside, None),
+        };
+        Some(Content {
+            octets: said.split(' ').next()?.parse().ok()?,
+            message,
+            is_bare: said.contains(", bare CR or LF"),
+            is_long: said.contains(", a long line"),
+        })
+    }
 }
 
 /// A client's try at handing over one message.
@@ -174,6 +233,7 @@ impl fmt::Display for What {
                 write!(f, "takes {message} for {}", recipients.join(", "))
             }
             What::Administrator(what) => write!(f, "the administrator {what}"),
+            What::Fault(what) => write!(f, "fault: {what}"),
         }
     }
 }
@@ -200,6 +260,8 @@ pub struct Spooled {
     pub item: Option<Item>,
     /// The recipients in its envelope.
     pub recipients: Vec<String>,
+    /// Its length.
+    pub octets: usize,
 }
 
 /// Where a run's entries are written down as they happen. Clones write to the same journal.
@@ -238,7 +300,8 @@ impl Journal {
         *count
     }
 
-    pub(crate) fn into_entries(self) -> Vec<Entry> {
+    /// Everything written down, which is then gone from here.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
         std::mem::take(&mut *self.entries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -4,15 +4,18 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use gateway::eventlog::EventLogLayer;
+use gateway::reach::{Point, ReachLayer};
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::contain::{self, Leak};
 use crate::end;
 use crate::engine::{Action, Conductor, Engine, EngineError, Look, Machine, MachineId, Observer};
+use crate::links::PlannedLinks;
 use crate::machine::gateway_machine::GatewayMachine;
 use crate::peer::{Client, Server, Taken};
 use crate::plan::{ClientPlan, Plan, ServerPlan};
-use crate::record::{Journal, Record, What};
+use crate::record::Record;
+use crate::scene::Scene;
 use crate::service_control::ServiceControl;
 use crate::trace::{Keep, Trace};
 
@@ -41,28 +44,29 @@ pub enum RunError {
 }
 
 fn run_contained(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record, EngineError> {
-    let plan = Arc::new(plan.clone());
-    let clock = engine.clock();
-    let trace = Trace::new(Arc::clone(&clock), keep);
-    let journal = Journal::new(Arc::clone(&clock), trace.clone());
-    let gateway = GatewayMachine::new(&plan, &journal, &trace, &clock);
+    let trace = Trace::new(engine.clock(), keep);
+    let scene = Scene::new(Arc::new(plan.clone()), engine.clock(), trace.clone());
+    let plan = &scene.plan;
+    let gateway = GatewayMachine::new(&scene);
     let taken: Vec<Taken> = plan.servers.iter().map(|_| Taken::default()).collect();
 
-    let mut machines = vec![gateway_machine(&plan, &gateway)];
-    machines.extend(plan.clients.iter().map(|client| client_machine(client, &plan, &journal)));
-    machines.extend(
-        plan.servers.iter().zip(&taken).map(|(server, taken)| server_machine(server, taken, &journal)),
-    );
+    let mut machines = vec![gateway_machine(plan, &gateway)];
+    machines.extend(plan.clients.iter().map(|client| client_machine(client, &scene)));
+    machines
+        .extend(plan.servers.iter().zip(&taken).map(|(server, taken)| server_machine(server, taken, &scene)));
 
     let names: Vec<_> = machines.iter().map(|machine| machine.name.clone()).collect();
     let machines = machines.into_iter().map(|machine| watched(machine, &trace)).collect();
     let observer = Traced { trace: &trace, machines: &names };
 
-    let mut control = ServiceControl::new(&plan, &journal, &gateway);
-    let keep = event_keeper(&plan, &journal);
-    let subscriber = tracing_subscriber::registry().with(EventLogLayer::new(keep));
+    let links = PlannedLinks::new(&scene);
+    let mut control = ServiceControl::new(&scene, &gateway);
+    let keep = event_keeper(&gateway);
+    let reached = point_keeper(&gateway);
+    let subscriber =
+        tracing_subscriber::registry().with(EventLogLayer::new(keep)).with(ReachLayer::new(reached));
     tracing::subscriber::with_default(subscriber, || {
-        engine.run(machines, &*plan, &mut UntilLeak(&mut control), &observer, plan.seed)
+        engine.run(machines, &links, &mut UntilLeak(&mut control), &observer, plan.seed)
     })?;
 
     control.lose_what_was_not_synchronised();
@@ -74,7 +78,16 @@ fn run_contained(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record,
     let end = end::state(&gateway.disk, control.service_is_up(), servers.collect());
     trace.note_at(plan.duration, &plan.gateway.name, "at the end", &[format!("{end:?}").as_bytes()]);
     let (digest, trace) = trace.finish();
-    Ok(Record { starts: plan.starts, entries: journal.into_entries(), end, digest, trace })
+    Ok(Record {
+        starts: plan.starts,
+        end,
+        ended: control.ended_at(),
+        bites: scene.bites.counts(),
+        reached: scene.points.counts(),
+        entries: scene.journal.entries(),
+        digest,
+        trace,
+    })
 }
 
 /// The machine, with a trace of what its software does.
@@ -117,10 +130,16 @@ impl Observer for Traced<'_> {
     }
 }
 
-/// Writes the gateway's events into the journal.
-fn event_keeper(plan: &Plan, journal: &Journal) -> impl Fn(gateway::eventlog::Entry) + use<> {
-    let (machine, journal) = (Arc::clone(&plan.gateway.name), journal.clone());
-    move |entry| journal.note(&machine, What::Event(entry))
+/// Hands the gateway's events to its machine.
+fn event_keeper(gateway: &GatewayMachine) -> impl Fn(gateway::eventlog::Entry) + use<> {
+    let gateway = gateway.clone();
+    move |entry| gateway.logs(entry)
+}
+
+/// Counts the points that the gateway reaches.
+fn point_keeper(gateway: &GatewayMachine) -> impl Fn(Point) + use<> {
+    let gateway = gateway.clone();
+    move |point| gateway.reaches(point)
 }
 
 fn gateway_machine(plan: &Plan, gateway: &GatewayMachine) -> Machine {
@@ -132,12 +151,12 @@ fn gateway_machine(plan: &Plan, gateway: &GatewayMachine) -> Machine {
     }
 }
 
-fn client_machine(client: &ClientPlan, plan: &Plan, journal: &Journal) -> Machine {
+fn client_machine(client: &ClientPlan, scene: &Scene) -> Machine {
     let software = Arc::new(Client {
         machine: Arc::clone(&client.name),
         plan: client.clone(),
-        gateway: (plan.gateway.address, 25).into(),
-        journal: journal.clone(),
+        gateway: (scene.plan.gateway.address, 25).into(),
+        scene: scene.clone(),
     });
     Machine {
         name: client.name.to_string(),
@@ -149,9 +168,8 @@ fn client_machine(client: &ClientPlan, plan: &Plan, journal: &Journal) -> Machin
     }
 }
 
-fn server_machine(server: &ServerPlan, taken: &Taken, journal: &Journal) -> Machine {
-    let software =
-        Server { machine: Arc::clone(&server.name), journal: journal.clone(), taken: Arc::clone(taken) };
+fn server_machine(server: &ServerPlan, taken: &Taken, scene: &Scene) -> Machine {
+    let software = Server::new(&server.name, taken, scene);
     Machine {
         name: server.name.to_string(),
         address: server.address,

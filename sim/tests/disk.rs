@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use gateway::env::Disk;
@@ -18,7 +16,7 @@ fn now<T>(work: impl Future<Output = io::Result<T>>) -> T {
 }
 
 fn disk() -> SimDisk {
-    let disk = SimDisk::new(7, Arc::new(|| Duration::from_secs(888_831_000)));
+    let disk = SimDisk::new();
     for dir in ["/work", "/in", "/bad"] {
         now(disk.create_dir_all(Path::new(dir)));
     }
@@ -46,7 +44,7 @@ fn sync_dir(disk: &SimDisk, dir: &str) {
 
 fn files(disk: &SimDisk) -> BTreeMap<String, String> {
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    disk.tree().unwrap().into_iter().map(|(path, bytes)| (path.display().to_string(), text(bytes))).collect()
+    disk.tree().into_iter().map(|(path, bytes)| (path.display().to_string(), text(bytes))).collect()
 }
 
 fn after_a_power_cut(disk: &SimDisk) -> BTreeMap<String, String> {
@@ -205,11 +203,44 @@ fn errors_have_the_kinds_of_a_real_disk() {
 }
 
 #[test]
-fn a_file_dropped_while_another_disk_works_closes_nothing_there() {
+fn a_file_renamed_before_its_bytes_were_synchronised_is_whole_until_the_power_is_cut() {
+    let disk = disk();
+    write(&disk, "/work/a", "hello");
+    rename(&disk, "/work/a", "/in/a");
+    sync_dir(&disk, "/in");
+    assert_eq!(files(&disk), only("/in/a", "hello"));
+    assert_eq!(after_a_power_cut(&disk), only("/in/a", ""));
+}
+
+#[test]
+fn a_directory_whose_name_was_not_synchronised_is_gone_with_all_that_is_in_it() {
+    for synchronised in [false, true] {
+        let disk = disk();
+        now(disk.create_dir_all(Path::new("/in/deep/down")));
+        write_and_sync(&disk, "/in/deep/down/a", "hello");
+        sync_dir(&disk, "/in/deep/down");
+        sync_dir(&disk, "/in/deep");
+        if synchronised {
+            sync_dir(&disk, "/in");
+        }
+        let left = after_a_power_cut(&disk);
+        assert_eq!(left.contains_key("/in/deep/down/a"), synchronised, "{left:?}");
+    }
+}
+
+#[test]
+fn a_name_that_is_not_below_the_root_is_refused() {
+    let relative = disk().create(Path::new("in/a")).now_or_never().expect("the disk answers at once");
+    assert_eq!(relative.err().map(|error| error.kind()), Some(ErrorKind::InvalidInput));
+}
+
+#[test]
+fn two_disks_have_nothing_in_common() {
     let (one, other) = (disk(), disk());
     let dropped = now(one.create(Path::new("/in/a")));
     let mut kept = now(other.create(Path::new("/in/a")));
     drop(dropped);
     now(kept.write_all(b"hello"));
     assert_eq!(files(&other), only("/in/a", "hello"));
+    assert_eq!(files(&one), only("/in/a", ""));
 }

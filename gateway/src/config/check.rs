@@ -30,6 +30,9 @@ const NETWORK_REMEDY: &str =
     "write an address, such as \"192.0.2.10\", or a network, such as \"192.0.2.0/24\"";
 const SPAN_REMEDY: &str = "write hours, minutes and seconds, such as \"48h\" or \"1h 30m\"";
 
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+
 pub(super) fn config(source: &Source) -> Result<Config, ConfigError> {
     let file: file::File = toml::from_str(source.text.inner()).map_err(|error| source.unreadable(&error))?;
     let release = match &file.release {
@@ -65,6 +68,7 @@ pub(super) fn config(source: &Source) -> Result<Config, ConfigError> {
         notifications: notifications(source, file.notifications.administrator.as_deref())?,
         quarantine: QuarantineConfig {
             deaths: number(source, file.quarantine.deaths.as_ref(), 2, 1..=i64::from(u32::MAX))?,
+            extension_time: span_or(source, file.quarantine.extension_time.as_ref(), 5 * MINUTE)?,
         },
         host,
     };
@@ -116,11 +120,13 @@ fn number<T: TryFrom<i64>>(
 
 fn limits(source: &Source, limits: &file::Limits) -> Result<LimitsConfig, ConfigError> {
     let size: u64 = number(source, limits.message_size.as_ref(), 10 << 20, 0..=i64::MAX)?;
+    let low_water: u64 = number(source, limits.disk_low_water.as_ref(), 10 << 20, 0..=i64::MAX)?;
     Ok(LimitsConfig {
         message_size: NonZeroU64::new(size),
         recipients: number(source, limits.recipients.as_ref(), 100, 100..=32_766)?,
         inbound_connections: number(source, limits.inbound_connections.as_ref(), 30, 1..=100_000)?,
         hops: number(source, limits.hops.as_ref(), 30, 1..=1_000)?,
+        disk_low_water: NonZeroU64::new(low_water),
     })
 }
 
@@ -248,8 +254,6 @@ fn extension(source: &Source, entry: &Spanned<toml::Table>) -> Result<ExtensionC
 }
 
 fn delivery(source: &Source, delivery: &file::Delivery) -> Result<DeliveryConfig, ConfigError> {
-    const MINUTE: u64 = 60;
-    const HOUR: u64 = 60 * MINUTE;
     let retry = match &delivery.retry {
         Some(waits) if waits.as_ref().is_empty() => {
             let remedy =
@@ -261,16 +265,18 @@ fn delivery(source: &Source, delivery: &file::Delivery) -> Result<DeliveryConfig
     };
     Ok(DeliveryConfig {
         retry,
-        expire: match &delivery.expire {
-            Some(text) => span(source, text)?,
-            None => Duration::from_secs(48 * HOUR),
-        },
+        expire: span_or(source, delivery.expire.as_ref(), 48 * HOUR)?,
         smart_host: match &delivery.smart_host {
             Some(text) => Some(source.read(text, HOST_REMEDY)?),
             None => None,
         },
         port: number(source, delivery.port.as_ref(), 25, 1..=i64::from(u16::MAX))?,
     })
+}
+
+/// A span of time, or so many seconds where none is given.
+fn span_or(source: &Source, text: Option<&Text>, default: u64) -> Result<Duration, ConfigError> {
+    text.map_or(Ok(Duration::from_secs(default)), |text| span(source, text))
 }
 
 fn span(source: &Source, text: &Text) -> Result<Duration, ConfigError> {

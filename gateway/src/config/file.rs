@@ -50,6 +50,7 @@ pub(super) struct Limits {
     pub(super) recipients: Option<Spanned<i64>>,
     pub(super) inbound_connections: Option<Spanned<i64>>,
     pub(super) hops: Option<Spanned<i64>>,
+    pub(super) disk_low_water: Option<Spanned<i64>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -120,4 +121,5 @@ pub(super) struct Notifications {
 #[serde(deny_unknown_fields)]
 pub(super) struct Quarantine {
     pub(super) deaths: Option<Spanned<i64>>,
+    pub(super) extension_time: Option<Text>,
 }

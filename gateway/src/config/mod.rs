@@ -87,6 +87,9 @@ pub struct LimitsConfig {
     pub inbound_connections: usize,
     /// The most Received lines of one message, at least 1; beyond it the message loops (RFC 5321, 6.3). Default: 30.
     pub hops: usize,
+    /// The free space of the spool's drive, in octets, below which no mail is taken in (flush mode, Q189587); none for
+    /// any. Default: 10 MiB. In the file, 0 is "none".
+    pub disk_low_water: Option<NonZeroU64>,
 }
 
 /// `[accept]`: from whom connections are taken (*Accept Connections*, Q188250).
@@ -198,6 +201,9 @@ pub struct QuarantineConfig {
     /// How often the process may die with one message in hand, at least 1, before that message is set aside.
     /// Default: 2.
     pub deaths: u32,
+    /// How long the extensions may take over one message, all its recipients together, before the message is set aside.
+    /// No other message waits longer for it. The historical releases wait for ever. Default: 5 minutes.
+    pub extension_time: Duration,
 }
 
 impl Config {

@@ -62,6 +62,7 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!((&*config.organization, &*config.site, &*config.server), ("contoso", "contoso.test", "IMS"));
     assert_eq!(config.listen, "0.0.0.0:25".parse().unwrap());
     assert_eq!(config.limits.message_size, NonZeroU64::new(10_485_760));
+    assert_eq!(config.limits.disk_low_water, NonZeroU64::new(10_485_760));
     assert_eq!(
         (config.limits.recipients, config.limits.inbound_connections, config.limits.hops),
         (100, 30, 30)
@@ -73,7 +74,7 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!((config.delivery.expire, config.delivery.port), (minutes(48 * 60), 25));
     assert_eq!((config.delivery.smart_host, config.administrator), (None, None));
     assert_eq!(config.notifications.administrator, BTreeSet::from(Category::ALL));
-    assert_eq!(config.quarantine.deaths, 2);
+    assert_eq!((config.quarantine.deaths, config.quarantine.extension_time), (2, minutes(5)));
 }
 
 #[test]
@@ -143,6 +144,7 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("[limits]\nmessage_size = \"10M\"", 8, "string \"10M\"", "a whole number"),
     ("[limits]\nrecipients = 99", 8, "99 is out of range", "from 100 to 32766"),
     ("[limits]\ninbound_connections = 0", 8, "0 is out of range", "from 1 to 100000"),
+    ("[limits]\ndisk_low_water = -1", 8, "-1 is out of range", "0 or more"),
     ("[limits]\nhops = 0", 8, "0 is out of range", "from 1 to 1000"),
     ("[accept]\nrequire = \"encryption\"", 8, "unknown variant `encryption`", "`nothing` or `authentication`"),
     ("[[accept.host]]\nnetwork = \"192.0.2.0/33\"\nrule = \"reject\"", 8, "`192.0.2.0/33` is not a network", "\"192.0.2.0/24\""),
@@ -176,6 +178,7 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("[delivery]\nport = 65536", 8, "65536 is out of range", "from 1 to 65535"),
     ("[notifications]\nadministrator = [\"none\"]", 8, "`none` is no kind of notification", "\"protocol-error\""),
     ("[quarantine]\ndeaths = 0", 8, "0 is out of range", "from 1 to"),
+    ("[quarantine]\nextension_time = \"0s\"", 8, "`0s` is not a span of time", "\"1h 30m\""),
 ];
 
 #[test]

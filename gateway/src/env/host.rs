@@ -115,6 +115,24 @@ impl Disk for Host {
         let dir = dir.to_owned();
         Box::pin(blocking(move || sync_names(&dir)))
     }
+
+    fn free<'a>(&'a self, at: &'a Path) -> IoFuture<'a, u64> {
+        let at = at.to_owned();
+        Box::pin(blocking(move || free(&at)))
+    }
+}
+
+/// What a process without special rights may still write.
+#[cfg(unix)]
+fn free(at: &Path) -> io::Result<u64> {
+    let drive = rustix::fs::statvfs(at)?;
+    Ok(drive.f_bavail.saturating_mul(drive.f_frsize))
+}
+
+/// Elsewhere nobody asks the system yet: the drive is never found to be full before it is.
+#[cfg(not(unix))]
+fn free(_at: &Path) -> io::Result<u64> {
+    Ok(u64::MAX)
 }
 
 #[cfg(unix)]

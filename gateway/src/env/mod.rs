@@ -133,6 +133,12 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// The disk's; the names may then be lost by a power cut.
     fn sync_dir<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, ()>;
+
+    /// How many octets can still be written to the drive that `at`, a file or directory, is on.
+    ///
+    /// # Errors
+    /// The disk's.
+    fn free<'a>(&'a self, at: &'a Path) -> IoFuture<'a, u64>;
 }
 
 /// Makes the names of a directory and of all those above it durable: of one that was just made, its own name is in the

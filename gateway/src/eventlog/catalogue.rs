@@ -110,6 +110,19 @@ pub enum Event {
         /// What the network said.
         why: String,
     },
+    /// 3018: the spool's drive is nearly full, and no mail is taken in until it has room (Q272506, Q189587).
+    FlushModeEntered {
+        /// The octets that are free.
+        free: u64,
+        /// The octets that should be.
+        low_water: u64,
+    },
+    /// 3019: the spool's drive has room again, and mail is taken in. The original had such an event (Q189587); no article
+    /// gives its number, and this one is ours.
+    FlushModeLeft {
+        /// The octets that are free.
+        free: u64,
+    },
     /// 4007: the listening socket could not be bound, and the service does not start (Q193928).
     ListenFailed {
         /// The address.
@@ -184,7 +197,7 @@ pub enum Event {
         /// To whom it would have gone.
         recipient: Address,
         /// Why.
-        why: &'static str,
+        why: String,
     },
     /// 4151: the account that a client used may not send as this sender (Q188250).
     SenderMismatch {
@@ -226,6 +239,8 @@ impl Event {
             Event::Received { .. } => 2002,
             Event::Unresolved { .. } => 2006,
             Event::ConnectFailed { .. } => 3010,
+            Event::FlushModeEntered { .. } => 3018,
+            Event::FlushModeLeft { .. } => 3019,
             Event::ListenFailed { .. } => 4007,
             Event::RemoteRefused { .. } => 4031,
             Event::Exception(_) => 4037,
@@ -265,9 +280,11 @@ impl Event {
             | Event::Stopped
             | Event::ListenFailed { .. }
             | Event::ExtensionNotLoaded { .. } => Category::InitializationTermination,
-            Event::Delivered { .. } | Event::Received { .. } | Event::Dropped { .. } => {
-                Category::MessageTransfer
-            }
+            Event::Delivered { .. }
+            | Event::Received { .. }
+            | Event::FlushModeEntered { .. }
+            | Event::FlushModeLeft { .. }
+            | Event::Dropped { .. } => Category::MessageTransfer,
             Event::Unresolved { .. }
             | Event::ConnectFailed { .. }
             | Event::RemoteRefused { .. }
@@ -305,6 +322,14 @@ impl fmt::Display for Event {
             Event::Unresolved { domain, why } => write!(f, "No host was found for {domain}: {why}."),
             Event::ConnectFailed { host, address, why } => {
                 write!(f, "Connecting to {host} at {address} failed: {why}.")
+            }
+            Event::FlushModeEntered { free, low_water } => write!(
+                f,
+                "The drive of the spool has {free} octets free, fewer than {low_water}. No mail is taken in until it has \
+                 room; mail that was taken goes on its way. Make room on the drive."
+            ),
+            Event::FlushModeLeft { free } => {
+                write!(f, "The drive of the spool has {free} octets free. Mail is taken in again.")
             }
             Event::ListenFailed { address, why } => {
                 write!(f, "The service cannot listen on {address} and does not start: {why}.")

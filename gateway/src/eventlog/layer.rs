@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use tracing::Metadata;
 use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use super::{Event, SOURCE, Severity};
+use crate::reach;
 
 /// One line of the event log, without its time.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -36,6 +39,12 @@ impl Event {
     }
 }
 
+/// Whether something `tracing` is asked for is the gateway's: an event of the log or a point. A layer that says no says
+/// it for all layers beside it, so those of the gateway say the same; each then takes what is its own.
+pub(crate) fn is_the_gateways(metadata: &Metadata<'_>) -> bool {
+    matches!(metadata.target(), SOURCE | reach::TARGET)
+}
+
 /// A `tracing` layer that hands every event of the gateway to `keep`.
 pub struct EventLogLayer<F> {
     keep: F,
@@ -49,8 +58,12 @@ impl<F: Fn(Entry) + 'static> EventLogLayer<F> {
 }
 
 impl<S: tracing::Subscriber, F: Fn(Entry) + 'static> Layer<S> for EventLogLayer<F> {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
-        metadata.target() == SOURCE
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        is_the_gateways(metadata)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::INFO)
     }
 
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {

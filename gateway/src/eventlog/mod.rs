@@ -9,6 +9,7 @@ mod catalogue;
 mod layer;
 
 pub use catalogue::{Category, Event, Severity};
+pub(crate) use layer::is_the_gateways;
 pub use layer::{Entry, EventLogLayer};
 
 /// The source of every event, and its `tracing` target. The service kept this name through all releases.

@@ -4,7 +4,14 @@
 //! The original loaded a DLL and called its `rcRouteInboundMail` for each inbound message (KB Q188298). Only names
 //! and dispositions of that interface were ever published; the shape here is ours. An extension is asked once for
 //! each recipient and answers with a [`Disposition`]. It is asynchronous because it may take its time, or never
-//! answer: whoever asks sets the time-out, and catches a panic.
+//! answer: whoever asks sets the deadline, and catches a panic.
+//!
+//! **Rewriting.** [`Disposition::Rewrite`] says nothing of where the message goes. The content is from then on the new
+//! one, for every recipient, and the chain goes on with it: the next extension is asked about this recipient, and all
+//! are asked anew about the next recipient, the one that rewrote among them. Nothing of it is kept in `in/`: processing
+//! that a crash cut off begins with the message as it was received, and rewrites it again. An extension should therefore
+//! recognise its own work, and rewrite the same message in the same way. The `Received` lines stay, or nothing stops a
+//! message that loops.
 //!
 //! | module | what it knows |
 //! |---|---|
@@ -22,9 +29,12 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 
+use tokio::time::{Instant, timeout_at};
+
 use crate::address::Address;
 use crate::env::{BoxFuture, Env};
 use crate::envelope::Envelope;
+use crate::reach::{Point, reached};
 use crate::routing::NextHop;
 
 /// The message about which an extension is asked.
@@ -32,7 +42,7 @@ use crate::routing::NextHop;
 pub struct Subject<'a> {
     /// Who sent it, to whom, and from where.
     pub envelope: &'a Envelope,
-    /// The message as it was received: header and body, in lines that end in CRLF.
+    /// The message as it was received or as an extension has rewritten it: header and body, in lines that end in CRLF.
     pub content: &'a [u8],
 }
 
@@ -45,6 +55,35 @@ pub enum Disposition {
     ThisHost,
     /// The message goes to this host.
     Reroute(NextHop),
+    /// The message goes nowhere: it is not for this recipient any more. Nobody is told but the event log.
+    Drop,
+    /// The message has this content from now on, for all its recipients: header and body, in lines that end in CRLF. The
+    /// next extension, and in the end the routing table, decides where it goes.
+    Rewrite(Vec<u8>),
+}
+
+/// What a chain says of one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing: the routing table decides.
+    Nothing,
+    /// This machine handles the recipient's domain.
+    ThisHost,
+    /// The message goes to this host.
+    Reroute(NextHop),
+    /// The message is not for this recipient any more.
+    Drop {
+        /// Which extension says so.
+        extension: String,
+    },
+}
+
+/// An extension did not answer before the deadline.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the extension `{extension}` gave no answer in time")]
+pub struct NoAnswer {
+    /// Its name.
+    pub extension: String,
 }
 
 /// A routing extension.
@@ -129,15 +168,39 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Asks each extension in turn until one has an opinion.
-    pub async fn route(&self, subject: Subject<'_>, recipient: &Address) -> Disposition {
+    /// Asks each extension in turn about one recipient until one has an opinion. `content` is the message's, and is
+    /// changed where one rewrites it.
+    ///
+    /// # Errors
+    /// One of them did not answer before `deadline`. Without a deadline it is waited for.
+    pub async fn route(
+        &self,
+        envelope: &Envelope,
+        content: &mut Vec<u8>,
+        recipient: &Address,
+        deadline: Option<Instant>,
+    ) -> Result<Answer, NoAnswer> {
         for extension in &self.extensions {
-            match extension.route(subject, recipient).await {
+            let name = || extension.name().to_owned();
+            let asked = extension.route(Subject { envelope, content }, recipient);
+            let said = match deadline {
+                Some(deadline) => {
+                    timeout_at(deadline, asked).await.map_err(|_| NoAnswer { extension: name() })?
+                }
+                None => asked.await,
+            };
+            match said {
                 Disposition::Continue => {}
-                opinion => return opinion,
+                Disposition::ThisHost => return Ok(Answer::ThisHost),
+                Disposition::Reroute(next_hop) => return Ok(Answer::Reroute(next_hop)),
+                Disposition::Drop => return Ok(Answer::Drop { extension: name() }),
+                Disposition::Rewrite(rewritten) => {
+                    reached(Point::ExtensionRewrote);
+                    *content = rewritten;
+                }
             }
         }
-        Disposition::Continue
+        Ok(Answer::Nothing)
     }
 }
 

@@ -73,6 +73,10 @@ impl Disk for Machine {
     fn sync_dir<'a>(&'a self, _: &'a Path) -> IoFuture<'a, ()> {
         refused(ErrorKind::ReadOnlyFilesystem)
     }
+
+    fn free<'a>(&'a self, _: &'a Path) -> IoFuture<'a, u64> {
+        Box::pin(async { Ok(0) })
+    }
 }
 
 impl Net for Machine {
@@ -110,7 +114,7 @@ async fn load(chain: &str, registry: &Registry, env: &Env) -> Result<Chain, Load
     registry.load(&chain, env).await
 }
 
-async fn asked(chain: &Chain, recipient: &str) -> Disposition {
+async fn asked(chain: &Chain, recipient: &str) -> Answer {
     let recipient: Address = recipient.parse().unwrap();
     let envelope = Envelope {
         next_hop: None,
@@ -119,7 +123,8 @@ async fn asked(chain: &Chain, recipient: &str) -> Disposition {
         received: Timestamp::UNIX_EPOCH,
         origin: Origin::Gateway,
     };
-    chain.route(Subject { envelope: &envelope, content: b"Subject: hello\r\n\r\n" }, &recipient).await
+    let mut content = b"Subject: hello\r\n\r\n".to_vec();
+    chain.route(&envelope, &mut content, &recipient, None).await.unwrap()
 }
 
 /// An extension that says the same of every recipient.
@@ -146,10 +151,10 @@ fn says(disposition: Disposition) -> Factory {
 async fn imcext_answers_as_its_route_file_says() {
     let env = machine("example.com localhost\r\nexample.net relay.example.org:2525\r\n");
     let chain = load("imcext.routes = '/etc/Imcroute.cfg'", &Registry::builtin(), &env).await.unwrap();
-    assert_eq!(asked(&chain, "jane@www.example.com").await, Disposition::ThisHost);
+    assert_eq!(asked(&chain, "jane@www.example.com").await, Answer::ThisHost);
     let relay = "relay.example.org:2525".parse().unwrap();
-    assert_eq!(asked(&chain, "jane@example.net").await, Disposition::Reroute(relay));
-    assert_eq!(asked(&chain, "jane@example.org").await, Disposition::Continue);
+    assert_eq!(asked(&chain, "jane@example.net").await, Answer::Reroute(relay));
+    assert_eq!(asked(&chain, "jane@example.org").await, Answer::Nothing);
 }
 
 #[tokio::test]
@@ -161,14 +166,14 @@ async fn the_first_opinion_in_the_chain_wins() {
     registry.add("z-relay", says(Disposition::Reroute(relay.clone())));
     let settings = "a-silent = {}\nimcext.routes = '/etc/Imcroute.cfg'\nz-relay = {}";
     let chain = load(settings, &registry, &env).await.unwrap();
-    assert_eq!(asked(&chain, "jane@example.com").await, Disposition::ThisHost);
-    assert_eq!(asked(&chain, "jane@example.net").await, Disposition::Reroute(relay));
+    assert_eq!(asked(&chain, "jane@example.com").await, Answer::ThisHost);
+    assert_eq!(asked(&chain, "jane@example.net").await, Answer::Reroute(relay));
 }
 
 #[tokio::test]
 async fn without_extensions_there_is_no_opinion() {
     let chain = load("", &Registry::builtin(), &machine("")).await.unwrap();
-    assert_eq!(asked(&chain, "jane@example.com").await, Disposition::Continue);
+    assert_eq!(asked(&chain, "jane@example.com").await, Answer::Nothing);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use mail_builder::mime::{BodyPart, MimePart};
 use mail_parser::MessageParser;
 
 use super::harmless;
+use crate::reach::{Point, reached};
 use crate::trace;
 
 /// The largest message returned whole with a non-delivery report, in octets. Of a larger one the report returns
@@ -71,6 +72,7 @@ pub(super) fn returned(content: &[u8], limit: usize) -> MimePart<'_> {
     if content.len() <= limit {
         return verbatim("message/rfc822", content);
     }
+    reached(Point::OriginalTooLarge);
     let mut header = trace::header_section(content);
     if header.len() > limit {
         let last_line = header[..limit].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);

@@ -52,6 +52,8 @@ pub enum Reason {
     UnknownRecipient,
     /// The recipient's domain has no host.
     HostUnknown,
+    /// The recipient's domain says that it takes no mail: a null MX (RFC 7505).
+    TakesNoMail,
     /// The message has passed through too many hosts.
     TooManyHops,
     /// The message grew too old in the queue.
@@ -86,6 +88,7 @@ impl Reason {
         match self {
             Reason::UnknownRecipient => "5.1.1".to_owned(),
             Reason::HostUnknown => "5.1.2".to_owned(),
+            Reason::TakesNoMail => "5.1.10".to_owned(),
             Reason::TooManyHops => "5.4.6".to_owned(),
             Reason::Expired { .. } => "4.4.7".to_owned(),
             Reason::Refused(reply) => reply.status(),
@@ -102,6 +105,8 @@ impl Reason {
             Reason::UnknownRecipient => "0 (000C05A6) Unknown Recipient".to_owned(),
             // Q164457, Q168557
             Reason::HostUnknown => "3902 Host Unknown".to_owned(),
+            // The reply and the text of RFC 7505, 4.2.
+            Reason::TakesNoMail => "3556 556 Recipient address has null MX".to_owned(),
             // Q190021
             Reason::TooManyHops => "0 (00120270) Too Many Hops".to_owned(),
             Reason::Expired { retries, last } => {
@@ -129,6 +134,7 @@ impl Reason {
     pub fn sentence(&self) -> &'static str {
         match self {
             Reason::UnknownRecipient | Reason::HostUnknown => "The recipient name is not recognized",
+            Reason::TakesNoMail => "The recipient's domain does not accept mail",
             Reason::TooManyHops => "The message has passed through too many hosts",
             Reason::Expired { .. } => "Unable to deliver the message due to a communications failure",
             Reason::Refused(_) => "The destination host refused the message",
@@ -151,7 +157,7 @@ impl Reason {
     pub fn category(&self) -> Category {
         match self {
             Reason::UnknownRecipient => Category::AddressNotFound,
-            Reason::HostUnknown => Category::HostNotFound,
+            Reason::HostUnknown | Reason::TakesNoMail => Category::HostNotFound,
             Reason::Expired { .. } => Category::MessageTimeOut,
             Reason::Refused(_) => Category::ProtocolError,
             Reason::MailboxNotLocal { .. } | Reason::SubmissionRefused { .. } => Category::SubmissionRefused,

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::StartError;
 use super::courier::Order;
+use super::flush_mode::FlushMode;
 use crate::accept::Rules;
 use crate::address::Domain;
 use crate::config::Config;
@@ -35,6 +36,7 @@ pub(super) struct Core {
     pub(super) extensions: Chain,
     pub(super) resolver: Arc<dyn Resolver>,
     pub(super) identity: Identity,
+    flush_mode: FlushMode,
     channels: Channels,
 }
 
@@ -80,6 +82,7 @@ impl Core {
             rules: Rules::new(&config.accept),
             directory: Directory::new(&config),
             identity: config.identity(),
+            flush_mode: FlushMode::new(config.limits.disk_low_water),
             extensions,
             spool,
             resolver,
@@ -93,6 +96,11 @@ impl Core {
     /// must be reachable (RFC 5321, 4.5.1).
     pub(super) fn route(&self, domain: &Domain) -> Route {
         if *domain == self.config.host { Route::Inbound } else { self.config.routes.route(domain) }
+    }
+
+    /// Whether the spool's drive is too full for more mail.
+    pub(super) async fn is_in_flush_mode(&self) -> bool {
+        self.flush_mode.is_on(&*self.env.disk, &self.config.spool).await
     }
 
     /// The time of day.

@@ -7,11 +7,13 @@ use super::core::Core;
 use crate::env::DiskError;
 use crate::envelope::{Envelope, SpoolId};
 use crate::eventlog::Event;
+use crate::reach::{Point, reached};
 use crate::report::{Category, Direction, Failure, NonDelivery, Notification, Report};
 use crate::spool::{EntryName, Folder};
 
 /// Reports failures to the sender and to the administrator. `about` is the entry that failed and `attempt` which try
-/// of it: the same two file the same reports.
+/// of it: those two and the recipients who failed make the names, so that the same failures file the same reports, and
+/// others that the disk had the same try come to file their own.
 ///
 /// # Errors
 /// The disk's: what failed is still owed its report.
@@ -24,14 +26,20 @@ pub(super) async fn report(
     about: &EntryName,
     attempt: u32,
 ) -> Result<(), DiskError> {
-    let id = about.id.derive(&format!("{about} {attempt}"));
+    let failed: Vec<String> = failures.iter().map(|failure| failure.recipient.to_string()).collect();
+    let id = about.id.derive(&format!("{about} {attempt} {}", failed.join(" ")));
     let report =
         NonDelivery { original, content, failures, reporter: &core.identity, id: &id, when: core.now() };
     match report.compose() {
-        Some(report) => file(core, id.clone(), report).await?,
+        Some(report) => {
+            reached(Point::ReportComposed);
+            file(core, id.clone(), report).await?;
+        }
         None => {
+            reached(Point::NoReportOnNullPath);
             for failure in failures {
-                let why = "it could not be delivered, and its null reverse path asks for no report";
+                let why =
+                    "it could not be delivered, and its null reverse path asks for no report".to_owned();
                 Event::Dropped { recipient: failure.recipient.clone(), why }.log();
             }
         }
@@ -58,6 +66,7 @@ pub(super) async fn notify_administrator(
     }
     for (category, failures) in by_category {
         if !core.config.notifications.administrator.contains(&category) {
+            reached(Point::NotificationUnwanted);
             continue;
         }
         let id = about.derive(&format!("notification {category:?}"));
@@ -73,6 +82,7 @@ pub(super) async fn notify_administrator(
             when: core.now(),
         };
         if let Some(notification) = notification.compose() {
+            reached(Point::NotificationComposed);
             file(core, id, notification).await?;
         }
     }

@@ -5,10 +5,11 @@
 //! mailboxes, reports, is durable before. A crash in between repeats the work under the same names.
 //!
 //! An exception while a message is in hand is event 4037. On the historical releases it ends the process, and the
-//! file, still in `in/`, is the first to be taken in hand at the next start. Today the message is set aside, and
-//! one that was in hand when the process died too often is not taken in hand again.
+//! file, still in `in/`, is the first to be taken in hand at the next start. Today the message is set aside, as is
+//! one over which an extension takes too long, and one that was in hand when the process died too often is not taken in
+//! hand again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,11 +27,13 @@ use crate::env::DiskError;
 use crate::envelope::{Envelope, SpoolId};
 use crate::eventlog::Event;
 use crate::exception;
-use crate::extension::{Disposition, Subject, q169681};
+use crate::extension::{Answer, NoAnswer, q169681};
+use crate::reach::{Point, reached};
 use crate::release::Defect;
 use crate::report::{Direction, Failure, Reason};
 use crate::routing::{NextHop, Route};
 use crate::spool::{Aside, EntryName, Folder, Message, ReadError};
+use crate::store::Delivery;
 use crate::trace;
 
 /// How long the worker waits when the disk fails it, before it tries the same message again.
@@ -41,6 +44,8 @@ pub(super) struct Worker {
     core: Arc<Core>,
     waiting: VecDeque<SpoolId>,
     arrivals: mpsc::UnboundedReceiver<SpoolId>,
+    /// What is marked as in hand: the disk did not let it be put down. One life of the process counts once.
+    in_hand: BTreeSet<SpoolId>,
 }
 
 /// Where the recipients of one message go.
@@ -52,6 +57,14 @@ struct Sorted {
     parts: BTreeMap<(Option<NextHop>, String), Vec<Address>>,
     /// Nowhere.
     failures: Vec<Failure>,
+    /// Nowhere, as an extension would have it.
+    dropped: Vec<Dropped>,
+}
+
+/// A recipient for whom the message is not any more.
+struct Dropped {
+    recipient: Address,
+    extension: String,
 }
 
 impl Worker {
@@ -62,6 +75,7 @@ impl Worker {
     ) -> Result<Self, DiskError> {
         let listing = core.spool.list(Folder::In).await?;
         for file in &listing.misfits {
+            reached(Point::MisfitSetAside);
             set_aside(core, file, "its name is none of the spool's").await?;
         }
         let deaths = if core.config.release.survives_exceptions() {
@@ -71,16 +85,22 @@ impl Worker {
         };
         let mut found = Vec::new();
         for name in listing.entries {
+            reached(Point::FoundAtStart);
             let died = deaths.get(&name.id).copied().unwrap_or_default();
             if died >= core.config.quarantine.deaths {
+                reached(Point::QuarantinedAfterDeaths);
                 let why = format!("the service died {died} times while it was being processed");
                 notify_of_quarantine(core, &name.id, &why).await;
                 set_aside(core, &name.to_string(), &why).await?;
                 continue;
             }
+            if died > 0 {
+                reached(Point::ProcessedAgain);
+            }
             match core.spool.read(Folder::In, &name).await {
                 Ok(message) => found.push((message.envelope.received, name.id)),
                 Err(ReadError::Damaged { damage, .. }) => {
+                    reached(Point::DamagedSetAside);
                     set_aside(core, &name.to_string(), &damage.to_string()).await?;
                 }
                 // It may be sound: it is tried after the others.
@@ -92,7 +112,7 @@ impl Worker {
         }
         found.sort();
         let waiting = found.into_iter().map(|(_, id)| id).collect();
-        Ok(Worker { core: Arc::clone(core), waiting, arrivals })
+        Ok(Worker { core: Arc::clone(core), waiting, arrivals, in_hand: BTreeSet::new() })
     }
 
     /// Works for ever.
@@ -106,6 +126,7 @@ impl Worker {
                 },
             };
             if let Err(error) = self.handle(&id).await {
+                reached(Point::ProcessingPutOff);
                 Event::RetriedLater { id: id.clone(), why: error.to_string() }.log();
                 self.try_again_later(id);
             }
@@ -126,60 +147,87 @@ impl Worker {
     }
 
     /// Handles one message, with the exception filter around it.
-    async fn handle(&self, id: &SpoolId) -> Result<(), DiskError> {
+    async fn handle(&mut self, id: &SpoolId) -> Result<(), DiskError> {
         let counted = self.core.config.release.survives_exceptions();
-        if counted {
+        if counted && !self.in_hand.contains(id) {
             self.core.spool.take_in_hand(id).await?;
+            self.in_hand.insert(id.clone());
         }
         match exception::filter(self.process(id)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 // The disk failed and the process lives: nothing is to be counted against the message.
                 if counted {
-                    let _ = self.core.spool.put_down(id).await;
+                    let _ = self.put_down(id).await;
                 }
                 return Err(error);
             }
             Err(exception) => {
                 let why = format!("processing it raised an exception, {exception}");
                 self.core.exception(exception).await;
-                notify_of_quarantine(&self.core, id, &why).await;
-                set_aside(&self.core, id.as_str(), &why).await?;
-                // What it had come to before the exception goes its way: the file in `bad/` is the rest.
-                self.order_parts(id).await?;
+                reached(Point::ExceptionSurvived);
+                self.quarantine(id, &why).await?;
             }
         }
         if counted {
-            self.core.spool.put_down(id).await?;
+            self.put_down(id).await?;
         }
         Ok(())
+    }
+
+    async fn put_down(&mut self, id: &SpoolId) -> Result<(), DiskError> {
+        self.core.spool.put_down(id).await?;
+        self.in_hand.remove(id);
+        Ok(())
+    }
+
+    /// Sets a message aside and tells the administrator. What it had come to before goes its way: the file in `bad/` is
+    /// the rest.
+    async fn quarantine(&self, id: &SpoolId, why: &str) -> Result<(), DiskError> {
+        notify_of_quarantine(&self.core, id, why).await;
+        set_aside(&self.core, id.as_str(), why).await?;
+        self.order_parts(id).await
     }
 
     async fn process(&self, id: &SpoolId) -> Result<(), DiskError> {
         let core = &self.core;
         let name = EntryName::from(id.clone());
-        let message = match core.spool.read(Folder::In, &name).await {
+        let mut message = match core.spool.read(Folder::In, &name).await {
             Ok(message) => message,
             Err(ReadError::Damaged { damage, .. }) => {
-                return set_aside(core, id.as_str(), &damage.to_string()).await;
+                reached(Point::DamagedSetAside);
+                set_aside(core, id.as_str(), &damage.to_string()).await?;
+                // An earlier try may have filed some of it while it could be read.
+                return self.order_parts(id).await;
             }
             // It was announced twice, or the last step of an earlier try failed after the file was gone.
             Err(ReadError::Disk(error)) if error.cause.kind() == ErrorKind::NotFound => {
+                reached(Point::GoneFromIn);
+                core.spool.settle(Folder::In, id.as_str()).await?;
                 return self.order_parts(id).await;
             }
             Err(ReadError::Disk(error)) => return Err(error),
         };
         let hops = trace::hops(&message.content);
         let sorted = if hops > core.config.limits.hops {
+            reached(Point::HopCountExceeded);
             Event::HopCountExceeded { id: id.clone(), hops }.log();
             let failed =
                 |recipient: &Address| Failure { recipient: recipient.clone(), why: Reason::TooManyHops };
             Sorted { failures: message.envelope.recipients.iter().map(failed).collect(), ..Sorted::default() }
         } else {
-            self.sort(&message).await
+            match self.sort(&mut message).await {
+                Ok(sorted) => sorted,
+                Err(no_answer) => {
+                    reached(Point::ExtensionSilent);
+                    return self.quarantine(id, &no_answer.to_string()).await;
+                }
+            }
         };
         for mailbox in &sorted.mailboxes {
-            core.store.deliver(mailbox, &name, &message).await?;
+            if core.store.deliver(mailbox, &name, &message).await? == Delivery::AlreadyThere {
+                reached(Point::DeliveredBefore);
+            }
         }
         if !sorted.mailboxes.is_empty() {
             Event::Delivered {
@@ -197,25 +245,40 @@ impl Worker {
             filing::report(core, direction, &message.envelope, &message.content, &sorted.failures, &name, 1)
                 .await?;
         }
+        // Before the message is gone: after it, a crash would leave no trace of them.
+        for Dropped { recipient, extension } in sorted.dropped {
+            let why = format!("the extension `{extension}` said that it is not for this recipient");
+            Event::Dropped { recipient, why }.log();
+        }
         core.spool.remove(Folder::In, &name).await?;
         self.order_parts(id).await
     }
 
-    /// Has the courier carry what is in `out/` of a message that is no longer in `in/`.
+    /// Has the courier carry what is in `out/` of a message that is no longer in `in/`: all of it or, if the disk fails,
+    /// none, so that the next try finds it from its first part on.
     async fn order_parts(&self, id: &SpoolId) -> Result<(), DiskError> {
         let due = Instant::now();
-        for number in 1.. {
-            let name = EntryName::part(id.clone(), number);
-            if !self.core.spool.holds(Folder::Out, &name).await? {
-                break;
-            }
+        for name in self.parts_from(id, 1).await? {
             self.core.order(Order { name, due });
         }
         Ok(())
     }
 
+    /// The parts of a message that are in `out/`, from this number on.
+    async fn parts_from(&self, id: &SpoolId, first: u16) -> Result<Vec<EntryName>, DiskError> {
+        let mut parts = Vec::new();
+        for number in first.. {
+            let name = EntryName::part(id.clone(), number);
+            if !self.core.spool.holds(Folder::Out, &name).await? {
+                break;
+            }
+            parts.push(name);
+        }
+        Ok(parts)
+    }
+
     /// Files one part for each next hop. The courier hears of them only when the message itself is gone from `in/`;
-    /// so what an earlier try has filed was not sent, and is replaced where it goes elsewhere now.
+    /// so what an earlier try has filed was not sent, and is replaced where it is another now.
     async fn file_parts(
         &self,
         id: &SpoolId,
@@ -228,45 +291,56 @@ impl Worker {
             let name = EntryName::part(id.clone(), number);
             let envelope = Envelope { recipients, next_hop, ..message.envelope.clone() };
             if let Ok(filed) = spool.read(Folder::Out, &name).await
-                && filed.envelope != envelope
+                && (filed.envelope != envelope || filed.content != message.content)
             {
+                reached(Point::PartReplaced);
                 spool.remove(Folder::Out, &name).await?;
             }
             spool.file_in(Folder::Out, &name, &envelope, &message.content).await?;
             count = number;
         }
-        for number in count + 1.. {
-            let name = EntryName::part(id.clone(), number);
-            if !spool.holds(Folder::Out, &name).await? {
-                break;
-            }
-            spool.remove(Folder::Out, &name).await?;
+        // The last first: what a crash leaves of them is found again.
+        for name in self.parts_from(id, count + 1).await?.iter().rev() {
+            spool.remove(Folder::Out, name).await?;
         }
         Ok(())
     }
 
-    /// Where each recipient goes: the extensions are asked first, then the routing table.
-    async fn sort(&self, message: &Message) -> Sorted {
+    /// Where each recipient goes: the extensions are asked first, then the routing table. An extension may rewrite the
+    /// message.
+    async fn sort(&self, message: &mut Message) -> Result<Sorted, NoAnswer> {
+        let core = &self.core;
         let mut sorted = Sorted::default();
-        let subject = Subject { envelope: &message.envelope, content: &message.content };
-        for recipient in &message.envelope.recipients {
-            let route = match self.core.extensions.route(subject, recipient).await {
-                Disposition::Continue => self.core.route(recipient.domain()),
-                Disposition::Reroute(next_hop) => Route::Host(next_hop),
-                Disposition::ThisHost => {
-                    if self.core.config.release.has(Defect::Q169681) {
+        let limited = core.config.release.limits_extensions();
+        let deadline = limited.then(|| Instant::now() + core.config.quarantine.extension_time);
+        let Message { envelope, content } = message;
+        for recipient in &envelope.recipients {
+            let route = match core.extensions.route(envelope, content, recipient, deadline).await? {
+                Answer::Nothing => core.route(recipient.domain()),
+                Answer::Reroute(next_hop) => {
+                    reached(Point::ExtensionReroute);
+                    Route::Host(next_hop)
+                }
+                Answer::ThisHost => {
+                    reached(Point::ExtensionThisHost);
+                    if core.config.release.has(Defect::Q169681) {
                         q169681::remail_to_this_host();
                     }
                     Route::Inbound
+                }
+                Answer::Drop { extension } => {
+                    reached(Point::ExtensionDropped);
+                    sorted.dropped.push(Dropped { recipient: recipient.clone(), extension });
+                    continue;
                 }
             };
             match route {
                 Route::Inbound => self.sort_local(recipient, &mut sorted),
                 Route::Host(next_hop) => sorted.add_part(Some(next_hop), recipient),
-                Route::Onward => sorted.add_part(self.core.config.delivery.smart_host.clone(), recipient),
+                Route::Onward => sorted.add_part(core.config.delivery.smart_host.clone(), recipient),
             }
         }
-        sorted
+        Ok(sorted)
     }
 
     fn sort_local(&self, recipient: &Address, sorted: &mut Sorted) {
@@ -274,11 +348,13 @@ impl Worker {
             Some((Home::Here, mailbox)) if !sorted.mailboxes.contains(mailbox) => {
                 sorted.mailboxes.push(mailbox.clone());
             }
-            Some((Home::Here, _)) => {}
+            Some((Home::Here, _)) => reached(Point::MailboxNamedTwice),
             Some((Home::Elsewhere(server), _)) => {
+                reached(Point::SentToHomeServer);
                 sorted.add_part(Some(NextHop { host: server.clone(), port: None }), recipient);
             }
             None => {
+                reached(Point::UnknownRecipient);
                 sorted.failures.push(Failure { recipient: recipient.clone(), why: Reason::UnknownRecipient });
             }
         }
@@ -317,7 +393,7 @@ async fn notify_of_quarantine(core: &Core, id: &SpoolId, why: &str) {
 
 /// Moves a file of `in/` to `bad/`, with event 4117.
 async fn set_aside(core: &Core, file: &str, why: &str) -> Result<(), DiskError> {
-    let kept = core.spool.set_aside(Folder::In, file, Aside::Bad).await?;
+    let kept = core.spool.move_aside(Folder::In, file, Aside::Bad).await?;
     Event::InboundSetAside { file: kept, folder: "bad", why: why.to_owned() }.log();
-    Ok(())
+    core.spool.settle(Folder::In, file).await
 }

@@ -7,6 +7,7 @@
 mod core;
 mod courier;
 mod filing;
+mod flush_mode;
 mod inbound;
 mod session;
 
@@ -16,8 +17,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::config::Config;
 use crate::dns::Resolver;
@@ -25,11 +27,15 @@ use crate::env::{DiskError, Env, Listener};
 use crate::eventlog::Event;
 use crate::exception::Exception;
 use crate::extension::{LoadError, Registry};
+use crate::reach::{Point, reached};
 use crate::smtp::reply::Reply;
 use core::Core;
 
 /// How long the service waits when the machine can give it no connection.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a client may take to hear that there are too many.
+const REFUSAL_TIME: Duration = Duration::from_secs(10);
 
 /// A gateway that has started.
 pub struct Gateway {
@@ -154,6 +160,7 @@ async fn accept(core: &Arc<Core>, listener: &mut dyn Listener) {
                 );
             }
             Err(_) => {
+                reached(Point::ConnectionOverLimit);
                 // Over the limit is refused at once (Q166584). Whether the client still hears it is its own affair.
                 let refusal =
                     Reply::new(421, format!("{} too many connections, try again later", core.config.host));
@@ -161,8 +168,11 @@ async fn accept(core: &Arc<Core>, listener: &mut dyn Listener) {
                 spawn.spawn(
                     "refusal",
                     Box::pin(async move {
-                        let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, &refusal.to_bytes()).await;
-                        let _ = tokio::io::AsyncWriteExt::shutdown(&mut stream).await;
+                        let _ = timeout(REFUSAL_TIME, async {
+                            let _ = stream.write_all(&refusal.to_bytes()).await;
+                            let _ = stream.shutdown().await;
+                        })
+                        .await;
                     }),
                 );
             }

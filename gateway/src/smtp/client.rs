@@ -11,16 +11,22 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::data::stuff;
 use super::line::{LineError, Wire};
 use super::reply::{Reply, ReplyError};
 use crate::address::{Address, Domain, ReversePath};
 use crate::env::Stream;
+use crate::reach::{Point, reached};
 
 /// How much of a message is written at once, in octets: what one data block time-out is for.
 const BLOCK: usize = 32 * 1024;
+
+/// How long a conversation may take up to the end of data, however patient each of its time-outs is: a host that answers
+/// every one of many recipients at the last moment, or takes the message drop by drop, holds a place that others need.
+/// The answer to the end of data is waited for in any case, lest the message arrive twice.
+const CONVERSATION_TIME: Duration = Duration::from_hours(2);
 
 /// What became of a message for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +50,19 @@ pub enum Deferral {
     Interrupted(#[from] Interruption),
 }
 
+impl Deferral {
+    /// Whether the host may have taken the message all the same: it had the whole of it, and its answer is not known
+    /// (RFC 1047).
+    pub fn may_be_taken(&self) -> bool {
+        let Deferral::Interrupted(interruption) = self else { return false };
+        let (Interruption::TimedOut { stage }
+        | Interruption::TookTooLong { stage }
+        | Interruption::Lost { stage, .. }
+        | Interruption::Garbled { stage, .. }) = interruption;
+        *stage == Stage::EndOfData
+    }
+}
+
 /// How a conversation broke off.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Interruption {
@@ -51,6 +70,12 @@ pub enum Interruption {
     #[error("no answer to {stage} within {} seconds", stage.time_out().as_secs())]
     TimedOut {
         /// What it did not answer.
+        stage: Stage,
+    },
+    /// The host always answered in time, and all together took too long.
+    #[error("the conversation took longer than {} hours, up to {stage}", CONVERSATION_TIME.as_secs() / 3600)]
+    TookTooLong {
+        /// How far the conversation had come.
         stage: Stage,
     },
     /// The connection was closed or failed.
@@ -157,7 +182,7 @@ pub async fn send(
     recipients: &[Address],
     content: &[u8],
 ) -> Result<Vec<Outcome>, NoService> {
-    let mut conversation = Conversation { wire: Wire::new(stream) };
+    let mut conversation = Conversation { wire: Wire::new(stream), end: Instant::now() + CONVERSATION_TIME };
     let extensions = conversation.greet(helo).await?;
     let mail = mail_command(reverse_path, content, extensions);
     let mut outcomes = vec![None; recipients.len()];
@@ -193,6 +218,7 @@ fn mail_command(reverse_path: &ReversePath, content: &[u8], extensions: Extensio
         command += &format!(" SIZE={}", content.len());
     }
     if extensions.eight_bit_mime && !content.is_ascii() {
+        reached(Point::EightBitDeclared);
         command += " BODY=8BITMIME";
     }
     command
@@ -200,6 +226,8 @@ fn mail_command(reverse_path: &ReversePath, content: &[u8], extensions: Extensio
 
 struct Conversation {
     wire: Wire,
+    /// When it is given up.
+    end: Instant,
 }
 
 impl Conversation {
@@ -216,6 +244,7 @@ impl Conversation {
         if !ehlo.is_permanent() {
             return Err(no_service(ehlo, Stage::Hello));
         }
+        reached(Point::HeloFallback);
         let helo = self.ask(Stage::Hello, &format!("HELO {helo}")).await?;
         if helo.is_completion() { Ok(Extensions::default()) } else { Err(no_service(helo, Stage::Hello)) }
     }
@@ -245,6 +274,7 @@ impl Conversation {
                 }
             }
             if is_closing {
+                reached(Point::ClosedAmongRecipients);
                 return Ok(());
             }
         }
@@ -275,20 +305,37 @@ impl Conversation {
         }
     }
 
+    /// How long a stage may take that begins now.
+    fn until(&self, stage: Stage) -> Instant {
+        let until = Instant::now() + stage.time_out();
+        if matches!(stage, Stage::EndOfData | Stage::Quit) { until } else { until.min(self.end) }
+    }
+
+    fn too_late(&self, stage: Stage) -> Interruption {
+        if self.end <= Instant::now() && !matches!(stage, Stage::EndOfData | Stage::Quit) {
+            reached(Point::ConversationTooLong);
+            Interruption::TookTooLong { stage }
+        } else {
+            Interruption::TimedOut { stage }
+        }
+    }
+
     async fn ask(&mut self, stage: Stage, command: &str) -> Result<Reply, Interruption> {
         self.say(stage, format!("{command}\r\n").as_bytes()).await?;
         self.hear(stage).await
     }
 
     async fn say(&mut self, stage: Stage, octets: &[u8]) -> Result<(), Interruption> {
-        let written = timeout(stage.time_out(), self.wire.write(octets)).await;
+        let until = self.until(stage);
+        let written = timeout_at(until, self.wire.write(octets)).await;
         let lost = |error: io::Error| Interruption::Lost { stage, why: error.to_string() };
-        written.map_err(|_| Interruption::TimedOut { stage })?.map_err(lost)
+        written.map_err(|_| self.too_late(stage))?.map_err(lost)
     }
 
     async fn hear(&mut self, stage: Stage) -> Result<Reply, Interruption> {
-        let read = timeout(stage.time_out(), Reply::read(&mut self.wire)).await;
-        read.map_err(|_| Interruption::TimedOut { stage })?.map_err(|error| match error {
+        let until = self.until(stage);
+        let read = timeout_at(until, Reply::read(&mut self.wire)).await;
+        read.map_err(|_| self.too_late(stage))?.map_err(|error| match error {
             ReplyError::Line(gone @ (LineError::Closed | LineError::Io(_))) => {
                 Interruption::Lost { stage, why: gone.to_string() }
             }

@@ -54,6 +54,11 @@ impl Wire {
         Wire { stream: BufReader::new(stream) }
     }
 
+    /// Whether the other end has said more than was asked for: what it sent before the last answer.
+    pub fn has_input(&self) -> bool {
+        !self.stream.buffer().is_empty()
+    }
+
     /// Reads a line of at most `limit` octets with its CRLF, and gives it back without.
     ///
     /// # Errors

@@ -1,14 +1,37 @@
 //! A message on its way into the spool.
 
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use super::Spool;
 use super::format::Encoder;
 use crate::env::{DiskError, File};
 use crate::envelope::{Envelope, SpoolId};
+use crate::reach::{Point, reached};
 
 /// How much content is gathered before it is written, in bytes: a session brings it line by line.
 const GATHER: usize = 64 * 1024;
+
+/// A message that did not become durable, and that nobody has accepted.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub struct NotCommitted {
+    /// What the disk refused.
+    pub why: DiskError,
+    /// Whether it is in its folder all the same, because the disk did not let it be taken back. Whoever finds it there
+    /// takes it for accepted: remove it, or it is handled beside the one that its sender sends again.
+    pub is_left: bool,
+}
+
+impl From<NotCommitted> for DiskError {
+    fn from(error: NotCommitted) -> Self {
+        error.why
+    }
+}
+
+fn is_gone(removed: &io::Result<()>) -> bool {
+    removed.as_ref().map_or_else(|error| error.kind() == ErrorKind::NotFound, |()| true)
+}
 
 /// A message that is being written in `work/`. It is nobody's custody before [`Draft::commit`] has succeeded.
 ///
@@ -62,27 +85,42 @@ impl Draft {
     ///
     /// # Errors
     /// The disk's. The message is then taken back, as far as the disk lets it be: whoever sent it still has it.
-    pub async fn commit(self) -> Result<SpoolId, DiskError> {
+    pub async fn commit(self) -> Result<SpoolId, NotCommitted> {
         let Draft { spool, id, work, home, mut file, encoder, mut gathered } = self;
         gathered.extend(encoder.footer());
         let written = async {
-            file.write_all(&gathered).await.map_err(DiskError::of("write", &work))?;
-            file.sync().await.map_err(DiskError::of("synchronise", &work))
+            let wrote = file.write_all(&gathered).await;
+            wrote
+                .map_err(DiskError::of("write", &work))
+                .inspect_err(|_| reached(Point::CommitFailedAtWrite))?;
+            let synced = file.sync().await;
+            synced
+                .map_err(DiskError::of("synchronise", &work))
+                .inspect_err(|_| reached(Point::CommitFailedAtSync))
         };
         let written = written.await;
         drop(file);
-        let moved = match written {
-            Ok(()) => spool.disk.rename(&work, &home).await.map_err(DiskError::of("move", &work)),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = moved {
+        if let Err(why) = written {
             let _ = spool.disk.remove(&work).await;
-            return Err(error);
+            return Err(NotCommitted { why, is_left: false });
+        }
+        if let Err(cause) = spool.disk.rename(&work, &home).await {
+            reached(Point::CommitFailedAtRename);
+            let why = DiskError { action: "move", path: work.clone(), cause };
+            // A disk that failed to say so may have done it all the same.
+            let is_left = match spool.disk.remove(&work).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    !is_gone(&spool.disk.remove(&home).await)
+                }
+                _ => false,
+            };
+            return Err(NotCommitted { why, is_left });
         }
         let folder = home.parent().expect("a spool file is in a folder");
         if let Err(cause) = spool.disk.sync_dir(folder).await {
-            let _ = spool.disk.remove(&home).await;
-            return Err(DiskError { action: "synchronise", path: folder.to_owned(), cause });
+            reached(Point::CommitFailedAtDirectory);
+            let why = DiskError { action: "synchronise", path: folder.to_owned(), cause };
+            return Err(NotCommitted { why, is_left: !is_gone(&spool.disk.remove(&home).await) });
         }
         Ok(id)
     }
@@ -92,6 +130,7 @@ impl Draft {
     /// # Errors
     /// The disk's; the file then stays in `work/` until the spool is opened again.
     pub async fn discard(self) -> Result<(), DiskError> {
+        reached(Point::DraftDiscarded);
         drop(self.file);
         self.spool.disk.remove(&self.work).await.map_err(DiskError::of("remove", &self.work))
     }

@@ -15,7 +15,7 @@
 //! `work/` is never synchronised.
 //!
 //! **How a message goes out of `in/`.** The commit point of processing is that `in/WKA6D6YM` is
-//! [removed](Spool::remove) or [set aside](Spool::set_aside). All that processing makes, parts and reports, is
+//! [removed](Spool::remove) or [set aside](Spool::set_aside), for good: until it is, nothing follows from it. All that processing makes, parts and reports, is
 //! [filed](Spool::file_in) before. A crash before the commit point repeats the work; the same work gives the same
 //! names ([`SpoolId::derive`]), and what is already filed is left as it is. A part must therefore stay in `out/` for
 //! as long as `in/` has its message: one that is delivered and removed before would be filed again.
@@ -32,12 +32,13 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use self::draft::Draft;
+pub use self::draft::{Draft, NotCommitted};
 pub use self::format::{Damage, decode};
 pub use self::name::{EntryName, NotAnEntryName};
 pub use self::queue::Progress;
 use crate::env::{Disk, DiskError, Entropy, sync_with_ancestors};
 use crate::envelope::{Envelope, SpoolId};
+use crate::reach::{Point, reached};
 
 /// How many names are drawn before the source of random numbers is taken to be broken.
 const DRAWS: usize = 100;
@@ -122,6 +123,7 @@ impl Spool {
 
         let work = spool.work();
         for file_name in spool.disk.list(&work).await.map_err(DiskError::of("list", &work))? {
+            reached(Point::WorkEmptied);
             let leftover = work.join(file_name);
             spool.disk.remove(&leftover).await.map_err(DiskError::of("remove", &leftover))?;
         }
@@ -153,10 +155,14 @@ impl Spool {
                 file,
                 envelope,
             );
-            if self.is_free(&id).await? {
-                return Ok(draft);
+            match self.is_free(&id).await {
+                Ok(true) => return Ok(draft),
+                Ok(false) => draft.discard().await?,
+                Err(error) => {
+                    let _ = draft.discard().await;
+                    return Err(error);
+                }
             }
-            draft.discard().await?;
         }
         let cause =
             io::Error::new(ErrorKind::AlreadyExists, format!("{DRAWS} names drawn, and all are taken"));
@@ -187,8 +193,12 @@ impl Spool {
         content: &[u8],
     ) -> Result<(), DiskError> {
         match self.read(folder, name).await {
-            Ok(_) => return self.sync(&self.folder(folder)).await,
+            Ok(_) => {
+                reached(Point::FiledBefore);
+                return self.sync(&self.folder(folder)).await;
+            }
             Err(ReadError::Damaged { .. }) => {
+                reached(Point::DamagedSetAside);
                 self.set_aside(folder, &name.to_string(), Aside::Bad).await?;
             }
             Err(ReadError::Disk(error)) if error.cause.kind() == ErrorKind::NotFound => {}
@@ -207,7 +217,7 @@ impl Spool {
         let home = self.folder(folder).join(name.to_string());
         let mut draft = Draft::new(self.clone(), name.id.clone(), work, home, file, envelope);
         match draft.append(content).await {
-            Ok(()) => draft.commit().await.map(|_| ()),
+            Ok(()) => Ok(draft.commit().await.map(|_| ())?),
             Err(error) => {
                 let _ = draft.discard().await;
                 Err(error)
@@ -242,12 +252,23 @@ impl Spool {
         format::decode(&file).map_err(|damage| ReadError::Damaged { path, damage })
     }
 
-    /// Moves a file, entry or misfit, out of the way; gives the name that it has there. Nothing is overwritten: if
-    /// the name is taken, `~2` is added, or `~3`, and so on. Durable on return.
+    /// Moves a file, entry or misfit, out of the way; gives the name that it has there. Durable on return.
     ///
     /// # Errors
     /// The disk's.
     pub async fn set_aside(&self, folder: Folder, file_name: &str, to: Aside) -> Result<String, DiskError> {
+        let kept = self.move_aside(folder, file_name, to).await?;
+        self.settle(folder, file_name).await?;
+        Ok(kept)
+    }
+
+    /// The first half of [`Spool::set_aside`], for whoever has something to say of the move whether or not it can be
+    /// made durable at once: then [settle](Spool::settle) the folder. Nothing is overwritten: if the name is taken, `~2`
+    /// is added, or `~3`, and so on.
+    ///
+    /// # Errors
+    /// The disk's; the file is then where it was.
+    pub async fn move_aside(&self, folder: Folder, file_name: &str, to: Aside) -> Result<String, DiskError> {
         let from = self.folder(folder).join(file_name);
         let aside = self.aside(to);
         let mut kept = file_name.to_owned();
@@ -258,12 +279,30 @@ impl Spool {
             }
             kept = format!("{file_name}~{number}");
         }
-        self.disk.rename(&from, &aside.join(&kept)).await.map_err(DiskError::of("move", &from))?;
-        // The new name first: a crash in between may leave both names, and never neither.
-        self.sync(&aside).await?;
-        self.sync(&self.folder(folder)).await?;
-        self.forget_entry(folder, file_name).await?;
+        let to = aside.join(&kept);
+        if let Err(cause) = self.disk.rename(&from, &to).await {
+            // A disk that failed to say so may have done it all the same.
+            let is_done = matches!(self.disk.exists(&from).await, Ok(false))
+                && matches!(self.disk.exists(&to).await, Ok(true));
+            if !is_done {
+                return Err(DiskError { action: "move", path: from, cause });
+            }
+        }
         Ok(kept)
+    }
+
+    /// Makes it durable that an entry has left its folder, removed or set aside, and forgets it. To be repeated until it
+    /// succeeds: nothing may follow from the entry's leaving before.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn settle(&self, folder: Folder, file_name: &str) -> Result<(), DiskError> {
+        // The new name first: a crash in between may leave both names, and never neither.
+        for aside in [Aside::Archive, Aside::Bad] {
+            self.sync(&self.aside(aside)).await?;
+        }
+        self.sync(&self.folder(folder)).await?;
+        self.forget_entry(folder, file_name).await
     }
 
     /// Whether there is an entry of this name.

@@ -21,6 +21,7 @@ use super::{EntryName, Folder, Spool};
 use crate::address::Address;
 use crate::env::{DiskError, File};
 use crate::envelope::SpoolId;
+use crate::reach::{Point, reached};
 
 const HAND: &str = ".hand";
 
@@ -39,6 +40,11 @@ pub enum Progress {
         recipient: Address,
         /// The next hop's reply.
         reply: String,
+    },
+    /// The next hop was given the whole message and did not say whether it took it. It may have it (RFC 1047).
+    Unanswered {
+        /// Which attempt it was, from 1.
+        attempt: u32,
     },
     /// An attempt came to nothing and another will be made.
     Deferred {
@@ -142,6 +148,7 @@ impl Spool {
                 _ => continue,
             };
             if !self.disk.exists(&entry).await.map_err(DiskError::of("look for", &entry))? {
+                reached(Point::MemoryOfTheGone);
                 self.forget(&file_name).await?;
             }
         }

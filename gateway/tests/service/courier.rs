@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use gateway::reach::Point;
 use tokio::time::Instant;
 
 use crate::machine::{Machine, pass};
@@ -204,6 +205,20 @@ async fn a_host_that_serves_no_mail_does_not_speak_for_one_that_is_down() {
     pass(HOUR).await;
     assert_eq!(hosts(&machine), [1, 2, 1, 2, 1, 2]);
     assert_eq!(machine.mailbox("alice"), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_whose_end_is_not_answered_is_sent_again_and_may_arrive_twice() {
+    let machine = Machine::with("").await;
+    machine.network.host("partner.test", 10, "mx1.partner.test", "203.0.113.1", &[&[(".", "hang up")], KIND]);
+    machine.send("alice@contoso.test", &["bob@partner.test"]).await;
+    assert!(machine.reached(Point::EndOfDataUnanswered));
+    assert!(!machine.reached(Point::RetriedAfterLostAnswer));
+    machine.kill().await;
+    machine.start("").await;
+    pass(HOUR).await;
+    assert!(machine.reached(Point::RetriedAfterLostAnswer), "the journal still knows of it");
+    assert_eq!((machine.events(2001).len(), machine.spool("out")), (1, Vec::new()));
 }
 
 #[tokio::test(start_paused = true)]

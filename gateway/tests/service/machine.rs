@@ -5,17 +5,18 @@
     reason = "the test starts tasks and looks at the disk beside the gateway"
 )]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gateway::config::Config;
-use gateway::env::{BoxFuture, Disk, Env, File, IoFuture, Spawn, WallClock, host};
+use gateway::env::{BoxFuture, Env, Spawn, WallClock, host};
 use gateway::eventlog::{Entry, EventLogLayer};
 use gateway::extension::Registry;
-use gateway::service::Gateway;
+use gateway::reach::{Point, ReachLayer};
+use gateway::service::{Gateway, StartError};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use tokio::task::AbortHandle;
@@ -23,6 +24,8 @@ use tokio::time::{Instant, sleep};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt;
 
+use crate::disk::{Trouble, TroubledDisk};
+use crate::extension;
 use crate::network::{Client, Network};
 
 /// The address of a client with no rights of its own.
@@ -34,10 +37,11 @@ pub(crate) const RELAY_CLIENT: &str = "192.0.2.99";
 pub(crate) struct Machine {
     dir: TempDir,
     pub(crate) network: Network,
-    disk: Arc<HaltingDisk>,
+    disk: Arc<TroubledDisk>,
     clock: Arc<Clock>,
     process: Arc<Process>,
     events: Arc<Mutex<Vec<Entry>>>,
+    points: Arc<Mutex<BTreeSet<Point>>>,
     _log: DefaultGuard,
 }
 
@@ -46,15 +50,21 @@ impl Machine {
     pub(crate) fn new() -> Self {
         let events: Arc<Mutex<Vec<Entry>>> = Arc::default();
         let kept = Arc::clone(&events);
-        let layer = EventLogLayer::new(move |entry| kept.lock().unwrap().push(entry));
+        let log = EventLogLayer::new(move |entry| kept.lock().unwrap().push(entry));
+        let points: Arc<Mutex<BTreeSet<Point>>> = Arc::default();
+        let counted = Arc::clone(&points);
+        let reach = ReachLayer::new(move |point| {
+            counted.lock().unwrap().insert(point);
+        });
         Machine {
             dir: tempfile::tempdir().unwrap(),
             network: Network::default(),
-            disk: Arc::new(HaltingDisk { disk: host::env().disk, halts: AtomicBool::new(false) }),
-            clock: Arc::new(Clock(Instant::now())),
+            disk: Arc::default(),
+            clock: Arc::new(Clock { start: Instant::now(), set: Mutex::default() }),
             process: Arc::default(),
             events,
-            _log: tracing::subscriber::set_default(tracing_subscriber::registry().with(layer)),
+            points,
+            _log: tracing::subscriber::set_default(tracing_subscriber::registry().with(log).with(reach)),
         }
     }
 
@@ -67,6 +77,11 @@ impl Machine {
 
     /// Starts the gateway.
     pub(crate) async fn start(&self, configuration: &str) {
+        self.try_to_start(configuration).await.unwrap();
+    }
+
+    /// Starts the gateway if it can.
+    pub(crate) async fn try_to_start(&self, configuration: &str) -> Result<(), StartError> {
         let text = format!(
             r#"
                 host = "ims.contoso.test"
@@ -94,8 +109,11 @@ impl Machine {
             ..host::env()
         };
         let names = Arc::new(self.network.clone());
-        let gateway = Gateway::start(config, env, names, &Registry::builtin()).await.unwrap();
+        let mut extensions = Registry::builtin();
+        extensions.add("scripted", extension::scripted());
+        let gateway = Gateway::start(config, env, names, &extensions).await?;
         self.process.spawn("service", Box::pin(async { drop(gateway.run(std::future::pending()).await) }));
+        Ok(())
     }
 
     /// Ends the gateway's process where it is.
@@ -107,7 +125,29 @@ impl Machine {
 
     /// From now on the process halts where it would put a report into the spool, or no longer.
     pub(crate) fn halt_at_reports(&self, halt: bool) {
-        self.disk.halts.store(halt, Ordering::Relaxed);
+        let is_report =
+            |what: &str, path: &Path| what == "file" && path.extension().is_some_and(|end| end == "made");
+        self.trouble(move |what, path| (halt && is_report(what, path)).then_some(Trouble::Halt));
+    }
+
+    /// From now on the disk makes this trouble, and no other.
+    pub(crate) fn trouble(&self, trouble: impl Fn(&str, &Path) -> Option<Trouble> + Send + 'static) {
+        *self.disk.trouble.lock().unwrap() = Box::new(trouble);
+    }
+
+    /// From now on the disk makes no trouble.
+    pub(crate) fn heal(&self) {
+        self.trouble(|_, _| None);
+    }
+
+    /// Sets the clock.
+    pub(crate) fn set_clock(&self, by: SignedDuration) {
+        *self.clock.set.lock().unwrap() += by;
+    }
+
+    /// From now on the drive has room for so many octets.
+    pub(crate) fn leave_free(&self, octets: u64) {
+        *self.disk.free.lock().unwrap() = octets;
     }
 
     /// A client that has connected, before the banner.
@@ -146,6 +186,11 @@ impl Machine {
         events.iter().filter(|event| event.id == id).map(|event| event.description.clone()).collect()
     }
 
+    /// Whether the gateway was ever at this point.
+    pub(crate) fn reached(&self, point: Point) -> bool {
+        self.points.lock().unwrap().contains(&point)
+    }
+
     /// The messages in the mailbox of this name.
     pub(crate) fn mailbox(&self, name: &str) -> Vec<String> {
         let new = self.path(&format!("mail/{name}@contoso.test/new"));
@@ -176,13 +221,16 @@ pub(crate) async fn pass(time: Duration) {
     sleep(time).await;
 }
 
-/// The time of day, which goes with the paused clock.
-struct Clock(Instant);
+/// The time of day, which goes with the paused clock, and how far it was set from it.
+struct Clock {
+    start: Instant,
+    set: Mutex<SignedDuration>,
+}
 
 impl WallClock for Clock {
     fn now(&self) -> Timestamp {
         let start: Timestamp = "1998-03-02T09:00:00Z".parse().unwrap();
-        start + SignedDuration::try_from(self.0.elapsed()).unwrap()
+        start + SignedDuration::try_from(self.start.elapsed()).unwrap() + *self.set.lock().unwrap()
     }
 }
 
@@ -193,54 +241,5 @@ struct Process(Mutex<Vec<AbortHandle>>);
 impl Spawn for Process {
     fn spawn(&self, _: &'static str, task: BoxFuture<'static, ()>) {
         self.0.lock().unwrap().push(tokio::spawn(task).abort_handle());
-    }
-}
-
-/// The real disk, but for one operation on which the process can be made to halt for ever.
-struct HaltingDisk {
-    disk: Arc<dyn Disk>,
-    halts: AtomicBool,
-}
-
-impl Disk for HaltingDisk {
-    fn create_dir_all<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, ()> {
-        self.disk.create_dir_all(dir)
-    }
-
-    fn create<'a>(&'a self, path: &'a Path) -> IoFuture<'a, Box<dyn File>> {
-        self.disk.create(path)
-    }
-
-    fn append<'a>(&'a self, path: &'a Path) -> IoFuture<'a, Box<dyn File>> {
-        self.disk.append(path)
-    }
-
-    fn read<'a>(&'a self, path: &'a Path) -> IoFuture<'a, Vec<u8>> {
-        self.disk.read(path)
-    }
-
-    fn rename<'a>(&'a self, from: &'a Path, to: &'a Path) -> IoFuture<'a, ()> {
-        let is_report =
-            from.extension().is_some_and(|end| end == "made") && to.parent().unwrap().ends_with("in");
-        if is_report && self.halts.load(Ordering::Relaxed) {
-            return Box::pin(std::future::pending());
-        }
-        self.disk.rename(from, to)
-    }
-
-    fn remove<'a>(&'a self, path: &'a Path) -> IoFuture<'a, ()> {
-        self.disk.remove(path)
-    }
-
-    fn exists<'a>(&'a self, path: &'a Path) -> IoFuture<'a, bool> {
-        self.disk.exists(path)
-    }
-
-    fn list<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, Vec<String>> {
-        self.disk.list(dir)
-    }
-
-    fn sync_dir<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, ()> {
-        self.disk.sync_dir(dir)
     }
 }

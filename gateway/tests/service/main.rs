@@ -2,7 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod courier;
+mod destination;
+mod disk;
+mod extension;
+mod flush_mode;
 mod machine;
 mod network;
 mod recovery;
 mod session;
+mod trouble;

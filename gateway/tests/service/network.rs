@@ -27,7 +27,7 @@ struct State {
     calls: Option<mpsc::UnboundedSender<Call>>,
     hosts: BTreeMap<IpAddr, VecDeque<Manners>>,
     exchangers: BTreeMap<Domain, Result<Vec<MailExchanger>, DnsError>>,
-    addresses: BTreeMap<String, IpAddr>,
+    addresses: BTreeMap<String, Vec<IpAddr>>,
     visits: Vec<Visit>,
 }
 
@@ -48,8 +48,24 @@ impl Network {
         let address = address.parse().unwrap();
         let exchangers = state.exchangers.entry(domain.parse().unwrap()).or_insert(Ok(Vec::new()));
         exchangers.as_mut().unwrap().push(MailExchanger { preference, host: name.to_owned() });
-        state.addresses.insert(name.to_owned(), address);
+        state.addresses.entry(name.to_owned()).or_default().push(address);
         state.hosts.insert(address, manners.iter().copied().collect());
+    }
+
+    /// A name with an address at which there is no mail server.
+    pub(crate) fn name(&self, name: &str, address: &str) {
+        let mut state = self.0.lock().unwrap();
+        state.addresses.entry(name.to_owned()).or_default().push(address.parse().unwrap());
+    }
+
+    /// What DNS says of a domain's mail exchangers.
+    pub(crate) fn exchangers(&self, domain: &str, exchangers: &[(u16, &str)]) {
+        let mx = |(preference, host): &(u16, &str)| MailExchanger {
+            preference: *preference,
+            host: (*host).to_owned(),
+        };
+        let answer = Ok(exchangers.iter().map(mx).collect());
+        self.0.lock().unwrap().exchangers.insert(domain.parse().unwrap(), answer);
     }
 
     /// From now on nobody answers for this domain, or somebody does again.
@@ -96,6 +112,7 @@ impl Network {
             in_content = if line == "DATA" { manner.is_none() } else { in_content && line != "." };
             match reply.map(|reply| manner.unwrap_or(reply)) {
                 Some("hang up") => return Ok(()),
+                Some("silence") => std::future::pending().await,
                 Some(reply) => stream.write_all(format!("{reply}\r\n").as_bytes()).await?,
                 None => {}
             }
@@ -163,8 +180,8 @@ impl Resolver for Network {
     }
 
     fn addresses<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, DnsError>> {
-        let known = self.0.lock().unwrap().addresses.get(host).copied();
-        Box::pin(async move { known.map(|address| vec![address]).ok_or(DnsError::NoSuchName) })
+        let known = self.0.lock().unwrap().addresses.get(host).cloned();
+        Box::pin(async move { known.ok_or(DnsError::NoSuchName) })
     }
 }
 

@@ -390,3 +390,41 @@ async fn a_machine_that_can_give_no_connection_is_not_asked_without_a_pause() {
     machine.play("S: 220\n C: QUIT\n S: 221").await;
     assert_eq!(start.elapsed().as_secs(), 100);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_drips_for_ever_ends_after_an_hour() {
+    let machine = Machine::with("").await;
+    let mut client = machine.greeted().await;
+    client.play(UP_TO_DATA).await;
+    let start = Instant::now();
+    for _ in 0..14 {
+        pass(4 * MINUTE).await;
+        client.send(b"x").await;
+    }
+    client.play("S: 421 ims.contoso.test the message took too long\n S: (closed)").await;
+    assert_eq!(start.elapsed().as_secs(), 60 * 60);
+    assert_eq!((machine.spool("work"), machine.events(2002)), Default::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_drips_has_the_time_of_a_command() {
+    let machine = Machine::with("").await;
+    let mut client = machine.greeted().await;
+    let start = Instant::now();
+    for octet in b"NOOP" {
+        client.send(&[*octet]).await;
+        pass(MINUTE).await;
+    }
+    client.play("S: 421\n S: (closed)").await;
+    assert_eq!(start.elapsed().as_secs(), 5 * 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_only_keeps_its_connection_is_sent_away() {
+    let machine = Machine::with("").await;
+    let mut client = machine.greeted().await;
+    for _ in 0..118 {
+        assert!(client.say("NOOP").await.starts_with("250"));
+    }
+    client.play("C: NOOP\n S: 250\n S: 421 ims.contoso.test too many errors\n S: (closed)").await;
+}

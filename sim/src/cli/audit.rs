@@ -4,33 +4,26 @@
 //! system gives it. It may be another build of the program: a debug build must make the same runs.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use clap::Args;
-use gateway::release::Release;
 use indicatif::ProgressBar;
 use miette::{IntoDiagnostic, WrapErr, miette};
 use sim::draw::Seed;
 use sim::record::Record;
 use sim::run::run;
-use sim::scenario::{Library, Scenario};
+use sim::scenario::{Library, Source};
 use sim::trace::{Keep, first_difference};
 
 use super::EngineArg;
+use super::wanted::{Wanted, WantedArgs};
 
 /// What to audit.
 #[derive(Args)]
 pub(crate) struct AuditArgs {
-    /// The scenario's name; every scenario if none is given.
-    scenario: Option<String>,
-    /// The release; every release of the scenario if none is given.
-    #[arg(long, short)]
-    release: Option<Release>,
-    /// The seeds, such as `0..200`, each with other link latencies; the scenario's own if none are given.
-    #[arg(long, value_parser = seeds)]
-    seeds: Option<Range<u64>>,
+    #[command(flatten)]
+    wanted: WantedArgs,
     /// The program that makes the second run: another build of this one.
     #[arg(long)]
     with: Option<PathBuf>,
@@ -38,25 +31,12 @@ pub(crate) struct AuditArgs {
     engine: EngineArg,
 }
 
-/// Reads `A..B`.
-fn seeds(text: &str) -> Result<Range<u64>, String> {
-    let range = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
-    range.filter(|range| !range.is_empty()).ok_or_else(|| "write two numbers, such as 0..200".to_owned())
-}
-
-/// One run to make.
-struct Request<'a> {
-    scenario: &'a Scenario,
-    release: Release,
-    seed: Seed,
-}
-
 /// Makes every run twice, here and there. True if all are the same.
 ///
 /// # Errors
 /// There is no such scenario, or the other process does not run.
 pub(super) fn audit(library: &Library, args: &AuditArgs) -> miette::Result<bool> {
-    let requests = requests(library, args)?;
+    let requests = args.wanted.runs(library)?;
     let mut there = There::start(library, args)?;
     let progress = ProgressBar::new(requests.len() as u64);
     let mut differing = 0;
@@ -66,9 +46,9 @@ pub(super) fn audit(library: &Library, args: &AuditArgs) -> miette::Result<bool>
         let theirs = there.answer()?;
         if here.digest.to_string() != theirs {
             differing += 1;
-            let Request { scenario, release, seed } = request;
+            let Wanted { source, release, seed } = request;
             progress.suspend(|| {
-                anstream::println!("{} on {release}, seed {}: THE RUNS DIFFER", scenario.name, seed.0)
+                anstream::println!("{} on {release}, seed {}: THE RUNS DIFFER", source.name(), seed.0)
             });
             if differing == 1 {
                 let shown = there.first_difference(request, args.engine)?;
@@ -82,31 +62,8 @@ pub(super) fn audit(library: &Library, args: &AuditArgs) -> miette::Result<bool>
     Ok(differing == 0)
 }
 
-fn requests<'a>(library: &'a Library, args: &AuditArgs) -> miette::Result<Vec<Request<'a>>> {
-    let scenarios: Vec<&Scenario> = match &args.scenario {
-        Some(name) => vec![super::find(library, name)?],
-        None => library.scenarios().iter().collect(),
-    };
-    let mut requests = Vec::new();
-    for scenario in scenarios {
-        let wanted = |release: &&Release| args.release.is_none_or(|wanted| wanted == **release);
-        for release in scenario.releases().iter().filter(wanted) {
-            let seeds = args.seeds.clone().unwrap_or(scenario.seed().0..scenario.seed().0 + 1);
-            requests.extend(seeds.map(|seed| Request { scenario, release: *release, seed: Seed(seed) }));
-        }
-    }
-    if requests.is_empty() {
-        return Err(miette!(
-            help = "`postmortem list` shows which releases there are",
-            "there is nothing to audit"
-        ));
-    }
-    Ok(requests)
-}
-
-fn make(request: &Request<'_>, engine: EngineArg, keep: Keep) -> miette::Result<Record> {
-    let plan = request.scenario.plan(request.release, request.seed);
-    run(&plan, engine.engine(), keep).into_diagnostic()
+fn make(request: &Wanted<'_>, engine: EngineArg, keep: Keep) -> miette::Result<Record> {
+    run(&request.plan(), engine.engine(), keep).into_diagnostic()
 }
 
 /// The other process.
@@ -149,9 +106,9 @@ impl There {
         Ok(there)
     }
 
-    fn ask(&mut self, what: &str, request: &Request<'_>) -> miette::Result<()> {
-        let Request { scenario, release, seed } = request;
-        writeln!(self.requests, "{what}\t{}\t{release}\t{}", scenario.name, seed.0)
+    fn ask(&mut self, what: &str, request: &Wanted<'_>) -> miette::Result<()> {
+        let Wanted { source, release, seed } = request;
+        writeln!(self.requests, "{what}\t{}\t{release}\t{}", source.name(), seed.0)
             .and_then(|()| self.requests.flush())
             .into_diagnostic()
             .wrap_err("the other process takes no request")
@@ -166,7 +123,7 @@ impl There {
         Ok(line.trim_end().to_owned())
     }
 
-    fn first_difference(&mut self, request: &Request<'_>, engine: EngineArg) -> miette::Result<String> {
+    fn first_difference(&mut self, request: &Wanted<'_>, engine: EngineArg) -> miette::Result<String> {
         self.ask("entries", request)?;
         let ours = make(request, engine, Keep::Entries)?.trace;
         let count: usize = self.answer()?.parse().into_diagnostic()?;
@@ -198,16 +155,17 @@ pub(super) fn answer(root: &Path, engine: EngineArg) -> miette::Result<bool> {
     writeln!(out, "{}", heap_address()).and_then(|()| out.flush()).into_diagnostic()?;
     // One run more than the other side: whatever counts the process's threads, tasks or runs is ahead by one.
     if let Some(scenario) = library.scenarios().first() {
-        make(&Request { scenario, release: scenario.releases()[0], seed: Seed(0) }, engine, Keep::Digest)?;
+        let release = scenario.releases()[0];
+        make(&Wanted { source: Source::Scenario(scenario), release, seed: Seed(0) }, engine, Keep::Digest)?;
     }
     for line in io::stdin().lock().lines() {
         let line = line.into_diagnostic()?;
         let [what, scenario, release, seed] = line.split('\t').collect::<Vec<_>>()[..] else {
             return Err(miette!("`{line}` is no request"));
         };
-        let scenario = super::find(&library, scenario)?;
+        let source = super::find(&library, scenario)?;
         let (release, seed) = (release.parse().into_diagnostic()?, Seed(seed.parse().into_diagnostic()?));
-        let request = Request { scenario, release, seed };
+        let request = Wanted { source, release, seed };
         if what == "entries" {
             let entries = make(&request, engine, Keep::Entries)?.trace;
             writeln!(out, "{}", entries.len()).into_diagnostic()?;

@@ -1,20 +1,26 @@
 //! The commands.
 
 mod audit;
+mod explore;
 mod list;
 mod parity;
+mod plan;
 mod replay;
+mod seeds;
 mod suite;
+mod wanted;
 
 use std::path::PathBuf;
 
 use audit::AuditArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use explore::ExploreArgs;
 use gateway::release::Release;
 use miette::{IntoDiagnostic, WrapErr};
 use parity::ParityArgs;
+use plan::PlanArgs;
 use sim::engine::{Classic, Engine, Leap};
-use sim::scenario::{Library, Scenario};
+use sim::scenario::{Library, Source};
 
 /// Replays documented crashes of an Internet mail gateway in a deterministic simulator.
 ///
@@ -31,10 +37,14 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Lists the scenarios and the releases each is replayed on.
+    /// Lists the scenarios and the releases each is replayed on, and the profiles.
     List,
-    /// Replays one scenario and prints its full Record.
+    /// Replays one scenario, or one seed of a profile, and prints its full Record.
     Replay(ReplayArgs),
+    /// Prints the scenario that a seed draws from a profile, as a file.
+    Plan(PlanArgs),
+    /// Runs many seeds of a profile and judges each run with every oracle.
+    Explore(ExploreArgs),
     /// Makes each run a second time in another process, and compares the digests.
     Audit(AuditArgs),
     /// Runs each scenario on both engines, and compares what happened.
@@ -52,12 +62,13 @@ enum Command {
 /// What to replay.
 #[derive(Args)]
 pub(crate) struct ReplayArgs {
-    /// The scenario's name, as `list` shows it.
+    /// The scenario's or the profile's name, as `list` shows it.
     scenario: String,
-    /// The release, such as `5.0`, `5.5-sp1` or `current`; the scenario's first if none is given.
+    /// The release, such as `5.0`, `5.5-sp1` or `current`; the scenario's first if none is given, `current` for a
+    /// profile.
     #[arg(long, short)]
     release: Option<Release>,
-    /// The seed; the scenario's own if none is given.
+    /// The seed; the scenario's own if none is given, 0 for a profile.
     #[arg(long, short)]
     seed: Option<u64>,
     /// Make the run twice and compare the two Records byte for byte.
@@ -97,12 +108,19 @@ impl EngineArg {
     }
 }
 
-fn find<'a>(library: &'a Library, name: &str) -> miette::Result<&'a Scenario> {
-    library.scenarios().iter().find(|scenario| scenario.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
-        let known: Vec<&str> = library.scenarios().iter().map(|scenario| scenario.name.as_str()).collect();
+/// What a name stands for.
+fn find<'a>(library: &'a Library, name: &str) -> miette::Result<Source<'a>> {
+    library.find(name).ok_or_else(|| {
+        let scenarios = library.scenarios().iter().map(|scenario| scenario.name.as_str());
+        let profiles = library.profiles().iter().map(|profile| profile.name.as_str());
+        let (scenarios, profiles): (Vec<_>, Vec<_>) = (scenarios.collect(), profiles.collect());
         miette::miette!(
-            help = format!("the scenarios are: {}", known.join(", ")),
-            "there is no scenario `{name}`"
+            help = format!(
+                "the scenarios are: {}; the profiles are: {}",
+                scenarios.join(", "),
+                profiles.join(", ")
+            ),
+            "there is no scenario and no profile `{name}`"
         )
     })
 }
@@ -125,6 +143,8 @@ impl Cli {
                 Ok(true)
             }
             Some(Command::Replay(args)) => replay::run(&library, &args),
+            Some(Command::Plan(args)) => plan::print(&library, &args),
+            Some(Command::Explore(args)) => explore::run(&library, &args),
             Some(Command::Audit(args)) => audit::audit(&library, &args),
             Some(Command::Parity(args)) => parity::run(&library, &args),
             Some(Command::Answer { .. }) => unreachable!("answered above"),

@@ -1,51 +1,72 @@
-//! `postmortem parity`: each scenario on both engines.
+//! `postmortem parity`: each run on both engines.
+
+use std::time::Duration;
 
 use clap::Args;
-use gateway::release::Release;
+use indicatif::ProgressBar;
 use miette::IntoDiagnostic;
-use sim::draw::Seed;
 use sim::engine::{Classic, Leap};
-use sim::parity::compare;
-use sim::scenario::{Library, Scenario};
+use sim::parity;
+use sim::scenario::{Library, Source};
+
+use super::wanted::WantedArgs;
+
+/// The longest run, in virtual time, that is made on the classic engine, to which each tick costs something.
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// What to compare.
 #[derive(Args)]
 pub(crate) struct ParityArgs {
-    /// The scenario's name; every scenario if none is given.
-    scenario: Option<String>,
-    /// The release; every release of the scenario if none is given.
-    #[arg(long, short)]
-    release: Option<Release>,
-    /// The seed; the scenario's own if none is given.
-    #[arg(long, short)]
-    seed: Option<u64>,
+    #[command(flatten)]
+    wanted: WantedArgs,
 }
 
-/// Runs the plans on both engines. True if the engines agree on all.
+/// Makes the runs on both engines. True if the engines agree on all.
+///
+/// A scenario must give the same event log, message outcomes and verdict. A seed of a profile must give the same verdict;
+/// where a message ends otherwise, the race in its plan is shown.
 ///
 /// # Errors
 /// There is no such scenario, or an engine broke down.
 pub(super) fn run(library: &Library, args: &ParityArgs) -> miette::Result<bool> {
-    let scenarios: Vec<&Scenario> = match &args.scenario {
-        Some(name) => vec![super::find(library, name)?],
-        None => library.scenarios().iter().collect(),
-    };
-    let (mut compared, mut differing) = (0, 0);
-    for scenario in scenarios {
-        let wanted = |release: &&Release| args.release.is_none_or(|wanted| wanted == **release);
-        for release in scenario.releases().iter().filter(wanted) {
-            let plan = scenario.plan(*release, args.seed.map_or(scenario.seed(), Seed));
-            let difference = compare(scenario, &plan, &Classic::COARSE, &Leap).into_diagnostic()?;
-            compared += 1;
-            if let Some(difference) = difference {
-                differing += 1;
-                anstream::println!(
-                    "{} on {release}: THE ENGINES DIFFER (- turmoil, + leap)\n{difference}",
-                    scenario.name
-                );
-            }
+    let runs = args.wanted.runs(library)?;
+    let (mut compared, mut differing, mut races, mut long) = (0, 0, 0, 0);
+    let progress = ProgressBar::new(runs.len() as u64);
+    for wanted in &runs {
+        let scenario = wanted.source.scenario(wanted.seed, wanted.release);
+        let plan = wanted.plan();
+        let strict = matches!(wanted.source, Source::Scenario(_));
+        let compared_with = if strict {
+            let difference = parity::compare(&scenario, &plan, &Classic::COARSE, &Leap).into_diagnostic()?;
+            Some(parity::Agreement { verdict: difference, race: None })
+        } else {
+            parity::compare_verdicts(&plan, &Classic::COARSE, &Leap, LONGEST).into_diagnostic()?
+        };
+        progress.inc(1);
+        let Some(parity::Agreement { verdict, race }) = compared_with else {
+            long += 1;
+            continue;
+        };
+        compared += 1;
+        let title = format!("{} on {}, seed {}", wanted.source.name(), wanted.release, wanted.seed.0);
+        if let Some(difference) = verdict {
+            differing += 1;
+            progress.suspend(|| {
+                anstream::println!("{title}: THE ENGINES DIFFER (- turmoil, + leap)\n{difference}")
+            });
+        } else if let Some(race) = race {
+            races += 1;
+            progress
+                .suspend(|| anstream::println!("{title}: a race in the plan (- turmoil, + leap)\n{race}"));
         }
     }
+    progress.finish_and_clear();
     anstream::println!("{compared} plans on both engines: {differing} differ");
+    if races > 0 {
+        anstream::println!("in {races} of them a message ends otherwise, and the verdict is the same");
+    }
+    if long > 0 {
+        anstream::println!("{long} plans take more than an hour of virtual time, and were left out");
+    }
     Ok(differing == 0)
 }

@@ -6,7 +6,7 @@ use gateway::release::Release;
 use miette::IntoDiagnostic;
 use sim::draw::Seed;
 use sim::render;
-use sim::scenario::Library;
+use sim::scenario::{Library, Source};
 use sim::snapshot::Comparison;
 use sim::trace::{Keep, first_difference};
 use sim::verdict::Replay;
@@ -18,27 +18,31 @@ use super::ReplayArgs;
 /// # Errors
 /// There is no such scenario, or it is not replayed on that release.
 pub(super) fn run(library: &Library, args: &ReplayArgs) -> miette::Result<bool> {
-    let scenario = super::find(library, &args.scenario)?;
+    let source = super::find(library, &args.scenario)?;
     let release = match args.release {
-        None => scenario.releases()[0],
-        Some(release) if scenario.releases().contains(&release) => release,
+        None => source.releases()[0],
+        Some(release) if matches!(source, Source::Profile(_)) || source.releases().contains(&release) => {
+            release
+        }
         Some(release) => {
-            let known: Vec<&str> = scenario.releases().iter().copied().map(Release::name).collect();
+            let known: Vec<&str> = source.releases().iter().copied().map(Release::name).collect();
             return Err(miette::miette!(
                 help = "add the release to `releases` in the scenario file to replay it there",
                 "{} is not replayed on {release}, only on {}",
-                scenario.name,
+                source.name(),
                 known.join(", ")
             ));
         }
     };
-    let seed = args.seed.map_or(scenario.seed(), Seed);
+    let seed = args.seed.map_or(source.seed(), Seed);
     let replay = |seed| {
-        Replay::new(scenario, release, seed, args.engine.engine(), Keep::Entries, &library.snapshots())
+        let scenario = source.scenario(seed, release);
+        Replay::new(&scenario, release, seed, args.engine.engine(), Keep::Entries, &library.snapshots())
             .into_diagnostic()
     };
     let first = replay(seed)?;
     anstream::print!("{}", render::full(&first.plan, &first.record));
+    print_unused(&first);
     print_verdict(&first);
     let mut good = first.is_good();
     if args.twice {
@@ -86,13 +90,24 @@ fn beside_other_work<T: Send>(work: impl FnOnce() -> T + Send, other: impl Fn() 
     })
 }
 
+/// The faults of the plan that changed nothing.
+fn print_unused(replay: &Replay) {
+    for (number, (fault, bite)) in (1..).zip(replay.plan.faults.iter().zip(&replay.record.bites)) {
+        if bite.times == 0 {
+            anstream::println!("unused: fault {number}, {}, changed nothing", fault.kind());
+        }
+    }
+}
+
 /// What was not as it should be, a line each.
 pub(super) fn print_verdict(replay: &Replay) {
     for unmet in &replay.unmet {
         anstream::println!("not as expected: {unmet}");
     }
     for finding in &replay.findings {
-        anstream::println!("broken oracle: {}: {}", finding.oracle, finding.what);
+        let expected = if replay.unexpected().any(|other| other == finding) { "" } else { ", as expected" };
+        let (oracle, cause, what) = (finding.oracle, &finding.cause, &finding.what);
+        anstream::println!("broken oracle{expected}: {oracle}: {cause}: {what}");
     }
     match &replay.snapshot {
         Some(Comparison::Differs(diff)) => {

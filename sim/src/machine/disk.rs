@@ -1,171 +1,208 @@
-//! The disk of a simulated machine: `turmoil-fs` behind the gateway's seam.
+//! The disk of a simulated machine, behind the gateway's seam.
 //!
 //! What a process does to it is seen at once and survives the process. What survives a power cut is what was
-//! synchronised: bytes by [`File::sync`], names by [`Disk::sync_dir`].
+//! synchronised: the bytes of a file by [`File::sync`], names by [`Disk::sync_dir`]. Both are held twice over, as they
+//! are and as a power cut would leave them:
 //!
-//! `turmoil-fs` keeps a queue of operations not yet durable, and takes them out of it by directory, not in their
-//! order. Two things are therefore put right here, so that the disk is as strict as a journalling file system and
-//! no stricter:
+//! - A file only ever grows, as nothing behind the seam can do anything else to it: what is durable of it is a number
+//!   of bytes from its beginning.
+//! - A directory is two lists of names. To synchronise it is to copy one onto the other.
+//! - A rename is atomic, as on a journalling file system: a directory is synchronised together with those that a
+//!   rename ties to it, so that a file is never durable under both its names, nor under none.
 //!
-//! - A rename is atomic: synchronising either directory makes both of its names durable. By itself `turmoil-fs`
-//!   loses both names when only the old directory was synchronised; and when only the new one was, an old name
-//!   that was not durable itself comes back as an empty file.
-//! - What is done to a name whose rename or removal is not yet durable would be undone by it later. The names in
-//!   that directory are made durable first: here the disk is more lenient than a real one may be.
+//! A name does not become durable with its file's bytes, nor the other way round.
 //!
-//! One thing is left: a file that is renamed before its bytes are synchronised reads as empty once the rename is
-//! durable, and not only after a crash.
-//!
-//! This module knows no mail, no faults but the power cut, and no time but the clock that it is handed.
+//! This module knows no mail, no faults but the power cut, no time and no chance.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gateway::env::{Disk, File, IoFuture};
-use turmoil_fs::Fs;
-use turmoil_fs::shim::std::fs;
-
-/// Tells the time since the Unix epoch, for the dates of files.
-pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// The disk of one machine. Cheap to clone; the clones are one disk, which outlives the processes that use it.
 #[derive(Clone)]
-pub struct SimDisk {
-    fs: Fs,
-    clock: Clock,
-    pending: Arc<Mutex<Pending>>,
+pub struct SimDisk(Arc<Mutex<Tree>>);
+
+/// Every directory by its path, without the slash at its end: the root is the empty text.
+struct Tree {
+    dirs: BTreeMap<String, Dir>,
+    /// Pairs of directories that a rename not yet durable ties to each other.
+    ties: BTreeSet<(String, String)>,
 }
 
-/// Changes of names that are not yet durable.
 #[derive(Default)]
-struct Pending {
-    /// Old name, new name; oldest first.
-    renames: Vec<(PathBuf, PathBuf)>,
-    removals: BTreeSet<PathBuf>,
+struct Dir {
+    /// Whether the directory's own name survives a power cut.
+    durable: bool,
+    names: BTreeMap<String, Content>,
+    durable_names: BTreeMap<String, Content>,
+}
+
+/// The bytes of a file. It is there as long as a name or an open file has it.
+type Content = Arc<Mutex<Bytes>>;
+
+#[derive(Default)]
+struct Bytes {
+    all: Vec<u8>,
+    /// How many of them survive a power cut.
+    durable: usize,
+}
+
+impl Default for SimDisk {
+    fn default() -> Self {
+        let root = Dir { durable: true, ..Dir::default() };
+        SimDisk(Arc::new(Mutex::new(Tree {
+            dirs: BTreeMap::from([(String::new(), root)]),
+            ties: BTreeSet::new(),
+        })))
+    }
 }
 
 impl SimDisk {
-    /// An empty disk. `seed` is for what the simulated file system decides by chance, which is nothing so far.
-    pub fn new(seed: u64, clock: Clock) -> Self {
-        SimDisk { fs: Fs::builder().seed(seed).build(), clock, pending: Arc::default() }
+    /// An empty disk.
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// The power is cut: what was not synchronised is gone. To be called when no process of the machine runs any
     /// more. The death of a process needs no call: it loses nothing.
     pub fn crash(&self) {
-        *self.pending() = Pending::default();
-        self.fs.crash();
+        let mut tree = self.tree_of_now();
+        tree.ties.clear();
+        let lost: Vec<String> =
+            tree.dirs.iter().filter(|(_, dir)| !dir.durable).map(|(path, _)| path.clone()).collect();
+        // What is below a directory that is gone is gone too.
+        tree.dirs.retain(|path, _| !lost.iter().any(|lost| is_in_or_below(path, lost)));
+        for dir in tree.dirs.values_mut() {
+            dir.names = dir.durable_names.clone();
+            for content in dir.names.values() {
+                let mut bytes = lock(content);
+                let durable = bytes.durable;
+                bytes.all.truncate(durable);
+            }
+        }
     }
 
     /// Every file and its bytes, as a process sees them now, in the order of their paths.
-    ///
-    /// # Errors
-    /// The simulated disk's.
-    pub fn tree(&self) -> io::Result<BTreeMap<PathBuf, Vec<u8>>> {
-        self.on(|| {
-            let mut tree = BTreeMap::new();
-            let mut dirs = vec![PathBuf::from("/")];
-            while let Some(dir) = dirs.pop() {
-                for entry in fs::read_dir(dir)? {
-                    let entry = entry?;
-                    if entry.file_type()?.is_dir() {
-                        dirs.push(entry.path());
-                    } else {
-                        tree.insert(entry.path(), fs::read(entry.path())?);
-                    }
-                }
-            }
-            Ok(tree)
-        })
+    pub fn tree(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let tree = self.tree_of_now();
+        let files = tree.dirs.iter().flat_map(|(path, dir)| {
+            dir.names.iter().map(move |(name, content)| {
+                (PathBuf::from(format!("{path}/{name}")), lock(content).all.clone())
+            })
+        });
+        files.collect()
     }
 
-    /// Does one operation on this disk, now. The disk is the thread's current one only for that long.
-    fn on<T>(&self, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        self.fs.set_now((self.clock)());
-        let _entered = self.fs.enter();
-        operation().map_err(with_its_kind)
-    }
-
-    /// Makes the names in `dir` durable, and those that a rename ties to them.
-    fn settle(&self, dir: &Path) -> io::Result<()> {
-        let mut old_names = Vec::new();
-        while let Some((from, to)) = self.next_rename(dir) {
-            let reused = fs::exists(&from);
-            if to.parent() != Some(dir) {
-                // The new name first, while the file system still knows both.
-                self.settle(parent(&to))?;
-                if !reused {
-                    self.remove_ghost(from)?;
-                }
-            } else if !reused {
-                old_names.push(from);
-            }
-        }
-        fs::sync_dir(dir)?;
-        self.pending().removals.retain(|path| path.parent() != Some(dir));
-        old_names.into_iter().try_for_each(|from| self.remove_ghost(from))
-    }
-
-    /// Removes the old name of a durable rename if it has come back.
-    fn remove_ghost(&self, path: PathBuf) -> io::Result<()> {
-        if fs::exists(&path) {
-            fs::remove_file(&path)?;
-            self.pending().removals.insert(path);
-        }
-        Ok(())
-    }
-
-    /// Settles what is pending for this name, before something more is done to it.
-    fn settle_name(&self, path: &Path) -> io::Result<()> {
-        let pending = self.pending();
-        let due = pending.removals.contains(path) || pending.renames.iter().any(|(_, to)| to == path);
-        drop(pending);
-        if due { self.settle(parent(path)) } else { Ok(()) }
-    }
-
-    /// Takes the oldest rename into or out of `dir` that is not yet durable.
-    fn next_rename(&self, dir: &Path) -> Option<(PathBuf, PathBuf)> {
-        let renames = &mut self.pending().renames;
-        let touches = |(from, to): &(PathBuf, PathBuf)| [from.parent(), to.parent()].contains(&Some(dir));
-        let place = renames.iter().position(touches)?;
-        Some(renames.remove(place))
-    }
-
-    fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.pending.lock().expect("nothing panics while it holds this")
+    fn tree_of_now(&self) -> MutexGuard<'_, Tree> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens a file for writing at its end; `new` says that it must not be there.
     fn open(&self, path: &Path, new: bool) -> io::Result<Box<dyn File>> {
-        let file = self.on(|| {
-            self.settle_name(path)?;
-            fs::OpenOptions::new().append(true).create(true).create_new(new).open(path)
-        })?;
-        Ok(Box::new(SimFile { disk: self.clone(), file: Some(file) }))
+        let (dir, name) = place(path)?;
+        let mut tree = self.tree_of_now();
+        if tree.dirs.contains_key(text(path)?) {
+            return Err(ErrorKind::IsADirectory.into());
+        }
+        let names = &mut tree.dir(dir)?.names;
+        if new && names.contains_key(name) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        Ok(Box::new(SimFile(Arc::clone(names.entry(name.to_owned()).or_default()))))
     }
 }
 
-fn parent(path: &Path) -> &Path {
-    path.parent().expect("a file is in a directory")
+impl Tree {
+    fn dir(&mut self, path: &str) -> io::Result<&mut Dir> {
+        self.dirs.get_mut(path).ok_or_else(|| ErrorKind::NotFound.into())
+    }
+
+    fn file(&mut self, path: &Path) -> io::Result<&Content> {
+        let (dir, name) = place(path)?;
+        self.dir(dir)?.names.get(name).ok_or_else(|| ErrorKind::NotFound.into())
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let ((from, old), (to, new)) = (place(from)?, place(to)?);
+        if !self.dirs.contains_key(to) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        let content = self.dir(from)?.names.remove(old).ok_or(ErrorKind::NotFound)?;
+        self.dir(to)?.names.insert(new.to_owned(), content);
+        if from != to {
+            self.ties.insert((from.to_owned(), to.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Makes the names in a directory durable, and those in all directories that renames tie to it.
+    fn synchronise(&mut self, dir: &str) -> io::Result<()> {
+        self.dir(dir)?;
+        let mut due = vec![dir.to_owned()];
+        while let Some(dir) = due.pop() {
+            self.ties.retain(|(from, to)| {
+                let tied = *from == dir || *to == dir;
+                if tied {
+                    due.push(if *from == dir { to.clone() } else { from.clone() });
+                }
+                !tied
+            });
+            if let Some(dir) = self.dirs.get_mut(&dir) {
+                dir.durable_names.clone_from(&dir.names);
+            }
+            for (path, below) in self.dirs.range_mut(format!("{dir}/")..) {
+                if !is_in_or_below(path, &dir) {
+                    break;
+                }
+                below.durable |= !path[dir.len() + 1..].contains('/');
+            }
+        }
+        Ok(())
+    }
 }
 
-/// `turmoil-fs` gives some errors by their words alone.
-fn with_its_kind(error: io::Error) -> io::Error {
-    let kind = match error.to_string().as_str() {
-        "No such file or directory" => ErrorKind::NotFound,
-        "File exists" => ErrorKind::AlreadyExists,
-        "No space left on device" => ErrorKind::StorageFull,
-        _ => error.kind(),
-    };
-    io::Error::new(kind, error)
+/// Whether a path is that of a directory or of something in it, at any depth.
+fn is_in_or_below(path: &str, dir: &str) -> bool {
+    path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn lock(content: &Content) -> MutexGuard<'_, Bytes> {
+    content.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A path as the tree knows it.
+fn text(path: &Path) -> io::Result<&str> {
+    let text = path.to_str().filter(|text| text.starts_with('/'));
+    Ok(text.ok_or(ErrorKind::InvalidInput)?.trim_end_matches('/'))
+}
+
+/// A file's directory and its name there.
+fn place(path: &Path) -> io::Result<(&str, &str)> {
+    text(path)?
+        .rsplit_once('/')
+        .filter(|(_, name)| !name.is_empty())
+        .ok_or_else(|| ErrorKind::InvalidInput.into())
 }
 
 impl Disk for SimDisk {
     fn create_dir_all<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, ()> {
-        Box::pin(async move { self.on(|| fs::create_dir_all(dir)) })
+        Box::pin(async move {
+            let mut tree = self.tree_of_now();
+            for dir in dir.ancestors() {
+                let path = text(dir)?;
+                if tree.dirs.contains_key(path) {
+                    break;
+                }
+                if tree.file(dir).is_ok() {
+                    return Err(ErrorKind::AlreadyExists.into());
+                }
+                tree.dirs.insert(path.to_owned(), Dir::default());
+            }
+            Ok(())
+        })
     }
 
     fn create<'a>(&'a self, path: &'a Path) -> IoFuture<'a, Box<dyn File>> {
@@ -177,85 +214,53 @@ impl Disk for SimDisk {
     }
 
     fn read<'a>(&'a self, path: &'a Path) -> IoFuture<'a, Vec<u8>> {
-        Box::pin(async move { self.on(|| fs::read(path)) })
+        Box::pin(async move { Ok(lock(self.tree_of_now().file(path)?).all.clone()) })
     }
 
     fn rename<'a>(&'a self, from: &'a Path, to: &'a Path) -> IoFuture<'a, ()> {
-        Box::pin(async move {
-            self.on(|| {
-                self.settle_name(from)?;
-                fs::rename(from, to)?;
-                self.pending().renames.push((from.to_owned(), to.to_owned()));
-                Ok(())
-            })
-        })
+        Box::pin(async move { self.tree_of_now().rename(from, to) })
     }
 
     fn remove<'a>(&'a self, path: &'a Path) -> IoFuture<'a, ()> {
         Box::pin(async move {
-            self.on(|| {
-                self.settle_name(path)?;
-                // Writes to a file that is gone would stay in the file system's queue for ever.
-                fs::OpenOptions::new().write(true).open(path)?.sync_all()?;
-                fs::remove_file(path)?;
-                self.pending().removals.insert(path.to_owned());
-                Ok(())
-            })
+            let (dir, name) = place(path)?;
+            self.tree_of_now().dir(dir)?.names.remove(name).ok_or(ErrorKind::NotFound)?;
+            Ok(())
         })
     }
 
     fn exists<'a>(&'a self, path: &'a Path) -> IoFuture<'a, bool> {
-        Box::pin(async move { self.on(|| Ok(fs::exists(path) && fs::metadata(path)?.is_file())) })
+        Box::pin(async move { Ok(self.tree_of_now().file(path).is_ok()) })
     }
 
     fn list<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, Vec<String>> {
-        Box::pin(async move {
-            self.on(|| {
-                let mut names = Vec::new();
-                for entry in fs::read_dir(dir)? {
-                    let entry = entry?;
-                    if !entry.file_type()?.is_dir() {
-                        names.push(entry.file_name().to_string_lossy().into_owned());
-                    }
-                }
-                names.sort();
-                Ok(names)
-            })
-        })
+        Box::pin(async move { Ok(self.tree_of_now().dir(text(dir)?)?.names.keys().cloned().collect()) })
     }
 
     fn sync_dir<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, ()> {
-        Box::pin(async move { self.on(|| self.settle(dir)) })
+        Box::pin(async move { self.tree_of_now().synchronise(text(dir)?) })
+    }
+
+    fn free<'a>(&'a self, _: &'a Path) -> IoFuture<'a, u64> {
+        Box::pin(async { Ok(u64::MAX) })
     }
 }
 
-struct SimFile {
-    disk: SimDisk,
-    /// Always there until the drop.
-    file: Option<fs::File>,
-}
-
-impl SimFile {
-    fn on(&mut self, operation: impl FnOnce(&mut fs::File) -> io::Result<()>) -> io::Result<()> {
-        let file = self.file.as_mut().expect("a file is closed only when it is dropped");
-        self.disk.on(|| operation(file))
-    }
-}
+struct SimFile(Content);
 
 impl File for SimFile {
     fn write_all<'a>(&'a mut self, bytes: &'a [u8]) -> IoFuture<'a, ()> {
-        Box::pin(async move { self.on(|file| file.write_all(bytes)) })
+        Box::pin(async move {
+            lock(&self.0).all.extend_from_slice(bytes);
+            Ok(())
+        })
     }
 
     fn sync(&mut self) -> IoFuture<'_, ()> {
-        Box::pin(async move { self.on(|file| file.sync_all()) })
-    }
-}
-
-impl Drop for SimFile {
-    /// Closes the file on its own disk: each disk numbers its open files alike, and another may be entered.
-    fn drop(&mut self) {
-        let _entered = self.disk.fs.enter();
-        self.file = None;
+        Box::pin(async move {
+            let mut bytes = lock(&self.0);
+            bytes.durable = bytes.all.len();
+            Ok(())
+        })
     }
 }

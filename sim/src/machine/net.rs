@@ -1,7 +1,8 @@
 //! The gateway's sockets in the simulator: the engine's, with every SMTP dialogue written down as it is read and
 //! written.
 //!
-//! A dialogue is recorded line by line, as the gateway saw it. What lies between `354` and the final dot is one line.
+//! A dialogue is recorded line by line, as the gateway saw it. What lies between `354` and the final dot is one line,
+//! which says what an oracle has to know of it ([`Content`]).
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +13,8 @@ use std::task::{Context, Poll, ready};
 use gateway::env::{IoFuture, Listener, Net, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::record::{Journal, Speaker, What};
+use crate::mailbag;
+use crate::record::{Content, Journal, Speaker, What};
 
 /// Sockets whose dialogues are recorded.
 pub(crate) struct RecordedNet {
@@ -23,7 +25,7 @@ pub(crate) struct RecordedNet {
 
 impl RecordedNet {
     fn dialogue(&self) -> Dialogue {
-        Dialogue::new(self.journal.clone(), Arc::clone(&self.machine))
+        Dialogue::new(self.journal.clone(), Arc::clone(&self.machine), Speaker::Client)
     }
 }
 
@@ -34,7 +36,7 @@ impl Net for RecordedNet {
             match self.net.connect(to).await {
                 Ok(stream) => {
                     dialogue.note(Speaker::Network, format!("connected to {to}"));
-                    Ok(Box::new(Recorded::new(stream, dialogue, Speaker::Client)) as Box<dyn Stream>)
+                    Ok(Box::new(Recorded::new(stream, dialogue)) as Box<dyn Stream>)
                 }
                 Err(error) => {
                     dialogue.note(Speaker::Network, format!("no connection to {to}: {error}"));
@@ -66,9 +68,10 @@ impl Listener for RecordedListener {
     fn accept(&mut self) -> IoFuture<'_, (Box<dyn Stream>, SocketAddr)> {
         Box::pin(async move {
             let (stream, from) = self.listener.accept().await?;
-            let mut dialogue = Dialogue::new(self.journal.clone(), Arc::clone(&self.machine));
+            let mut dialogue =
+                Dialogue::new(self.journal.clone(), Arc::clone(&self.machine), Speaker::Server);
             dialogue.note(Speaker::Network, format!("connection from {}", from.ip()));
-            Ok((Box::new(Recorded::new(stream, dialogue, Speaker::Server)) as Box<dyn Stream>, from))
+            Ok((Box::new(Recorded::new(stream, dialogue)) as Box<dyn Stream>, from))
         })
     }
 
@@ -81,13 +84,12 @@ impl Listener for RecordedListener {
 struct Recorded {
     stream: Box<dyn Stream>,
     dialogue: Mutex<Dialogue>,
-    /// The side of the dialogue that the gateway is.
-    gateway: Speaker,
+    has_closed: bool,
 }
 
 impl Recorded {
-    fn new(stream: Box<dyn Stream>, dialogue: Dialogue, gateway: Speaker) -> Self {
-        Recorded { stream, dialogue: Mutex::new(dialogue), gateway }
+    fn new(stream: Box<dyn Stream>, dialogue: Dialogue) -> Self {
+        Recorded { stream, dialogue: Mutex::new(dialogue), has_closed: false }
     }
 
     fn dialogue(&mut self) -> &mut Dialogue {
@@ -103,7 +105,7 @@ impl AsyncRead for Recorded {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
-        let peer = if self.gateway == Speaker::Server { Speaker::Client } else { Speaker::Server };
+        let peer = if self.dialogue().gateway == Speaker::Server { Speaker::Client } else { Speaker::Server };
         match &read {
             Ok(()) if buf.filled().len() > before => self.dialogue().said(peer, &buf.filled()[before..]),
             Ok(()) if buf.remaining() > 0 => {
@@ -119,7 +121,7 @@ impl AsyncRead for Recorded {
 impl AsyncWrite for Recorded {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
-        let gateway = self.gateway;
+        let gateway = self.dialogue().gateway;
         match &written {
             Ok(count) => self.dialogue().said(gateway, &bytes[..*count]),
             Err(error) => self.dialogue().note(Speaker::Network, error.to_string()),
@@ -132,6 +134,9 @@ impl AsyncWrite for Recorded {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !std::mem::replace(&mut self.has_closed, true) {
+            self.dialogue().note(Speaker::Network, "the gateway closes".to_owned());
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
@@ -141,16 +146,43 @@ struct Dialogue {
     journal: Journal,
     machine: Arc<str>,
     connection: u32,
+    /// The side of the dialogue that the gateway is.
+    gateway: Speaker,
     client: Vec<u8>,
     server: Vec<u8>,
-    /// The octets of content so far, between 354 and the final dot.
-    content: Option<usize>,
+    /// The content so far, between 354 and the final dot.
+    content: Option<Reading>,
+    /// How many replies the gateway owes: at first the greeting.
+    owed: u32,
+    /// A DATA has been read, and so many replies on the one to it comes. What a hasty client says meanwhile is held
+    /// back: whether it is a command or content hangs on that reply.
+    data: Option<u32>,
+    held: Vec<Vec<u8>>,
+}
+
+/// A content that is being read.
+#[derive(Default)]
+struct Reading {
+    content: Content,
+    is_within_line: bool,
+    is_past_header: bool,
 }
 
 impl Dialogue {
-    fn new(journal: Journal, machine: Arc<str>) -> Self {
+    fn new(journal: Journal, machine: Arc<str>, gateway: Speaker) -> Self {
         let connection = journal.next_connection();
-        Dialogue { journal, machine, connection, client: Vec::new(), server: Vec::new(), content: None }
+        Dialogue {
+            journal,
+            machine,
+            connection,
+            gateway,
+            client: Vec::new(),
+            server: Vec::new(),
+            content: None,
+            owed: 1,
+            data: None,
+            held: Vec::new(),
+        }
     }
 
     fn note(&mut self, speaker: Speaker, line: String) {
@@ -163,26 +195,143 @@ impl Dialogue {
             line.push(*byte);
             if *byte == b'\n' {
                 let line = std::mem::take(line);
-                self.line(speaker, &line);
+                match speaker {
+                    Speaker::Server => self.reply(&line),
+                    _ => self.request(line),
+                }
             }
         }
     }
 
-    fn line(&mut self, speaker: Speaker, line: &[u8]) {
-        if speaker == Speaker::Client
-            && let Some(octets) = &mut self.content
-        {
-            if line != b".\r\n" {
-                *octets += line.len();
-                return;
-            }
-            let octets = *octets;
-            self.content = None;
-            self.note(speaker, format!("(message of {octets} octets)"));
-        } else if speaker == Speaker::Server && line.starts_with(b"354") {
-            self.content = Some(0);
+    fn request(&mut self, line: Vec<u8>) {
+        if self.data.is_some() {
+            self.held.push(line);
+            return;
         }
-        let shown = line.strip_suffix(b"\r\n").unwrap_or(line).escape_ascii().to_string();
-        self.note(speaker, shown.replace("\\\"", "\"").replace("\\'", "'"));
+        match &mut self.content {
+            Some(reading) if reading.is_within_line || line != b".\r\n" => return reading.read(&line),
+            Some(_) => {
+                let content = self.content.take().unwrap_or_default().content;
+                self.note(Speaker::Client, content.to_string());
+            }
+            None => {}
+        }
+        self.owed += 1;
+        if line.trim_ascii().eq_ignore_ascii_case(b"DATA") {
+            self.data = Some(self.owed);
+        }
+        self.note(Speaker::Client, shown(&line));
+    }
+
+    fn reply(&mut self, line: &[u8]) {
+        self.note(Speaker::Server, shown(line));
+        let is_last = line.get(3) != Some(&b'-');
+        let begins_content = line.starts_with(b"354") && is_last;
+        if is_last {
+            self.owed = self.owed.saturating_sub(1);
+        }
+        let is_due = match &mut self.data {
+            // Whatever another server says next, the gateway takes it for the reply to DATA.
+            Some(_) if is_last && self.gateway == Speaker::Client => true,
+            Some(due) if is_last => {
+                *due -= 1;
+                *due == 0
+            }
+            _ => false,
+        };
+        if is_due {
+            self.data = None;
+            self.content = begins_content.then(Reading::default);
+            std::mem::take(&mut self.held).into_iter().for_each(|line| self.request(line));
+        }
+    }
+}
+
+fn shown(line: &[u8]) -> String {
+    let line = line.strip_suffix(b"\r\n").unwrap_or(line).escape_ascii().to_string();
+    line.replace("\\\"", "\"").replace("\\'", "'")
+}
+
+impl Reading {
+    /// Takes what was said up to a line feed, which need not end a line.
+    fn read(&mut self, piece: &[u8]) {
+        let content = &mut self.content;
+        let stuffed = usize::from(!self.is_within_line && piece.starts_with(b"."));
+        let text = piece.strip_suffix(b"\r\n");
+        content.octets += piece.len() - stuffed;
+        content.is_bare |= text.is_none_or(|text| text.contains(&b'\r'));
+        content.is_long |= piece.len() - stuffed > 1_000;
+        self.is_past_header |= text.is_some_and(<[u8]>::is_empty);
+        if !self.is_past_header && content.message.is_none() {
+            content.message = mailbag::header_names(piece);
+        }
+        self.is_within_line = text.is_none();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::{Keep, Trace};
+
+    /// What is written down when the two sides say this, in turn and in these pieces.
+    fn written(gateway: Speaker, pieces: &[(Speaker, &str)]) -> Vec<String> {
+        let clock: crate::engine::Clock = Arc::new(|| std::time::Duration::ZERO);
+        let journal = Journal::new(Arc::clone(&clock), Trace::new(clock, Keep::Digest));
+        let mut dialogue = Dialogue::new(journal.clone(), "gw".into(), gateway);
+        pieces.iter().for_each(|(speaker, piece)| dialogue.said(*speaker, piece.as_bytes()));
+        let entries = journal.entries().into_iter();
+        entries.map(|entry| entry.what.to_string().replace("smtp 1 ", "")).collect()
+    }
+
+    use Speaker::{Client, Server};
+
+    #[test]
+    fn the_content_of_a_message_is_one_line_that_names_it() {
+        let content =
+            "Subject: x\r\nMessage-ID: <m1@plan.test>\r\n\r\n..\r\nMessage-ID: <m2@plan.test>\r\n.\r\n";
+        let written = written(
+            Server,
+            &[(Server, "220 hi\r\n"), (Client, "DATA\r\n"), (Server, "354 go\r\n"), (Client, content)],
+        );
+        assert_eq!(written, ["S: 220 hi", "C: DATA", "S: 354 go", "C: (content of 73 octets: m1)", "C: ."]);
+    }
+
+    #[test]
+    fn a_false_end_of_data_ends_no_content() {
+        for end in ["\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r\n.\r", "\r.\r\n"] {
+            let content = format!("a{end}MAIL FROM:<x@y>\r\n\r\n.\r\nQUIT\r\n");
+            let written = written(
+                Server,
+                &[(Server, "220 hi\r\n"), (Client, "DATA\r\n"), (Server, "354 go\r\n"), (Client, &content)],
+            );
+            assert!(written[3].contains("bare CR or LF"), "{end:?}: {written:?}");
+            assert_eq!(written[4..], ["C: .", "C: QUIT"], "{end:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_client_sends_before_354_is_content_if_354_comes_and_commands_if_not() {
+        let hasty = "EHLO x\r\nDATA\r\nhello\r\n.\r\nQUIT\r\n";
+        let taken =
+            [(Server, "220 hi\r\n"), (Client, hasty), (Server, "250 hi\r\n354 go\r\n250 OK\r\n221 bye\r\n")];
+        assert_eq!(
+            written(Server, &taken)[2..],
+            [
+                "C: DATA",
+                "S: 250 hi",
+                "S: 354 go",
+                "C: (content of 7 octets)",
+                "C: .",
+                "C: QUIT",
+                "S: 250 OK",
+                "S: 221 bye"
+            ]
+        );
+        let refused = [(Server, "220 hi\r\n"), (Client, hasty), (Server, "250 hi\r\n503 no\r\n500 what\r\n")];
+        assert_eq!(
+            written(Server, &refused)[2..],
+            ["C: DATA", "S: 250 hi", "S: 503 no", "C: hello", "C: .", "C: QUIT", "S: 500 what"]
+        );
     }
 }

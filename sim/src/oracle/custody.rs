@@ -1,66 +1,66 @@
 //! Custody: a message that was answered with 250 is never lost (RFC 5321, 6.1).
 //!
-//! For each recipient that the gateway accepted, at the end of the run one of these holds: the message is in a
-//! mailbox or on a mail server; a report on it is on its way or has arrived; it is still in the spool; or it was set
-//! aside, with an event that names its file. What the administrator moved out of the spool by hand is in the
-//! administrator's custody.
+//! For each recipient that the gateway accepted, whether its client heard the answer or not, at the end of the run one
+//! of these holds: the message is in a mailbox or on a mail server; a report on it is on its way or has arrived, or
+//! could not be delivered itself, with an event; it is still in the spool; it was set aside, with an event that names
+//! its file; or the plan had an extension drop it, with an event. What the administrator moved out of the spool by
+//! hand, or somebody else removed from the disk, is no longer in the gateway's custody.
 //!
-//! It does not ask whether the message reached the *right* place: that is the policy oracle's question.
+//! It does not ask whether the message reached the *right* place (policy), nor what is in it (integrity). Mail that a
+//! server hands back, and a message that a client's fault changed beyond recognition, are not judged.
 
 use std::collections::BTreeSet;
 
-use gateway::address::Address;
-
-use super::Finding;
+use super::{Acceptance, Case, Oracle, Sheet};
+use crate::fault::{DiskFolder, Fault};
 use crate::mailbag::{Item, Kind};
 use crate::plan::{Plan, Task};
-use crate::record::{Outcome, Record, What};
+use crate::record::{Record, What};
 
-/// The name in findings.
-const NAME: &str = "custody";
+pub(super) const ORACLE: Oracle = Oracle {
+    name: "custody",
+    promise: "a message that was answered with 250 is delivered, reported, set aside with an event, or in the spool",
+    judge,
+};
 
-pub(super) fn judge(plan: &Plan, record: &Record) -> Vec<Finding> {
+fn judge(case: &Case<'_>, sheet: &mut Sheet) {
+    let Case { plan, record, ledger, .. } = case;
+    let by_hand = taken_by_hand(plan, record);
+    for accepted in &ledger.accepted {
+        let Acceptance { message, recipients, reply } = accepted;
+        if ledger.is_garbled(message) {
+            continue;
+        }
+        let is_gone = by_hand.contains(message.as_str())
+            || ledger.vanished(message, &[DiskFolder::In, DiskFolder::Out, DiskFolder::Bad]);
+        for recipient in recipients {
+            sheet.judges();
+            let is_kept = is_gone
+                || is_delivered(case, message, recipient)
+                || is_reported(case, message, recipient)
+                || is_in_spool(case, accepted, recipient)
+                || is_dropped(case, message, recipient);
+            if !is_kept {
+                let what = format!("{message} for {recipient} was answered \"{reply}\" and is nowhere");
+                sheet.finds("an accepted message is nowhere", what);
+            }
+        }
+    }
+}
+
+fn taken_by_hand<'a>(plan: &'a Plan, record: &Record) -> BTreeSet<&'a str> {
     // An errand that found no file took nothing.
     let moved = record
         .entries
         .iter()
         .any(|entry| matches!(&entry.what, What::Administrator(what) if what.starts_with("moves ")));
     let errands = plan.errands.iter().filter(|_| moved);
-    let taken_by_hand: BTreeSet<&str> = errands
+    errands
         .filter_map(|errand| match &errand.task {
             Task::SetAside { message } => Some(message.as_str()),
             Task::Start | Task::CutPower => None,
         })
-        .collect();
-    let mut findings = Vec::new();
-    for (message, recipients, reply) in accepted(record) {
-        for recipient in recipients {
-            let kept = taken_by_hand.contains(message)
-                || is_delivered(plan, record, message, recipient)
-                || is_reported(plan, record, message, recipient)
-                || is_in_spool(record, message, recipient);
-            if !kept {
-                findings.push(Finding {
-                    oracle: NAME,
-                    what: format!("{message} for {recipient} was answered \"{reply}\" and is nowhere"),
-                });
-            }
-        }
-    }
-    findings
-}
-
-/// Each message that the gateway took, its accepted recipients, and the reply.
-fn accepted(record: &Record) -> impl Iterator<Item = (&str, &[String], &str)> {
-    record.entries.iter().filter_map(|entry| match &entry.what {
-        What::Client(attempt) => match &attempt.outcome {
-            Outcome::Accepted { recipients, reply } => {
-                Some((attempt.message.as_str(), &recipients[..], reply.as_str()))
-            }
-            _ => None,
-        },
-        _ => None,
-    })
+        .collect()
 }
 
 /// Whether a list of addresses names this one.
@@ -69,83 +69,76 @@ fn names(addresses: &[String], recipient: &str) -> bool {
 }
 
 fn is(item: &Item, message: &str) -> bool {
-    item.kind == Kind::Message(message.to_owned())
+    matches!(&item.kind, Kind::Message(name) if name == message)
 }
 
-fn is_delivered(plan: &Plan, record: &Record, message: &str, recipient: &str) -> bool {
-    let mailboxes = mailboxes_of(plan, recipient);
-    let in_mailbox = record.end.mailboxes.iter().any(|(mailbox, items)| {
-        mailboxes.contains(&mailbox.to_ascii_lowercase()) && items.iter().any(|item| is(item, message))
-    });
-    let on_server = record.entries.iter().any(|entry| {
-        matches!(&entry.what, What::Accepted { message: taken, recipients }
-            if taken == message && recipients.iter().any(|to| to.eq_ignore_ascii_case(recipient)))
-    });
+fn is_delivered(case: &Case<'_>, message: &str, recipient: &str) -> bool {
+    let mailbox = case.model.mailbox(recipient);
+    let mailbox = mailbox.map(|mailbox| mailbox.address.to_string().to_ascii_lowercase());
+    let in_mailbox = mailbox
+        .and_then(|mailbox| case.ledger.mailboxes.get(&mailbox))
+        .is_some_and(|items| items.iter().any(|item| is(item, message)));
+    let on_server =
+        case.ledger.taken.iter().any(|taken| taken.message == message && names(taken.recipients, recipient));
     in_mailbox || on_server
 }
 
-/// The mailboxes that a recipient's mail may be in: those that have the address as their own or as an alias, and for
-/// a postmaster the administrator's.
-fn mailboxes_of(plan: &Plan, recipient: &str) -> Vec<String> {
-    let config = &plan.gateway.config;
-    let is = |address: &Address| address.to_string().eq_ignore_ascii_case(recipient);
-    let known =
-        config.mailboxes.iter().filter(|mailbox| is(&mailbox.address) || mailbox.aliases.iter().any(is));
-    let postmaster = recipient.to_ascii_lowercase().starts_with("postmaster@");
-    let administrator = config.administrator.iter().filter(|_| postmaster);
-    let addresses = known.map(|mailbox| &mailbox.address).chain(administrator);
-    addresses.map(|address| address.to_string().to_ascii_lowercase()).collect()
-}
-
 /// A report is owed to the sender; a message with a null reverse path is owed none (RFC 5321, 4.5.5), but then its
-/// failure must be in the event log.
-fn is_reported(plan: &Plan, record: &Record, message: &str, recipient: &str) -> bool {
-    let report = Kind::Report(message.to_owned());
-    let stored = record.end.mailboxes.iter().chain(&record.end.servers).flat_map(|(_, items)| items);
-    let spooled = record.end.spool.iter().flat_map(|(_, files)| files).filter_map(|file| file.item.as_ref());
-    if stored.chain(spooled).any(|item| item.kind == report && names(&item.reported, recipient)) {
+/// failure must be in the event log. So must that of a report.
+fn is_reported(case: &Case<'_>, message: &str, recipient: &str) -> bool {
+    if case.ledger.reports_on(message).any(|report| names(&report.reported, recipient)) {
         return true;
     }
-    let null = plan
-        .clients
-        .iter()
-        .flat_map(|client| &client.messages)
-        .any(|m| m.name == message && m.from.is_empty());
-    null && record.entries.iter().any(|entry| matches!(&entry.what, What::Event(event) if event.id == 4123 && event.description.contains(recipient)))
+    let sender = case.ledger.planned.get(message).map(|(_, message)| message.from.as_str());
+    match sender {
+        Some("") => case.ledger.has_event(&[4123], recipient),
+        Some(sender) => case.ledger.has_event(&[4123], sender),
+        None => false,
+    }
 }
 
-fn is_in_spool(record: &Record, message: &str, recipient: &str) -> bool {
-    record.end.spool.iter().any(|(folder, files)| {
-        files.iter().any(|file| {
-            let held = file.item.as_ref().is_some_and(|item| is(item, message))
-                && names(&file.recipients, recipient);
-            let waiting = folder == "in" || folder == "out";
-            // An archived copy is no custody: what is done with is archived too.
-            held && (waiting || folder == "bad" && has_event_naming(record, &file.file))
-        })
+fn is_dropped(case: &Case<'_>, message: &str, recipient: &str) -> bool {
+    let told = case
+        .ledger
+        .bit(|fault| matches!(fault, Fault::ExtensionDrops { message: about } if about == message));
+    told && case.ledger.has_event(&[4123], recipient)
+}
+
+fn is_in_spool(case: &Case<'_>, accepted: &Acceptance, recipient: &str) -> bool {
+    case.ledger.spooled.iter().any(|(folder, file)| {
+        let held = match &file.item {
+            Some(item) => is(item, &accepted.message) && names(&file.recipients, recipient),
+            // What cannot be read is known by its name.
+            None => file.file.starts_with(accepted.spool_id()),
+        };
+        let waiting = *folder == "in" || *folder == "out";
+        // An archived copy is no custody: what is done with is archived too.
+        held && (waiting || *folder == "bad" && has_event_naming(case, &file.file))
     })
 }
 
-fn has_event_naming(record: &Record, file: &str) -> bool {
-    let name = file.split('.').next().unwrap_or(file);
-    record.entries.iter().any(|entry| {
-        matches!(&entry.what, What::Event(event) if matches!(event.id, 4116 | 4117) && event.description.contains(name))
-    })
+fn has_event_naming(case: &Case<'_>, file: &str) -> bool {
+    let name = file.split(['.', '~']).next().unwrap_or(file);
+    case.ledger.has_event(&[4116, 4117], name)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::engine::Classic;
     use std::time::Duration;
 
-    use crate::mailbag::Item;
+    use super::super::{Finding, ask};
+    use super::*;
+    use crate::engine::Classic;
     use crate::record::{Entry, Spooled};
     use crate::run::run;
     use crate::scenario::Scenario;
     use crate::trace::Keep;
 
     const ONE_MESSAGE: &str = include_str!("../../../scenarios/kb/Q178091-homed-sender.toml");
+
+    fn judge(plan: &Plan, record: &Record) -> Vec<Finding> {
+        ask(&ORACLE, plan, record).findings
+    }
 
     fn delivered() -> (Plan, Record) {
         let scenario = Scenario::parse("one", "one.toml", ONE_MESSAGE).unwrap();
@@ -183,6 +176,7 @@ mod tests {
                 file: "ABCDEFGH".to_owned(),
                 item: Some(item),
                 recipients: vec!["bob@contoso.test".to_owned()],
+                octets: 1000,
             }],
         )];
         assert_eq!(judge(&plan, &record).len(), 1);

@@ -1,7 +1,9 @@
 //! How a run ended: what became of the mail, and whether the service is up.
 
+use std::collections::BTreeSet;
+
 use crate::mailbag::Item;
-use crate::record::End;
+use crate::record::{End, Record};
 
 /// A line for each message and where it is, and one for the service.
 pub(super) fn lines(end: &End) -> Vec<String> {
@@ -25,4 +27,9 @@ pub(super) fn lines(end: &End) -> Vec<String> {
 fn shown(item: &Item) -> String {
     let from = if item.from.is_empty() { "nobody" } else { &item.from };
     format!("{} from {from} \"{}\"", item.kind, item.subject)
+}
+
+/// What became of the mail, without an order: a line for each message and where it is, and one for the service.
+pub fn outcomes(record: &Record) -> BTreeSet<String> {
+    lines(&record.end).into_iter().collect()
 }

@@ -7,8 +7,9 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::expect::Expectation;
-use super::file::{FaultKind, File, Task};
+use super::file::{File, Task};
 use super::{ScenarioError, config};
+use crate::fault::{Fault, When};
 
 /// The folders of a gateway's spool.
 const FOLDERS: [&str; 6] = ["archive", "bad", "in", "out", "queue", "work"];
@@ -105,28 +106,49 @@ impl Check<'_> {
             }
         }
         let errands = self.file.administrator.iter().filter_map(|errand| errand.message.as_ref());
-        let faults = self.file.fault.iter().map(|fault| &fault.message);
         let expected = self.file.expect.iter().flat_map(Expectation::messages);
-        self.are_known("message sent by a client is", errands.chain(faults).chain(expected), messages)
+        self.are_known("message sent by a client is", errands.chain(expected), messages)
     }
 
     fn faults(&self) -> Result<(), ScenarioError> {
-        for fault in &self.file.fault {
-            let takes_time = matches!(fault.kind, FaultKind::ExtensionDelays);
-            let place = || fault.message.span();
-            if takes_time && fault.by.0.is_zero() {
-                return Err(self.fail(
-                    place(),
-                    "the delay has no length".to_owned(),
-                    "add `by`, such as `by = \"1m\"`",
-                ));
+        let File { gateway, client, server, .. } = self.file;
+        let servers: BTreeSet<&str> = server.iter().map(|server| server.name.as_ref().as_str()).collect();
+        let clients = client.iter().map(|client| client.name.as_ref().as_str());
+        let gateway = gateway.name.as_ref().as_str();
+        let machines: BTreeSet<&str> = servers.iter().copied().chain(clients).chain([gateway]).collect();
+        let messages = client.iter().flat_map(|client| &client.message);
+        let messages: BTreeSet<&str> = messages.map(|message| message.name.as_ref().as_str()).collect();
+        for line in &self.file.fault {
+            let fault = line.as_ref();
+            let fail = |what: String, remedy: String| self.fail(line.span(), what, remedy);
+            let known = |what: &str, name: &str, known: &BTreeSet<&str>| {
+                if known.contains(name) {
+                    return Ok(());
+                }
+                Err(fail(format!("no {what} named `{name}`"), there_are(known)))
+            };
+            for machine in fault.machines() {
+                known("machine is", machine, &machines)?;
             }
-            if !takes_time && !fault.by.0.is_zero() {
-                return Err(self.fail(
-                    place(),
-                    "this kind of fault takes no time".to_owned(),
-                    "take `by` out",
-                ));
+            if let Some(message) = fault.message() {
+                known("message sent by a client is", message, &messages)?;
+            }
+            match fault {
+                Fault::Server { server, .. } => known("server is", server, &servers)?,
+                Fault::Kill { machine: Some(machine), when, .. }
+                | Fault::PowerCut { machine: Some(machine), when, .. }
+                    if machine != gateway =>
+                {
+                    known("mail server is", machine, &servers)?;
+                    if !matches!(when, When::At(_)) {
+                        let what = format!("`{machine}` can be stopped at a time only");
+                        return Err(fail(what, "write `when = { at = \"5m\" }`".to_owned()));
+                    }
+                }
+                _ => {}
+            }
+            if let Some((what, remedy)) = says_nothing(fault) {
+                return Err(fail(what.to_owned(), remedy.to_owned()));
             }
         }
         Ok(())
@@ -155,6 +177,8 @@ impl Check<'_> {
         self.are_known("server is", expected.iter().flat_map(Expectation::servers), servers)?;
         let folders = FOLDERS.into_iter().collect();
         self.are_known("folder of the spool is", expected.iter().flat_map(Expectation::folders), folders)?;
+        let oracles = crate::oracle::ORACLES.iter().map(|oracle| oracle.name).collect();
+        self.are_known("oracle is", expected.iter().flat_map(Expectation::broken), oracles)?;
         let addresses = config::mailboxes(self.file);
         let mailboxes = addresses.iter().map(String::as_str).collect();
         self.are_known("mailbox is", expected.iter().flat_map(Expectation::mailboxes), mailboxes)
@@ -168,14 +192,61 @@ impl Check<'_> {
     ) -> Result<(), ScenarioError> {
         for name in names {
             if !known.contains(name.as_ref().as_str()) {
-                let remedy = match known.is_empty() {
-                    true => "there are none".to_owned(),
-                    false => format!("there are these: {}", Vec::from_iter(known).join(", ")),
-                };
                 let what = format!("no {what} named `{}`", name.as_ref());
-                return Err(self.fail(name.span(), what, remedy));
+                return Err(self.fail(name.span(), what, there_are(&known)));
             }
         }
         Ok(())
+    }
+}
+
+fn there_are(known: &BTreeSet<&str>) -> String {
+    match known.is_empty() {
+        true => "there are none".to_owned(),
+        false => format!("there are these: {}", Vec::from_iter(known.iter().copied()).join(", ")),
+    }
+}
+
+/// What is wrong with a line that could never do anything, and the remedy.
+fn says_nothing(fault: &Fault) -> Option<(&'static str, &'static str)> {
+    let never = ("it ends before it begins", "let `until` be later than `at`");
+    match fault {
+        Fault::Partition { between: [a, b], .. }
+        | Fault::Hold { between: [a, b], .. }
+        | Fault::SlowLink { between: [a, b], .. }
+        | Fault::Loss { between: [a, b], .. }
+        | Fault::Reset { between: [a, b], .. }
+        | Fault::PartitionOneWay { from: a, to: b, .. }
+            if a == b =>
+        {
+            Some(("a machine has no link to itself", "name two machines"))
+        }
+        Fault::Partition { at, until, .. }
+        | Fault::PartitionOneWay { at, until, .. }
+        | Fault::Hold { at, until, .. }
+        | Fault::SlowLink { at, until, .. }
+        | Fault::Loss { at, until, .. }
+        | Fault::LowSpace { at, until, .. }
+        | Fault::Dns { at, until, .. }
+        | Fault::Server { at, until, .. }
+            if until <= at =>
+        {
+            Some(never)
+        }
+        Fault::Loss { one_in: 0 | 1, .. } => Some((
+            "a link that loses every segment is cut",
+            "let `one_in` be at least 2, or write a partition",
+        )),
+        Fault::ExtensionDelays { by, .. } | Fault::SlowSync { by, .. } if by.is_zero() => {
+            Some(("the delay has no length", "add `by`, such as `by = \"1m\"`"))
+        }
+        Fault::DiskFails { nth: 0, .. }
+        | Fault::TornWrite { nth: 0, .. }
+        | Fault::LostData { nth: 0, .. }
+        | Fault::LostRename { nth: 0, .. }
+        | Fault::SlowSync { nth: 0, .. }
+        | Fault::Server { connection: Some(0), .. }
+        | Fault::Client { attempt: 0, .. } => Some(("nothing is the 0th", "count from 1")),
+        _ => None,
     }
 }

@@ -11,6 +11,7 @@ use gateway::release::Release;
 use miette::Diagnostic;
 
 use super::{SPOOL, STORE, file};
+use crate::fault::Family;
 use crate::machine::FAULTY_EXTENSION;
 
 /// The gateway's configuration on a release.
@@ -20,7 +21,7 @@ use crate::machine::FAULTY_EXTENSION;
 pub(super) fn config(file: &file::File, release: Release) -> Result<Config, ConfigError> {
     let mut config = file.gateway.config.as_ref().clone();
     config.extend(decided(file, release));
-    if !file.fault.is_empty() {
+    if file.fault.iter().any(|fault| fault.as_ref().family() == Family::Extension) {
         let chain = config.entry("extension").or_insert_with(|| toml::Value::Array(Vec::new()));
         if let toml::Value::Array(chain) = chain {
             let fault = toml::Table::from_iter([("name".to_owned(), FAULTY_EXTENSION.into())]);
@@ -36,6 +37,16 @@ pub(super) fn mailboxes(file: &file::File) -> Vec<String> {
     let any = file.releases.as_ref().first().copied().unwrap_or(Release::Current);
     let config = config(file, any).map(|config| config.mailboxes).unwrap_or_default();
     config.into_iter().map(|mailbox| mailbox.address.to_string()).collect()
+}
+
+/// The routing table as it is written: each entry's domain and target.
+pub(super) fn routes(file: &file::File) -> Vec<(String, String)> {
+    let entries = file.gateway.config.as_ref().get("route").and_then(toml::Value::as_array);
+    let entries = entries.into_iter().flatten();
+    let text = |entry: &toml::Value, key| {
+        entry.get(key).and_then(toml::Value::as_str).unwrap_or_default().to_owned()
+    };
+    entries.map(|entry| (text(entry, "domain"), text(entry, "to"))).collect()
 }
 
 /// The key in the table that is not the table's to give, if there is one.

@@ -34,6 +34,9 @@ pub struct Expectation {
     /// What is in a spool folder at the end.
     #[serde(default)]
     spool: BTreeMap<Spanned<String>, Vec<String>>,
+    /// The oracles whose promises these releases break: each finds something, and that is no fault of the replay.
+    #[serde(default)]
+    broken: Vec<Spanned<String>>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -81,6 +84,11 @@ impl Expectation {
     /// The folders of the spool that it speaks of.
     pub(super) fn folders(&self) -> impl Iterator<Item = &Spanned<String>> {
         self.spool.keys()
+    }
+
+    /// The oracles whose promises are broken.
+    pub fn broken(&self) -> impl Iterator<Item = &Spanned<String>> {
+        self.broken.iter()
     }
 
     /// What of it is not true, a sentence each.

@@ -2,157 +2,169 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use gateway::address::{Address, Domain};
 use gateway::release::Release;
-use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::expect::Expectation;
+use crate::fault::Fault;
+use crate::span::Span;
 
 /// A whole file.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct File {
-    pub(super) title: String,
-    pub(super) starts: Timestamp,
-    pub(super) duration: Span,
-    pub(super) seed: u64,
-    pub(super) releases: Spanned<Vec<Release>>,
-    #[serde(default)]
-    pub(super) service: Service,
-    pub(super) gateway: Gateway,
-    #[serde(default)]
-    pub(super) client: Vec<Client>,
-    #[serde(default)]
-    pub(super) server: Vec<Server>,
-    #[serde(default)]
-    pub(super) administrator: Vec<Errand>,
-    #[serde(default)]
-    pub(super) fault: Vec<Fault>,
-    #[serde(default)]
-    pub(super) expect: Vec<Expectation>,
+pub(crate) struct File {
+    pub(crate) title: String,
+    pub(crate) starts: Timestamp,
+    pub(crate) duration: Span,
+    pub(crate) seed: u64,
+    pub(crate) releases: Spanned<Vec<Release>>,
+    #[serde(default, skip_serializing_if = "Service::is_nothing")]
+    pub(crate) service: Service,
+    pub(crate) gateway: Gateway,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) client: Vec<Client>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) server: Vec<Server>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) administrator: Vec<Errand>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) fault: Vec<Spanned<Fault>>,
+    #[serde(default, skip_serializing)]
+    pub(crate) expect: Vec<Expectation>,
 }
 
-/// A span of time, such as `"90s"` or `"2h 30m"`; never negative.
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(try_from = "SignedDuration")]
-pub(super) struct Span(pub(super) Duration);
+#[derive(Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Service {
+    pub(crate) restart_after: Span,
+    pub(crate) restarts: usize,
+}
 
-impl TryFrom<SignedDuration> for Span {
-    type Error = String;
-
-    fn try_from(span: SignedDuration) -> Result<Self, Self::Error> {
-        Duration::try_from(span).map(Span).map_err(|_| "a span of time cannot be negative".to_owned())
+impl Service {
+    fn is_nothing(&self) -> bool {
+        self.restarts == 0
     }
 }
 
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Service {
-    pub(super) restart_after: Span,
-    pub(super) restarts: usize,
+pub(crate) struct Gateway {
+    pub(crate) name: Spanned<String>,
+    pub(crate) address: Spanned<IpAddr>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) file: Vec<DiskFile>,
+    pub(crate) config: Spanned<toml::Table>,
 }
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Gateway {
-    pub(super) name: Spanned<String>,
-    pub(super) address: Spanned<IpAddr>,
-    #[serde(default)]
-    pub(super) file: Vec<DiskFile>,
-    pub(super) config: Spanned<toml::Table>,
+pub(crate) struct DiskFile {
+    pub(crate) path: Spanned<PathBuf>,
+    pub(crate) content: String,
 }
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct DiskFile {
-    pub(super) path: Spanned<PathBuf>,
-    pub(super) content: String,
+pub(crate) struct Client {
+    pub(crate) name: Spanned<String>,
+    pub(crate) address: Spanned<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) account: Option<Account>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) message: Vec<Message>,
 }
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Client {
-    pub(super) name: Spanned<String>,
-    pub(super) address: Spanned<IpAddr>,
-    pub(super) account: Option<Account>,
-    #[serde(default)]
-    pub(super) message: Vec<Message>,
+pub(crate) struct Account {
+    pub(crate) name: String,
+    pub(crate) password: String,
 }
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Account {
-    pub(super) name: String,
-    pub(super) password: String,
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Message {
-    pub(super) name: Spanned<String>,
-    pub(super) at: Span,
+pub(crate) struct Message {
+    pub(crate) name: Spanned<String>,
+    pub(crate) at: Span,
     /// The sender; absent for the null reverse path.
-    pub(super) from: Option<Address>,
-    pub(super) to: Vec<Address>,
-    pub(super) subject: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<Address>,
+    pub(crate) to: Vec<Address>,
+    pub(crate) subject: String,
     #[serde(default = "body")]
-    pub(super) body: String,
-    #[serde(default)]
-    pub(super) retry: Vec<Span>,
+    pub(crate) body: String,
+    /// What its content is like.
+    #[serde(default, skip_serializing_if = "Shape::is_plain")]
+    pub(crate) shape: Shape,
+    /// How many octets its content has besides, about.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub(crate) octets: usize,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) retry: Vec<Span>,
+}
+
+fn is_nothing(octets: &usize) -> bool {
+    *octets == 0
+}
+
+/// What the content of a message is like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Shape {
+    /// Lines of ASCII.
+    #[default]
+    Plain,
+    /// Octets past ASCII, undeclared and unencoded.
+    EightBit,
+    /// Lines as long as may be: 998 octets and CRLF (RFC 5322, 2.1.1).
+    LongLines,
+    /// Lines that begin with dots, and lines of dots alone.
+    Dots,
+    /// Parts within parts, and a message within a message.
+    Nested,
+    /// It says that it has come a long way: a `Received` line for each of many hosts.
+    FarTravelled,
+    /// No text at all.
+    Empty,
+}
+
+impl Shape {
+    fn is_plain(&self) -> bool {
+        *self == Shape::Plain
+    }
 }
 
 fn body() -> String {
     "Nothing to see here.\n".to_owned()
 }
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Server {
-    pub(super) name: Spanned<String>,
-    pub(super) address: Spanned<IpAddr>,
-    #[serde(default)]
-    pub(super) domains: Vec<Domain>,
+pub(crate) struct Server {
+    pub(crate) name: Spanned<String>,
+    pub(crate) address: Spanned<IpAddr>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) domains: Vec<Domain>,
 }
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Errand {
-    pub(super) at: Span,
+pub(crate) struct Errand {
+    pub(crate) at: Span,
     #[serde(rename = "do")]
-    pub(super) task: Spanned<Task>,
-    pub(super) message: Option<Spanned<String>>,
+    pub(crate) task: Spanned<Task>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) message: Option<Spanned<String>>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Task {
+pub(crate) enum Task {
     Start,
     CutPower,
     SetAside,
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Fault {
-    pub(super) kind: FaultKind,
-    pub(super) message: Spanned<String>,
-    /// For how long, where the kind of fault takes time.
-    #[serde(default)]
-    pub(super) by: Span,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[expect(
-    clippy::enum_variant_names,
-    reason = "the extension is the first thing that can fail, not the only one"
-)]
-pub(super) enum FaultKind {
-    ExtensionPanics,
-    ExtensionKills,
-    ExtensionDelays,
 }

@@ -1,15 +1,65 @@
-//! Where scenarios and their snapshots are: the folders `scenarios/` and `snapshots/` of the project one stands in.
+//! Where scenarios, profiles and snapshots are: the folders `scenarios/` and `snapshots/` of the project one stands
+//! in. A file right in `scenarios/perturbation/` is a profile, every other one is a scenario.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Scenario, ScenarioError};
+use gateway::release::Release;
 
-/// Every scenario of a project.
+use super::{Scenario, ScenarioError};
+use crate::draw::Seed;
+use crate::profile::Profile;
+
+/// Every scenario and profile of a project.
 pub struct Library {
     root: PathBuf,
     scenarios: Vec<Scenario>,
+    profiles: Vec<Profile>,
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy)]
+pub enum Source<'a> {
+    /// A scenario.
+    Scenario(&'a Scenario),
+    /// A profile, which makes another scenario of each seed.
+    Profile(&'a Profile),
+}
+
+impl<'a> Source<'a> {
+    /// The name.
+    pub fn name(self) -> &'a str {
+        match self {
+            Source::Scenario(scenario) => &scenario.name,
+            Source::Profile(profile) => &profile.name,
+        }
+    }
+
+    /// The releases that it is meant for: of a profile, today's.
+    pub fn releases(self) -> &'a [Release] {
+        match self {
+            Source::Scenario(scenario) => scenario.releases(),
+            Source::Profile(_) => &[Release::Current],
+        }
+    }
+
+    /// The seed that is meant if none is given.
+    pub fn seed(self) -> Seed {
+        match self {
+            Source::Scenario(scenario) => scenario.seed(),
+            Source::Profile(_) => Seed(0),
+        }
+    }
+
+    /// The scenario for a seed and a release.
+    pub fn scenario(self, seed: Seed, release: Release) -> Cow<'a, Scenario> {
+        match self {
+            Source::Scenario(scenario) => Cow::Borrowed(scenario),
+            Source::Profile(profile) => Cow::Owned(profile.scenario(seed, release)),
+        }
+    }
 }
 
 /// The scenarios cannot be had.
@@ -28,7 +78,7 @@ pub enum LibraryError {
         why: io::Error,
     },
     /// Two files have the same name in different folders.
-    #[error("two scenarios are named `{name}`: {first} and {second}")]
+    #[error("two files are named `{name}`: {first} and {second}")]
     #[diagnostic(help("rename one of the files: a scenario is asked for by its file's name alone"))]
     SameName {
         /// The name.
@@ -55,7 +105,8 @@ impl Library {
             .ancestors()
             .find(|folder| folder.join("scenarios").is_dir())
             .ok_or(LibraryError::NoProject)?;
-        let (mut scenarios, mut paths) = (Vec::new(), BTreeMap::new());
+        let profiles_in = root.join("scenarios").join("perturbation");
+        let (mut scenarios, mut profiles, mut paths) = (Vec::new(), Vec::new(), BTreeMap::new());
         for path in toml_files(&root.join("scenarios"))? {
             let shown = path.strip_prefix(root).unwrap_or(&path).display().to_string();
             let text = std::fs::read_to_string(&path)
@@ -64,14 +115,30 @@ impl Library {
             if let Some(first) = paths.insert(name.clone(), shown.clone()) {
                 return Err(LibraryError::SameName { name, first, second: shown });
             }
-            scenarios.push(Scenario::parse(&name, &shown, &text).map_err(Box::new)?);
+            if path.parent() == Some(&profiles_in) {
+                profiles.push(Profile::parse(&name, &shown, &text).map_err(Box::new)?);
+            } else {
+                scenarios.push(Scenario::parse(&name, &shown, &text).map_err(Box::new)?);
+            }
         }
-        Ok(Library { root: root.to_owned(), scenarios })
+        Ok(Library { root: root.to_owned(), scenarios, profiles })
     }
 
     /// Every scenario, in the order of folders and names.
     pub fn scenarios(&self) -> &[Scenario] {
         &self.scenarios
+    }
+
+    /// Every profile, in the order of names.
+    pub fn profiles(&self) -> &[Profile] {
+        &self.profiles
+    }
+
+    /// The scenario or the profile of this name, in any case.
+    pub fn find(&self, name: &str) -> Option<Source<'_>> {
+        let scenario = self.scenarios.iter().find(|scenario| scenario.name.eq_ignore_ascii_case(name));
+        let profile = || self.profiles.iter().find(|profile| profile.name.eq_ignore_ascii_case(name));
+        scenario.map(Source::Scenario).or_else(|| profile().map(Source::Profile))
     }
 
     /// The project's folder.

@@ -6,25 +6,22 @@
 mod check;
 mod config;
 pub mod expect;
-mod file;
+pub(crate) mod file;
 mod library;
 mod message;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use gateway::release::Release;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 
-pub use library::{Library, LibraryError};
+pub use library::{Library, LibraryError, Source};
 
-use crate::draw::{Seed, between};
-use crate::engine::MachineId;
+use crate::draw::Seed;
 use crate::peer::Names;
 use crate::plan::{
-    Account, ClientPlan, Errand, Fault, GatewayPlan, MessagePlan, Plan, ServerPlan, ServicePlan, Task,
+    self, Account, ClientPlan, Errand, GatewayPlan, MessagePlan, Plan, ServerPlan, ServicePlan, Task,
 };
 use expect::Expectation;
 
@@ -34,6 +31,8 @@ pub struct Scenario {
     /// Its name: the file's, without `.toml`.
     pub name: String,
     file: file::File,
+    /// Whether it was read from a file.
+    kept: bool,
 }
 
 /// A file that is no scenario.
@@ -52,7 +51,7 @@ pub struct ScenarioError {
 }
 
 impl ScenarioError {
-    fn new(name: &str, text: &str, what: impl Into<String>, place: Option<Range<usize>>) -> Self {
+    pub(crate) fn new(name: &str, text: &str, what: impl Into<String>, place: Option<Range<usize>>) -> Self {
         ScenarioError {
             name: name.to_owned(),
             line: place
@@ -65,7 +64,7 @@ impl ScenarioError {
         }
     }
 
-    fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
+    pub(crate) fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
     }
@@ -82,7 +81,22 @@ impl Scenario {
                 .with_remedy("the keys of a scenario file are in docs/scenario-files.md")
         })?;
         check::check(&file, path, text)?;
-        Ok(Scenario { name: name.to_owned(), file })
+        Ok(Scenario { name: name.to_owned(), file, kept: true })
+    }
+
+    /// A scenario that was drawn and not read.
+    pub(crate) fn drawn(name: String, file: file::File) -> Self {
+        Scenario { name, file, kept: false }
+    }
+
+    /// Whether it was read from a file, and not drawn.
+    pub fn is_kept(&self) -> bool {
+        self.kept
+    }
+
+    /// The scenario as the text of a file.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(&self.file).expect("what a scenario is made of can be written")
     }
 
     /// What it shows, in a sentence.
@@ -117,11 +131,15 @@ impl Scenario {
             .map(|server| ServerPlan {
                 name: server.name.as_ref().as_str().into(),
                 address: *server.address.as_ref(),
+                domains: server.domains.clone(),
             })
             .collect();
         let mut errands: Vec<Errand> = file.administrator.iter().map(errand).collect();
         errands.sort_by_key(|errand| errand.at);
-        let machines = 1 + clients.len() + servers.len();
+        let mut machines = vec![file.gateway.name.as_ref().as_str()];
+        machines.extend(file.client.iter().map(|client| client.name.as_ref().as_str()));
+        machines.extend(file.server.iter().map(|server| server.name.as_ref().as_str()));
+        let latencies = plan::latencies(seed, &machines);
         Plan {
             scenario: self.name.clone(),
             release,
@@ -133,6 +151,7 @@ impl Scenario {
                 address: *file.gateway.address.as_ref(),
                 config: config::config(file, release)
                     .expect("the configuration was checked when the scenario was read"),
+                routes: config::routes(file),
                 files: file
                     .gateway
                     .file
@@ -148,21 +167,8 @@ impl Scenario {
             names: names(file),
             clients,
             servers,
-            faults: file
-                .fault
-                .iter()
-                .map(|fault| {
-                    let message = fault.message.as_ref().clone();
-                    match fault.kind {
-                        file::FaultKind::ExtensionPanics => Fault::ExtensionPanics { message },
-                        file::FaultKind::ExtensionKills => Fault::ExtensionKills { message },
-                        file::FaultKind::ExtensionDelays => {
-                            Fault::ExtensionDelays { message, by: fault.by.0 }
-                        }
-                    }
-                })
-                .collect(),
-            latencies: latencies(seed, machines),
+            faults: file.fault.iter().map(|fault| fault.as_ref().clone()).collect(),
+            latencies,
         }
     }
 }
@@ -220,11 +226,4 @@ fn names(file: &file::File) -> Names {
         }
     }
     names
-}
-
-/// A latency for each pair of machines, from 1 to 80 ms.
-fn latencies(seed: Seed, machines: usize) -> BTreeMap<(MachineId, MachineId), Duration> {
-    let mut stream = seed.stream("link latency");
-    let pairs = (0..machines).flat_map(|a| (a + 1..machines).map(move |b| (MachineId(a), MachineId(b))));
-    pairs.map(|pair| (pair, Duration::from_millis(between(&mut stream, 1, 80)))).collect()
 }

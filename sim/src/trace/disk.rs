@@ -115,6 +115,15 @@ impl Disk for TracedDisk {
             result
         })
     }
+
+    fn free<'a>(&'a self, at: &'a Path) -> IoFuture<'a, u64> {
+        Box::pin(async move {
+            let result = self.disk.free(at).await;
+            let octets = result.as_ref().copied().unwrap_or_default();
+            self.to.went("disk: free space", at, &result, &octets.to_le_bytes());
+            result
+        })
+    }
 }
 
 struct TracedFile {

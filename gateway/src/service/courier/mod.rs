@@ -1,0 +1,223 @@
+//! The courier: carries the entries of `out/` to their next hops, again and again by the retry schedule, until each
+//! recipient has the message or will never have it.
+//!
+//! What became of each recipient is noted in the entry's journal, so that a crash repeats at most the attempt that it
+//! cut off: a delivery before anything else follows from it, a failure when its report is in the spool.
+
+mod destination;
+mod round;
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{Instant, sleep_until};
+
+use self::destination::{Destination, destination};
+use self::round::Round;
+use super::core::Core;
+use crate::env::DiskError;
+use crate::eventlog::Event;
+use crate::exception;
+use crate::reach::{Point, reached};
+use crate::report::Reason;
+use crate::spool::{Aside, EntryName, Folder, Progress, ReadError};
+
+/// How many entries are carried at a time.
+const AT_ONCE: usize = 20;
+/// How long an entry waits when the disk fails it.
+const DISK_PAUSE: Duration = Duration::from_mins(1);
+
+/// An entry in `out/` and when to try it.
+pub(super) struct Order {
+    pub(super) name: EntryName,
+    pub(super) due: Instant,
+}
+
+/// The courier.
+pub(super) struct Courier {
+    core: Arc<Core>,
+    orders: mpsc::UnboundedReceiver<Order>,
+}
+
+impl Courier {
+    /// A courier with what the last process left in `out/`.
+    pub(super) async fn recover(
+        core: &Arc<Core>,
+        orders: mpsc::UnboundedReceiver<Order>,
+    ) -> Result<Self, DiskError> {
+        let listing = core.spool.list(Folder::Out).await?;
+        for file in &listing.misfits {
+            reached(Point::MisfitSetAside);
+            let kept = core.spool.move_aside(Folder::Out, file, Aside::Bad).await?;
+            Event::InboundSetAside {
+                file: kept,
+                folder: "bad",
+                why: "its name is none of the spool's".to_owned(),
+            }
+            .log();
+            core.spool.settle(Folder::Out, file).await?;
+        }
+        let unfinished: BTreeSet<_> =
+            core.spool.list(Folder::In).await?.entries.into_iter().map(|entry| entry.id).collect();
+        for name in listing.entries {
+            // Its message is still in `in/`: the inbound worker will announce it.
+            if unfinished.contains(&name.id) {
+                continue;
+            }
+            let next = core.spool.progress(&name).await?.iter().rev().find_map(|progress| match progress {
+                Progress::Deferred { next, .. } => Some(*next),
+                _ => None,
+            });
+            // A time that has passed is now; one further off than any wait is a clock's mistake.
+            let longest = core.config.delivery.retry.iter().max().copied().unwrap_or_default();
+            let wait = next
+                .and_then(|next| Duration::try_from(core.now().duration_until(next)).ok())
+                .unwrap_or_default();
+            if !wait.is_zero() {
+                reached(Point::WaitingRecovered);
+            }
+            if wait > longest {
+                reached(Point::WaitTooLongForTheClock);
+            }
+            let wait = wait.min(longest);
+            core.order(Order { name, due: Instant::now() + wait });
+        }
+        Ok(Courier { core: Arc::clone(core), orders })
+    }
+
+    /// Carries for ever.
+    pub(super) async fn run(mut self) {
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        let (back, mut carried) = mpsc::unbounded_channel::<Carried>();
+        let mut schedule: BTreeSet<(Instant, EntryName)> = BTreeSet::new();
+        // What is scheduled or being carried. An entry that is ordered twice is one entry still.
+        let mut known: BTreeSet<EntryName> = BTreeSet::new();
+        loop {
+            let next = schedule.first().map(|(due, _)| *due);
+            tokio::select! {
+                biased;
+                Some(Carried { name, again }) = carried.recv() => match again {
+                    Some(due) => { schedule.insert((due, name)); }
+                    None => { known.remove(&name); }
+                },
+                order = self.orders.recv() => match order {
+                    Some(Order { name, due }) => if known.insert(name.clone()) {
+                        schedule.insert((due, name));
+                    } else {
+                        reached(Point::OrderedTwice);
+                    },
+                    None => return,
+                },
+                () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
+                    let Some((_, name)) = schedule.pop_first() else { continue };
+                    let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+                    let (core, back) = (Arc::clone(&self.core), back.clone());
+                    let spawn = Arc::clone(&core.env.spawn);
+                    spawn.spawn("delivery", Box::pin(async move {
+                        let again = carry(&core, &name).await.map(|wait| Instant::now() + wait);
+                        // Without a courier nothing is carried any more.
+                        let _ = back.send(Carried { name, again });
+                        drop(place);
+                    }));
+                }
+            }
+        }
+    }
+}
+
+/// An entry that was tried, and when it is due again, if it is.
+struct Carried {
+    name: EntryName,
+    again: Option<Instant>,
+}
+
+/// One try of one entry, with the exception filter around it. How long to wait for the next, if there is to be one.
+async fn carry(core: &Core, name: &EntryName) -> Option<Duration> {
+    match exception::filter(attempt(core, name)).await {
+        Ok(Ok(again)) => again,
+        Ok(Err(error)) => {
+            reached(Point::CarryingPutOff);
+            Event::RetriedLater { id: name.id.clone(), why: error.to_string() }.log();
+            Some(DISK_PAUSE)
+        }
+        Err(exception) => {
+            let why = format!("sending it raised an exception, {exception}");
+            core.exception(exception).await;
+            reached(Point::ExceptionSurvived);
+            set_aside(core, name, &why).await
+        }
+    }
+}
+
+/// Moves an entry to `bad/`, with event 4116. If the disk does not let it, that is tried again later.
+async fn set_aside(core: &Core, name: &EntryName, why: &str) -> Option<Duration> {
+    let file = name.to_string();
+    let moved = match core.spool.move_aside(Folder::Out, &file, Aside::Bad).await {
+        Ok(_) => {
+            Event::OutboundSetAside { id: name.id.clone(), folder: "bad", why: why.to_owned() }.log();
+            core.spool.settle(Folder::Out, &file).await
+        }
+        Err(error) => Err(error),
+    };
+    match moved {
+        Ok(()) => None,
+        Err(error) => {
+            Event::RetriedLater { id: name.id.clone(), why: error.to_string() }.log();
+            Some(DISK_PAUSE)
+        }
+    }
+}
+
+/// One try of one entry. How long to wait for the next, if there is to be one.
+async fn attempt(core: &Core, name: &EntryName) -> Result<Option<Duration>, DiskError> {
+    let message = match core.spool.read(Folder::Out, name).await {
+        Ok(message) => message,
+        Err(ReadError::Damaged { damage, .. }) => {
+            reached(Point::DamagedSetAside);
+            return Ok(set_aside(core, name, &damage.to_string()).await);
+        }
+        // An administrator took it out, or the last step of an earlier try failed after it was gone: nothing is owed.
+        Err(ReadError::Disk(error)) if error.cause.kind() == ErrorKind::NotFound => {
+            reached(Point::EntryGone);
+            core.spool.settle(Folder::Out, &name.to_string()).await?;
+            return Ok(None);
+        }
+        Err(ReadError::Disk(error)) => return Err(error),
+    };
+    let progress = core.spool.progress(name).await?;
+    let mut round = Round::new(core, name, &message, &progress);
+
+    let deferred = if round.waiting.is_empty() {
+        None
+    } else if round.is_too_old() {
+        round.expire();
+        None
+    } else {
+        match destination(core, &message.envelope).await {
+            Destination::Hosts(hosts) => round.visit(hosts).await?,
+            Destination::NotNow(why) => {
+                reached(Point::NoDnsAnswer);
+                Some(why)
+            }
+            Destination::NoMail => {
+                reached(Point::NullExchanger);
+                let domain = message.envelope.recipients[0].domain().clone();
+                let why = "it says with a null MX that it takes no mail (RFC 7505)".to_owned();
+                Event::Unresolved { domain, why }.log();
+                round.fail_all(&Reason::TakesNoMail, "the domain takes no mail");
+                None
+            }
+            Destination::Unknown(why) => {
+                reached(Point::DomainUnknown);
+                let domain = message.envelope.recipients[0].domain().clone();
+                Event::Unresolved { domain, why }.log();
+                round.fail_all(&Reason::HostUnknown, "host unknown");
+                None
+            }
+        }
+    };
+    round.settle(deferred).await
+}

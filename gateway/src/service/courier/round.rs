@@ -1,0 +1,319 @@
+//! One try of one entry: visits hosts with it, and settles what became of each recipient.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::timeout;
+
+use super::DISK_PAUSE;
+use super::destination::Host;
+use crate::address::Address;
+use crate::env::{DiskError, Stream};
+use crate::envelope::Envelope;
+use crate::eventlog::Event;
+use crate::reach::{Point, reached};
+use crate::report::{Direction, Failure, Reason, RemoteReply};
+use crate::service::core::Core;
+use crate::service::filing;
+use crate::smtp::client::{self, NoService, Outcome};
+use crate::smtp::reply::Reply;
+use crate::spool::{EntryName, Folder, Message, Progress};
+
+/// How long a host may take to answer a connection.
+const CONNECT_TIME: Duration = Duration::from_mins(1);
+
+/// One try: what it does to the recipients still waiting.
+pub(super) struct Round<'a> {
+    core: &'a Core,
+    name: &'a EntryName,
+    message: &'a Message,
+    pub(super) waiting: Vec<Address>,
+    tries: u32,
+    /// How long it has waited between them.
+    waited: Duration,
+    /// Whether a host may have the message of which that is not known.
+    unanswered: bool,
+    /// Whether the entry has ended already.
+    is_gone: bool,
+    /// What came in the way of the last try.
+    last_why: Option<String>,
+    failures: Vec<Failure>,
+    /// What is to be noted of the failures once they are reported.
+    noted: Vec<Progress>,
+}
+
+impl<'a> Round<'a> {
+    /// A try of an entry of which the journal says this.
+    pub(super) fn new(
+        core: &'a Core,
+        name: &'a EntryName,
+        message: &'a Message,
+        progress: &[Progress],
+    ) -> Self {
+        if progress.iter().any(|progress| matches!(progress, Progress::Unanswered { .. })) {
+            reached(Point::RetriedAfterLostAnswer);
+        }
+        let last_why = progress.iter().rev().find_map(|progress| match progress {
+            Progress::Deferred { why, .. } => Some(why.clone()),
+            _ => None,
+        });
+        Round {
+            core,
+            name,
+            message,
+            waiting: waiting(&message.envelope, progress),
+            tries: tries(progress),
+            waited: waited(message.envelope.received, progress),
+            unanswered: false,
+            is_gone: false,
+            last_why,
+            failures: Vec::new(),
+            noted: Vec::new(),
+        }
+    }
+
+    /// Tries one host after another until no recipient waits or no host is left. What deferred those who wait still.
+    pub(super) async fn visit(&mut self, hosts: Vec<Host>) -> Result<Option<String>, DiskError> {
+        let mut deferred = None;
+        let mut without_service = Vec::new();
+        let count = hosts.len();
+        let mut came_from = None;
+        for host in hosts {
+            came_from.take().into_iter().for_each(reached);
+            match connect(self.core, &host).await {
+                Ok(stream) => match self.converse(stream, &host.name).await? {
+                    Ok(why) => deferred = why,
+                    // Nothing was said of the message: the next host may take it.
+                    Err(no_service) => {
+                        deferred = Some(format!("{}: {no_service}", host.name));
+                        came_from = Some(Point::NextAfterNoService);
+                        if let Outcome::Failed(reply) = no_service.into() {
+                            without_service.push((host.name, reply));
+                        }
+                    }
+                },
+                Err(why) => {
+                    let (name, address) = (host.name.clone(), host.address);
+                    Event::ConnectFailed { host: name, address, why: why.clone() }.log();
+                    deferred = Some(format!("{}: {why}", host.name));
+                    came_from = Some(Point::NextAfterConnectFailure);
+                }
+            }
+            if self.waiting.is_empty() {
+                return Ok(None);
+            }
+        }
+        match without_service.pop() {
+            // Each of them says for good that it serves no mail: there is no other host to try.
+            Some((host, reply)) if without_service.len() + 1 == count => {
+                self.refused(&host, &reply);
+                self.fail_all(&Reason::Refused(remote(&host, &reply)), &reply.to_string());
+                Ok(None)
+            }
+            _ => Ok(deferred),
+        }
+    }
+
+    /// One conversation with one host. What deferred those who wait still, or that the host serves no mail now.
+    async fn converse(
+        &mut self,
+        stream: Box<dyn Stream>,
+        host: &str,
+    ) -> Result<Result<Option<String>, NoService>, DiskError> {
+        let envelope = &self.message.envelope;
+        let helo = &self.core.config.host;
+        let sent =
+            client::send(stream, helo, &envelope.reverse_path, &self.waiting, &self.message.content).await;
+        let outcomes = match sent {
+            Ok(outcomes) => outcomes,
+            Err(no_service) => return Ok(Err(no_service)),
+        };
+        note_the_differences(&outcomes);
+        let (mut deferred, mut delivered) = (None, Vec::new());
+        for (recipient, outcome) in std::mem::take(&mut self.waiting).into_iter().zip(outcomes) {
+            match outcome {
+                Outcome::Delivered(_) => delivered.push(recipient),
+                Outcome::Failed(reply) => {
+                    self.refused(host, &reply);
+                    self.fail(recipient, Reason::Refused(remote(host, &reply)), &reply.to_string());
+                }
+                Outcome::Deferred(why) => {
+                    if why.may_be_taken() {
+                        reached(Point::EndOfDataUnanswered);
+                        self.unanswered = true;
+                    }
+                    deferred = Some(format!("{host}: {why}"));
+                    self.waiting.push(recipient);
+                }
+            }
+        }
+        let count = delivered.len();
+        self.note_delivered(delivered).await;
+        if count > 0 {
+            Event::Delivered {
+                id: self.name.id.clone(),
+                from: envelope.reverse_path.clone(),
+                to: host.to_owned(),
+                delivered: count,
+                undeliverable: self.failures.len(),
+            }
+            .log();
+        }
+        Ok(Ok(deferred))
+    }
+
+    /// Notes deliveries, as often as it takes: what is not in the journal would be delivered again. Where they were the
+    /// last that the entry waited for, the end of the entry says as much, and needs no room on the disk.
+    async fn note_delivered(&mut self, mut recipients: Vec<Address>) {
+        recipients.reverse();
+        while let Some(recipient) = recipients.pop() {
+            let delivered = Progress::Delivered { recipient: recipient.clone() };
+            let Err(error) = self.core.spool.note(self.name, &delivered).await else { continue };
+            reached(Point::DeliveryNotedLate);
+            if self.waiting.is_empty() && self.failures.is_empty() {
+                self.is_gone = self.core.spool.remove(Folder::Out, self.name).await.is_ok();
+                if self.is_gone {
+                    return;
+                }
+            }
+            Event::RetriedLater { id: self.name.id.clone(), why: error.to_string() }.log();
+            tokio::time::sleep(DISK_PAUSE).await;
+            recipients.push(recipient);
+        }
+    }
+
+    fn refused(&self, host: &str, reply: &Reply) {
+        let id = self.name.id.clone();
+        Event::RemoteRefused { id, host: host.to_owned(), reply: reply.to_string() }.log();
+    }
+
+    /// Whether the message has been tried and has grown too old since. A clock that is set back makes it no older; the
+    /// waits between the tries then say how old it is.
+    pub(super) fn is_too_old(&self) -> bool {
+        let expire = self.core.config.delivery.expire;
+        self.tries > 0 && (self.waited >= expire || self.time_left().is_zero())
+    }
+
+    /// How long until the message has grown too old.
+    fn time_left(&self) -> Duration {
+        let age = self.message.envelope.received.duration_until(self.core.now());
+        let expire = self.core.config.delivery.expire;
+        if age.is_negative() {
+            reached(Point::ClockWentBack);
+        }
+        // A clock that went back makes no message older, and none younger than new.
+        expire.saturating_sub(Duration::try_from(age).unwrap_or_default())
+    }
+
+    /// The message has grown too old.
+    pub(super) fn expire(&mut self) {
+        reached(Point::Expired);
+        let reason = Reason::Expired { retries: self.tries.saturating_sub(1), last: self.last_why.take() };
+        self.fail_all(&reason, "message time-out exceeded");
+    }
+
+    pub(super) fn fail_all(&mut self, why: &Reason, noted: &str) {
+        for recipient in std::mem::take(&mut self.waiting) {
+            self.fail(recipient, why.clone(), noted);
+        }
+    }
+
+    fn fail(&mut self, recipient: Address, why: Reason, noted: &str) {
+        self.noted.push(Progress::Failed { recipient: recipient.clone(), reply: noted.to_owned() });
+        self.failures.push(Failure { recipient, why });
+    }
+
+    /// Reports what failed and either ends with the entry or notes when it is due again.
+    pub(super) async fn settle(self, deferred: Option<String>) -> Result<Option<Duration>, DiskError> {
+        if self.is_gone {
+            return Ok(None);
+        }
+        let time_left = self.time_left();
+        let Round { core, name, message, waiting, tries, unanswered, failures, noted, .. } = self;
+        let attempt = tries + 1;
+        if !failures.is_empty() {
+            let direction = Direction::Outbound;
+            filing::report(core, direction, &message.envelope, &message.content, &failures, name, attempt)
+                .await?;
+        }
+        if waiting.is_empty() {
+            core.spool.remove(Folder::Out, name).await?;
+            return Ok(None);
+        }
+        for progress in &noted {
+            core.spool.note(name, progress).await?;
+        }
+        if unanswered {
+            core.spool.note(name, &Progress::Unanswered { attempt }).await?;
+        }
+        let wait = core.config.delivery.wait_after(attempt);
+        if time_left < wait {
+            reached(Point::WaitCutToExpiry);
+        }
+        let wait = wait.min(time_left);
+        let next = core.now().saturating_add(signed(wait)).unwrap_or(Timestamp::MAX);
+        let why = deferred.unwrap_or_else(|| "no host took it".to_owned());
+        core.spool.note(name, &Progress::Deferred { attempt, next, why }).await?;
+        Ok(Some(wait))
+    }
+}
+
+/// The recipients that nothing final has been noted of.
+fn waiting(envelope: &Envelope, progress: &[Progress]) -> Vec<Address> {
+    let settled: BTreeSet<&Address> = progress
+        .iter()
+        .filter_map(|progress| match progress {
+            Progress::Delivered { recipient } | Progress::Failed { recipient, .. } => Some(recipient),
+            Progress::Unanswered { .. } | Progress::Deferred { .. } => None,
+        })
+        .collect();
+    envelope.recipients.iter().filter(|recipient| !settled.contains(recipient)).cloned().collect()
+}
+
+/// How often the entry has been tried.
+fn tries(progress: &[Progress]) -> u32 {
+    let numbers = progress.iter().filter_map(|progress| match progress {
+        Progress::Deferred { attempt, .. } => Some(*attempt),
+        _ => None,
+    });
+    numbers.max().unwrap_or_default()
+}
+
+/// How long the entry has waited for its tries: the steps from each to the next, without those of a clock set back.
+fn waited(received: Timestamp, progress: &[Progress]) -> Duration {
+    let (mut waited, mut last) = (Duration::ZERO, received);
+    for progress in progress {
+        if let Progress::Deferred { next, .. } = progress {
+            waited += Duration::try_from(last.duration_until(*next)).unwrap_or_default();
+            last = *next;
+        }
+    }
+    waited
+}
+
+/// Says of the outcomes for several recipients whether they were one.
+fn note_the_differences(outcomes: &[Outcome]) {
+    let kind = std::mem::discriminant::<Outcome>;
+    if outcomes.iter().any(|outcome| kind(outcome) != kind(&outcomes[0])) {
+        reached(Point::OutcomesDiffer);
+    } else if outcomes.iter().all(|outcome| matches!(outcome, Outcome::Failed(_))) {
+        reached(Point::AllRecipientsRefused);
+    }
+}
+
+async fn connect(core: &Core, host: &Host) -> Result<Box<dyn Stream>, String> {
+    match timeout(CONNECT_TIME, core.env.net.connect(host.address)).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err(error.kind().to_string()),
+        Err(_) => Err("no answer".to_owned()),
+    }
+}
+
+fn remote(host: &str, reply: &Reply) -> RemoteReply {
+    RemoteReply { host: host.to_owned(), code: reply.code(), text: reply.lines().join(" ") }
+}
+
+fn signed(span: Duration) -> SignedDuration {
+    SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX)
+}

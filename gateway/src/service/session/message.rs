@@ -1,0 +1,238 @@
+//! DATA within a session: the message itself.
+//!
+//! It is written into `work/` while it is read. At the end of data the submission policy is asked, and only when the
+//! message is durable in `in/` is the client answered 250: from there on it is the gateway's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{Go, Hello, Over, Session, too_large};
+use crate::accept::Admission;
+use crate::address::{Address, ReversePath};
+use crate::env::DiskError;
+use crate::envelope::{Envelope, Origin, SpoolId};
+use crate::eventlog::Event;
+use crate::reach::{Point, reached};
+use crate::report::{self, Direction, Failure};
+use crate::service::filing;
+use crate::smtp::data::{DataReader, TEXT_LINE_LIMIT};
+use crate::smtp::reply::Reply;
+use crate::spool::{Draft, EntryName, Folder};
+use crate::submission::{self, Refusal};
+use crate::trace::Received;
+
+/// How long a client may pause within a message: longer than the three minutes that a sender waits
+/// (RFC 5321, 4.5.3.2.5).
+const DATA_TIME: Duration = Duration::from_mins(5);
+
+/// How long it may take over the whole of it. The standard sets no limit, and one that drips would never end. Ten
+/// megabytes at 28,800 bits a second take less.
+const MESSAGE_TIME: Duration = Duration::from_hours(1);
+/// How long to wait before the disk is asked again to give a message back.
+const DISK_PAUSE: Duration = Duration::from_mins(1);
+
+/// A message on its way into `work/`.
+struct Work {
+    draft: Draft,
+    /// Its beginning, for a report on a refusal: enough of it to say whether it is too large to return whole.
+    beginning: Vec<u8>,
+    octets: u64,
+    reader: DataReader,
+    failure: Option<DiskError>,
+}
+
+impl Session {
+    pub(super) async fn data(&mut self) -> Go {
+        let ready = self.transaction.take_if(|transaction| !transaction.recipients.is_empty());
+        let (Some(hello), Some(transaction)) = (self.hello.clone(), ready) else {
+            return self.refuse(Reply::new(503, "say MAIL and RCPT first")).await;
+        };
+        let envelope = Envelope {
+            reverse_path: transaction.mail.reverse_path,
+            recipients: transaction.recipients,
+            received: self.core.now(),
+            origin: Origin::Client {
+                address: self.client,
+                helo: hello.name.clone(),
+                account: self.account.clone(),
+            },
+            next_hop: None,
+        };
+        let mut work = match self.begin(&envelope, &hello).await {
+            Ok(work) => work,
+            Err(error) => return self.no_room(&error).await,
+        };
+        self.say(354, "Send data. End with CRLF.CRLF").await?;
+        if self.receive(&mut work).await.is_err() {
+            reached(Point::CutOffInData);
+            // Cut off: never answered, so the client still has it. Leftovers of `work/` go at the next start.
+            let _ = work.draft.discard().await;
+            return Err(Over);
+        }
+        self.end_of_data(envelope, work).await
+    }
+
+    /// Opens the draft and writes the `Received` line.
+    async fn begin(&mut self, envelope: &Envelope, hello: &Hello) -> Result<Work, DiskError> {
+        let mut draft = self.core.spool.draft(envelope).await?;
+        let received = Received {
+            helo: &hello.name,
+            client: self.client,
+            host: &self.core.config.host,
+            protocol: hello.protocol,
+            release: self.core.config.release,
+            id: draft.id(),
+            when: envelope.received,
+        };
+        let line = received.to_line();
+        draft.append(&line).await?;
+        Ok(Work { draft, beginning: Vec::new(), octets: 0, reader: DataReader::new(), failure: None })
+    }
+
+    /// Reads the message to its end, whatever is wrong with it.
+    async fn receive(&mut self, work: &mut Work) -> Go {
+        let limit = self.core.config.limits.message_size.map_or(u64::MAX, std::num::NonZeroU64::get);
+        let mut chunk = Vec::new();
+        let end = Instant::now() + MESSAGE_TIME;
+        while !work.reader.has_ended() {
+            let pause = Instant::now() + DATA_TIME;
+            match timeout_at(pause.min(end), self.wire.read_data(&mut work.reader, &mut chunk)).await {
+                Ok(read) => read?,
+                Err(_) if end <= Instant::now() => {
+                    reached(Point::MessageTooSlow);
+                    let host = &self.core.config.host;
+                    let farewell = format!("{host} the message took too long, closing connection");
+                    let _ = self.say(421, &farewell).await;
+                    return Err(Over);
+                }
+                Err(_) => return Err(self.part_from_the_silent().await),
+            }
+            work.octets += chunk.len() as u64;
+            let room = (report::RETURN_LIMIT + 1).saturating_sub(work.beginning.len());
+            work.beginning.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if work.octets <= limit && work.failure.is_none() {
+                work.failure = work.draft.append(&chunk).await.err();
+            }
+        }
+        Ok(())
+    }
+
+    /// Admits the message, makes it durable and answers for it.
+    async fn end_of_data(&mut self, envelope: Envelope, work: Work) -> Go {
+        let limit = self.core.config.limits.message_size;
+        let flaws = work.reader.flaws();
+        if flaws.long_line {
+            reached(Point::LongTextLine);
+            let _ = work.draft.discard().await;
+            let limit = TEXT_LINE_LIMIT;
+            return self.say(552, &format!("a line of the message is longer than {limit} octets")).await;
+        }
+        if flaws.bare_cr || flaws.bare_lf {
+            reached(Point::BareLineEndInData);
+            let _ = work.draft.discard().await;
+            let _ = self.say(554, "bare CR or LF in the message: lines end in CR LF").await;
+            return Err(Over);
+        }
+        if let Some(limit) = limit.filter(|limit| work.octets > limit.get()) {
+            reached(Point::SizeRefusedAtEnd);
+            let _ = work.draft.discard().await;
+            return self.answer(too_large(limit.get())).await;
+        }
+        if let Some(error) = work.failure {
+            let _ = work.draft.discard().await;
+            return self.no_room(&error).await;
+        }
+        let admitted = submission::check(
+            &self.core.config.submission,
+            &self.core.directory,
+            self.account.as_deref(),
+            &envelope.reverse_path,
+        );
+        if let Err(refusal) = admitted {
+            let _ = work.draft.discard().await;
+            return self.refuse_submission(&envelope, &work.beginning, refusal).await;
+        }
+        let id = work.draft.id().clone();
+        match work.draft.commit().await {
+            Ok(id) => {
+                self.idle_commands = 0;
+                self.core.arrived(id.clone());
+                self.log_received(&id, &envelope);
+                if envelope.reverse_path == ReversePath::Null {
+                    reached(Point::NullReversePath);
+                }
+                let told = self.say(250, &format!("OK {id}")).await;
+                if told.is_err() {
+                    reached(Point::ClientGoneBeforeAnswer);
+                }
+                told
+            }
+            Err(error) => {
+                Event::CommitFailed { id: id.clone(), why: error.to_string() }.log();
+                if error.is_left {
+                    reached(Point::LeftInFolder);
+                    self.take_back(id);
+                }
+                self.answer(Reply::new(451, "the message could not be stored, try again later")).await
+            }
+        }
+    }
+
+    /// Takes a message out of `in/` that was not accepted, as soon as the disk lets it be. The client sends it again; if
+    /// the process ends before, both are delivered.
+    fn take_back(&self, id: SpoolId) {
+        let core = Arc::clone(&self.core);
+        let spawn = Arc::clone(&core.env.spawn);
+        let take_back = async move {
+            let name = EntryName::from(id.clone());
+            while core.spool.holds(Folder::In, &name).await.unwrap_or(true) {
+                if let Err(error) = core.spool.remove(Folder::In, &name).await {
+                    let why = format!("it was not accepted, and is to be taken out of in; {error}");
+                    Event::RetriedLater { id: id.clone(), why }.log();
+                    sleep(DISK_PAUSE).await;
+                }
+            }
+        };
+        spawn.spawn("taking back", Box::pin(take_back));
+    }
+
+    /// The refusal of the submission policy: the administrator is told, then the client.
+    async fn refuse_submission(&mut self, envelope: &Envelope, content: &[u8], refusal: Refusal) -> Go {
+        match &refusal {
+            Refusal::NotHomedHere { .. } if self.admission == Admission::Exempt => {
+                reached(Point::ExemptNotHomedHere);
+            }
+            Refusal::NotHomedHere { .. } => reached(Point::NotHomedHere),
+            Refusal::AccountMismatch { account, sender } => {
+                reached(Point::AccountMismatch);
+                Event::SenderMismatch { account: account.clone(), sender: sender.clone() }.log();
+            }
+        }
+        let failed = |recipient: &Address| Failure { recipient: recipient.clone(), why: refusal.reason() };
+        let failures: Vec<Failure> = envelope.recipients.iter().map(failed).collect();
+        let id = SpoolId::draw(&*self.core.env.entropy);
+        let (core, way) = (&self.core, Direction::Inbound);
+        if let Err(error) = filing::notify_administrator(core, way, envelope, content, &failures, &id).await {
+            Event::ReportFailed { id, why: error.to_string() }.log();
+        }
+        self.say(Refusal::CODE, &refusal.to_string()).await
+    }
+
+    fn log_received(&self, id: &SpoolId, envelope: &Envelope) {
+        let client = self.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default();
+        Event::Received {
+            id: id.clone(),
+            from: envelope.reverse_path.clone(),
+            client,
+            recipients: envelope.recipients.len(),
+        }
+        .log();
+    }
+
+    async fn no_room(&mut self, error: &DiskError) -> Go {
+        Event::SpoolUnusable { why: error.to_string() }.log();
+        self.answer(Reply::new(452, "the message cannot be stored now, try again later")).await
+    }
+}

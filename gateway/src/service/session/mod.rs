@@ -1,0 +1,304 @@
+//! An SMTP session: one client's conversation, from the banner to QUIT (RFC 5321; RFC 4954 for AUTH).
+//!
+//! Here are the commands up to RCPT; [`message`] takes the message itself, [`auth`] authenticates the client.
+
+mod auth;
+mod message;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::core::Core;
+use crate::accept::Admission;
+use crate::address::{Address, ForwardPath};
+use crate::env::Stream;
+use crate::eventlog::Event;
+use crate::exception;
+use crate::reach::{Point, reached};
+use crate::relay;
+use crate::routing::Route;
+use crate::sasl;
+use crate::smtp::command::{Command, Mail};
+use crate::smtp::line::{COMMAND_LIMIT, LineError, Wire};
+use crate::smtp::reply::Reply;
+use crate::trace::Protocol;
+
+/// How long a client may take for a command (RFC 5321, 4.5.3.2.7).
+const COMMAND_TIME: Duration = Duration::from_mins(5);
+/// How many commands in one session may be wrong.
+const ERRORS: usize = 20;
+/// How many commands may bring no message nearer, such as NOOP, before each of them counts as wrong: a client that
+/// only keeps its connection takes it from another.
+const IDLE_COMMANDS: usize = 100;
+
+/// One client's conversation.
+pub(super) struct Session {
+    core: Arc<Core>,
+    wire: Wire,
+    client: IpAddr,
+    admission: Admission,
+    hello: Option<Hello>,
+    account: Option<String>,
+    transaction: Option<Transaction>,
+    errors: usize,
+    /// The commands since the last message that bring none nearer.
+    idle_commands: usize,
+    failed_authentications: usize,
+}
+
+/// What the client called itself, and how.
+#[derive(Clone)]
+struct Hello {
+    name: String,
+    protocol: Protocol,
+}
+
+/// A message that is being handed over (RFC 5321, 3.3).
+struct Transaction {
+    mail: Mail,
+    recipients: Vec<Address>,
+}
+
+/// The conversation is over.
+struct Over;
+
+impl From<LineError> for Over {
+    fn from(_: LineError) -> Self {
+        Over
+    }
+}
+
+impl From<std::io::Error> for Over {
+    fn from(_: std::io::Error) -> Self {
+        Over
+    }
+}
+
+/// Whether to go on.
+type Go = Result<(), Over>;
+
+impl Session {
+    pub(super) fn new(core: Arc<Core>, stream: Box<dyn Stream>, client: IpAddr) -> Self {
+        let admission = core.rules.admit(client);
+        Session {
+            core,
+            wire: Wire::new(stream),
+            client,
+            admission,
+            hello: None,
+            account: None,
+            transaction: None,
+            errors: 0,
+            idle_commands: 0,
+            failed_authentications: 0,
+        }
+    }
+
+    /// Converses until the client has gone. An exception ends the conversation, and on the historical releases the
+    /// service.
+    pub(super) async fn run(mut self) {
+        if let Err(exception) = exception::filter(self.converse()).await {
+            self.core.exception(exception).await;
+            reached(Point::ExceptionSurvived);
+            let _ = self.say(421, "Internal Error. Connection Closing.").await;
+        }
+        // The client may be gone, and then nobody needs a farewell.
+        let _ = self.wire.close().await;
+    }
+
+    async fn converse(&mut self) {
+        let host = self.core.config.host.clone();
+        if self.admission == Admission::Reject {
+            reached(Point::HostRejected);
+            let _ = self.say(521, &format!("{host} access denied")).await;
+            return;
+        }
+        if self.say(220, &self.core.config.release.banner(host.as_str())).await.is_err() {
+            return;
+        }
+        while self.errors < ERRORS {
+            let line = match self.hear(COMMAND_LIMIT).await {
+                Ok(Some(line)) => line,
+                Ok(None) => continue,
+                Err(Over) => return,
+            };
+            let went = match Command::parse(&line) {
+                Ok(command) => self.obey(command).await,
+                Err(error) => self.refuse(error.reply()).await,
+            };
+            if went.is_err() {
+                return;
+            }
+        }
+        reached(Point::TooManyErrors);
+        let _ = self.say(421, &format!("{host} too many errors, closing connection")).await;
+    }
+
+    /// The client's next line; none if it cannot be one, which the client has been told.
+    async fn hear(&mut self, limit: usize) -> Result<Option<Vec<u8>>, Over> {
+        if self.wire.has_input() {
+            reached(Point::PipelinedInput);
+        }
+        match timeout(COMMAND_TIME, self.wire.read_line(limit)).await {
+            Ok(Ok(line)) => Ok(Some(line)),
+            Ok(Err(error @ (LineError::TooLong { .. } | LineError::BareCr))) => {
+                if let LineError::TooLong { .. } = error {
+                    reached(Point::OverlongCommand);
+                }
+                self.refuse(Reply::new(500, error.to_string())).await?;
+                Ok(None)
+            }
+            Ok(Err(error @ LineError::BareLf)) => {
+                reached(Point::BareLfInCommand);
+                let _ = self.say(500, &error.to_string()).await;
+                Err(Over)
+            }
+            Ok(Err(LineError::Closed | LineError::Io(_))) => Err(Over),
+            Err(_) => Err(self.part_from_the_silent().await),
+        }
+    }
+
+    async fn part_from_the_silent(&mut self) -> Over {
+        reached(Point::SilentClient);
+        let host = &self.core.config.host;
+        let farewell = format!("{host} nothing was said for too long, closing connection");
+        let _ = self.say(421, &farewell).await;
+        Over
+    }
+
+    async fn obey(&mut self, command: Command) -> Go {
+        if !matches!(command, Command::Mail(_) | Command::Rcpt(_) | Command::Data | Command::Auth { .. }) {
+            self.idle_commands += 1;
+            if self.idle_commands > IDLE_COMMANDS {
+                reached(Point::IdleCommands);
+                self.errors += 1;
+            }
+        }
+        match command {
+            Command::Helo(name) => {
+                self.greet(name, Protocol::Smtp);
+                self.say(250, "OK").await
+            }
+            Command::Ehlo(name) => {
+                let capabilities = self.capabilities(&name);
+                self.greet(name, Protocol::Esmtp);
+                self.answer(Reply::multi(250, capabilities)).await
+            }
+            Command::Mail(mail) => self.mail(mail).await,
+            Command::Rcpt(path) => self.rcpt(path).await,
+            Command::Data => self.data().await,
+            Command::Rset => {
+                self.transaction = None;
+                self.say(250, "OK").await
+            }
+            Command::Noop => self.say(250, "OK").await,
+            Command::Quit => {
+                let _ = self.say(221, "closing connection").await;
+                Err(Over)
+            }
+            // RFC 5321, 3.5.3: who exists here is not told to strangers.
+            Command::Vrfy(_) => {
+                self.say(252, "Cannot VRFY user, but will accept message and attempt delivery").await
+            }
+            Command::Expn(_) => self.refuse(Reply::new(502, "command not implemented")).await,
+            Command::Help(_) => {
+                self.say(214, "Commands: HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP AUTH").await
+            }
+            Command::Auth { mechanism, initial_response } => self.auth(&mechanism, initial_response).await,
+        }
+    }
+
+    fn greet(&mut self, name: String, protocol: Protocol) {
+        self.hello = Some(Hello { name, protocol });
+        self.transaction = None;
+    }
+
+    fn capabilities(&self, name: &str) -> Vec<String> {
+        let mut lines = vec![format!("{} Hello [{name}]", self.core.config.host)];
+        lines.push(match self.core.config.limits.message_size {
+            Some(octets) => format!("SIZE {octets}"),
+            None => "SIZE 0".to_owned(),
+        });
+        if self.core.config.release.offers_eight_bit_mime() {
+            lines.push("8BITMIME".to_owned());
+        }
+        lines.push(format!("AUTH {}", sasl::MECHANISMS.join(" ")));
+        lines.push("HELP".to_owned());
+        lines
+    }
+
+    async fn mail(&mut self, mail: Mail) -> Go {
+        if self.hello.is_none() {
+            return self.refuse(Reply::new(503, "say HELO or EHLO first")).await;
+        }
+        if self.admission == Admission::AuthenticationRequired && self.account.is_none() {
+            reached(Point::UnauthenticatedRefused);
+            return self.refuse(Reply::new(530, "Authentication required")).await;
+        }
+        if self.transaction.is_some() {
+            return self.refuse(Reply::new(503, "a message is being sent: end it, or say RSET")).await;
+        }
+        if let (Some(size), Some(limit)) = (mail.size, self.core.config.limits.message_size)
+            && size > limit.get()
+        {
+            reached(Point::SizeRefusedAtMail);
+            return self.refuse(too_large(limit.get())).await;
+        }
+        if self.core.is_in_flush_mode().await {
+            reached(Point::RefusedInFlushMode);
+            let full = "Requested action not taken: insufficient system storage, try again later";
+            return self.answer(Reply::new(452, full)).await;
+        }
+        let reply = format!("OK - mail from {}", mail.reverse_path);
+        self.transaction = Some(Transaction { mail, recipients: Vec::new() });
+        self.say(250, &reply).await
+    }
+
+    async fn rcpt(&mut self, path: ForwardPath) -> Go {
+        let Some(transaction) = &self.transaction else {
+            return self.refuse(Reply::new(503, "say MAIL first")).await;
+        };
+        if transaction.recipients.len() >= self.core.config.limits.recipients {
+            reached(Point::RecipientLimit);
+            let full = "Requested action not taken: Exceed Recipient Limit";
+            return self.answer(Reply::new(452, full)).await;
+        }
+        let recipient = path.into_address(&self.core.config.host);
+        let onward = self.core.route(recipient.domain()) != Route::Inbound;
+        if onward && !relay::may_relay(&self.core.config.relay, self.client, self.account.as_deref()) {
+            reached(Point::RelayRefused);
+            let client = self.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default();
+            Event::RelayRefused { client, recipient: recipient.clone() }.log();
+            return self.refuse(Reply::new(550, format!("relaying prohibited: {recipient}"))).await;
+        }
+        if onward {
+            reached(Point::RelayPermitted);
+        }
+        let reply = format!("OK - Recipient <{recipient}>");
+        if let Some(transaction) = &mut self.transaction {
+            transaction.recipients.push(recipient);
+        }
+        self.say(250, &reply).await
+    }
+
+    /// Answers a command that cannot be obeyed, and counts it.
+    async fn refuse(&mut self, reply: Reply) -> Go {
+        self.errors += 1;
+        self.answer(reply).await
+    }
+
+    async fn say(&mut self, code: u16, text: &str) -> Go {
+        self.answer(Reply::new(code, text)).await
+    }
+
+    async fn answer(&mut self, reply: Reply) -> Go {
+        Ok(timeout(COMMAND_TIME, self.wire.write(&reply.to_bytes())).await.map_err(|_| Over)??)
+    }
+}
+
+fn too_large(limit: u64) -> Reply {
+    Reply::new(552, format!("the message is too large: the limit is {limit} octets"))
+}

@@ -1,0 +1,230 @@
+//! `postmortem explore`: many seeds of a profile, on all cores.
+
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anstyle::{AnsiColor, Style};
+use clap::Args;
+use gateway::release::Release;
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::SignedDuration;
+use miette::{IntoDiagnostic, WrapErr, miette};
+use signal_hook::consts::SIGINT;
+use signal_hook::flag;
+use sim::explore::{Exploration, Found, Report};
+use sim::profile::Profile;
+use sim::scenario::Library;
+
+use super::EngineArg;
+use super::seeds::{self, Shard};
+
+/// How many seeds an exploration must have before it fails for a fault that never bit and an oracle that never judged.
+const ENOUGH: u64 = 2_000;
+
+/// How many seeds are run if nobody says how many.
+const USUAL: Range<u64> = 0..1_000;
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// What to explore.
+#[derive(Args)]
+pub(crate) struct ExploreArgs {
+    /// The profile that the seeds draw from, as `list` shows it.
+    #[arg(default_value = "mixed")]
+    profile: String,
+    /// The release of the gateway, such as `5.0`, `5.5-sp1` or `current`.
+    #[arg(long, short, default_value_t = Release::Current)]
+    release: Release,
+    /// The seeds, such as `0..20000`. 0..1000 if neither these nor a time is given.
+    #[arg(long, value_parser = seeds::range)]
+    seeds: Option<Range<u64>>,
+    /// For how long, such as `60s` or `2h`: as many seeds as that allows, from 0 on.
+    #[arg(long = "for", value_name = "TIME", conflicts_with = "seeds")]
+    time: Option<SignedDuration>,
+    /// How many seeds side by side; as many as there are cores if not given.
+    #[arg(long, short)]
+    jobs: Option<NonZeroUsize>,
+    /// Only this part of the seeds, such as `1/4`, the first of four. The parts together are the whole.
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    /// Run each seed twice, and compare the two Records.
+    #[arg(long)]
+    twice: bool,
+    /// Write the report to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    engine: EngineArg,
+}
+
+/// Explores, and prints what came out. True if nothing was found.
+///
+/// # Errors
+/// There is no such profile, there are no seeds in the shard, or the report cannot be written. All but the last are
+/// found before anything runs.
+pub(super) fn run(library: &Library, args: &ExploreArgs) -> miette::Result<bool> {
+    let profile = find(library, &args.profile)?;
+    let seeds = args.seeds()?;
+    let limit = match args.time {
+        None => None,
+        Some(time) => {
+            Some(Duration::try_from(time).into_diagnostic().wrap_err("`--for` takes a time to come")?)
+        }
+    };
+    if let Some(file) = &args.json {
+        // What cannot be written is said before an hour of work, not after it.
+        write(file, "")?;
+    }
+    let exploration = Exploration {
+        profile,
+        release: args.release,
+        seeds: seeds.clone(),
+        engine: args.engine.engine(),
+        jobs: args.jobs.unwrap_or_else(cores),
+        twice: args.twice,
+    };
+    let interrupted = watch_for_ctrl_c();
+    let bar = bar(&seeds, limit);
+    let start = now();
+    let report = exploration.explore(|report| {
+        bar.set_position(if limit.is_some() { start.elapsed().as_secs() } else { report.count() });
+        let rate = report.count() as f64 / start.elapsed().as_secs_f64().max(0.001);
+        bar.set_message(format!(
+            "{} seeds, {rate:.0} a second, {} findings",
+            report.count(),
+            report.findings.len()
+        ));
+        limit.is_some_and(|limit| start.elapsed() >= limit) || interrupted.load(Ordering::Relaxed)
+    });
+    bar.finish_and_clear();
+    print(&report, profile, start.elapsed());
+    if interrupted.load(Ordering::Relaxed) {
+        anstream::println!("interrupted: what was found until then is above");
+    }
+    if let Some(file) = &args.json {
+        let json = serde_json::to_string_pretty(&report).into_diagnostic()?;
+        write(file, &format!("{json}\n"))?;
+    }
+    Ok(report.findings.is_empty() && (report.count() < ENOUGH || is_alive(&report, profile)))
+}
+
+impl ExploreArgs {
+    /// The seeds to run. With a time there is no last one; each shard then has a block of its own.
+    fn seeds(&self) -> miette::Result<Range<u64>> {
+        let shard = self.shard.unwrap_or(Shard::WHOLE);
+        let seeds = match (&self.seeds, self.time) {
+            (None, Some(_)) => shard.block(),
+            (given, _) => shard.of(given.clone().unwrap_or(USUAL)),
+        };
+        if seeds.is_empty() {
+            return Err(miette!(help = "take fewer shards, or more seeds", "there is no seed in this shard"));
+        }
+        Ok(seeds)
+    }
+}
+
+/// Finds a profile.
+fn find<'a>(library: &'a Library, name: &str) -> miette::Result<&'a Profile> {
+    library.profiles().iter().find(|profile| profile.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+        let known: Vec<&str> = library.profiles().iter().map(|profile| profile.name.as_str()).collect();
+        miette!(help = format!("the profiles are: {}", known.join(", ")), "there is no profile `{name}`")
+    })
+}
+
+/// Whether every fault that can be drawn has bitten, and every oracle had something to judge.
+fn is_alive(report: &Report, profile: &Profile) -> bool {
+    report.inert(&profile.kinds()).is_empty() && report.vacuous().is_empty()
+}
+
+fn bar(seeds: &Range<u64>, limit: Option<Duration>) -> ProgressBar {
+    let (length, place) = match limit {
+        Some(limit) => (limit.as_secs(), "{pos}/{len} s"),
+        None => (seeds.end - seeds.start, "{pos}/{len}"),
+    };
+    let template = format!("{{bar:30}} {place}  {{msg}}  {{eta}} left");
+    let style = ProgressStyle::with_template(&template).expect("the template is sound");
+    ProgressBar::new(length).with_style(style)
+}
+
+fn print(report: &Report, profile: &Profile, took: Duration) {
+    let Report { release, findings, .. } = report;
+    let count = report.count();
+    let (style, found) = match findings.len() {
+        0 => (GOOD, "nothing found".to_owned()),
+        1 => (BAD, "1 finding".to_owned()),
+        many => (BAD, format!("{many} findings")),
+    };
+    anstream::println!("{} on {release}: {count} seeds, {style}{found}{style:#}", report.profile);
+    anstream::println!(
+        "{DIM}{} messages, {} of virtual time, {:.0} seeds a second, digest {:032x}{DIM:#}",
+        report.messages,
+        days(report.virtual_seconds),
+        count as f64 / took.as_secs_f64().max(0.001),
+        report.digest
+    );
+    for found in findings {
+        print_finding(found, report);
+    }
+    let inert = report.inert(&profile.kinds());
+    list("faults that never changed anything", &inert);
+    list("oracles that never had anything to judge", &report.vacuous());
+    list("points that were never reached", &report.unreached());
+    if count < ENOUGH && !(inert.is_empty() && report.vacuous().is_empty()) {
+        anstream::println!("{DIM}(with {ENOUGH} seeds or more, the first two would be a failure){DIM:#}");
+    }
+}
+
+fn print_finding(found: &Found, report: &Report) {
+    let Found { signature, seeds, smallest, what } = found;
+    let of = if *seeds == 1 { "1 seed".to_owned() } else { format!("{seeds} seeds, the smallest") };
+    anstream::println!("\n{BAD}{}: {}{BAD:#}, {of} {smallest}", signature.oracle, signature.cause);
+    anstream::println!("    {what}");
+    let release = report.release.name().replace(' ', "-").to_lowercase();
+    anstream::println!("    postmortem replay {} --seed {smallest} --release {release}", report.profile);
+}
+
+fn list(what: &str, names: &[&str]) {
+    if !names.is_empty() {
+        anstream::println!("\n{what}: {}", names.join(", "));
+    }
+}
+
+fn days(seconds: u64) -> String {
+    match seconds {
+        0..7_200 => format!("{} minutes", seconds / 60),
+        7_200..172_800 => format!("{} hours", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Real time: of the one who waits for an exploration, not of any run.
+#[expect(clippy::disallowed_methods, reason = "an exploration takes real time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a report goes to the real disk")]
+fn write(file: &Path, text: &str) -> miette::Result<()> {
+    std::fs::write(file, text)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("{} cannot be written", file.display()))
+}
+
+/// Set once Ctrl-C was pressed. Pressed again, it ends the program.
+fn watch_for_ctrl_c() -> Arc<AtomicBool> {
+    let pressed = Arc::new(AtomicBool::new(false));
+    // Where it cannot be watched for, Ctrl-C ends the program at once, as it does everywhere.
+    let _ = flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&pressed));
+    let _ = flag::register(SIGINT, Arc::clone(&pressed));
+    pressed
+}

@@ -1,0 +1,87 @@
+//! Seeds on the command line: intervals and shards of them.
+
+use std::ops::Range;
+use std::str::FromStr;
+
+/// How many seeds a shard has to itself where there is no last seed.
+const BLOCK: u64 = 1 << 40;
+
+/// Reads `A..B`.
+///
+/// # Errors
+/// It is no interval, or has no seed in it.
+pub(super) fn range(text: &str) -> Result<Range<u64>, String> {
+    let range = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    range.filter(|range| !range.is_empty()).ok_or_else(|| "write two numbers, such as 0..200".to_owned())
+}
+
+/// One part of many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shard {
+    /// From 0.
+    number: u64,
+    of: u64,
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+        match parts {
+            Some((number @ 1.., of)) if number <= of => Ok(Shard { number: number - 1, of }),
+            _ => Err("write I/N with I from 1 to N, such as 1/4".to_owned()),
+        }
+    }
+}
+
+impl Shard {
+    /// All there is.
+    pub(super) const WHOLE: Shard = Shard { number: 0, of: 1 };
+
+    /// This part of the seeds.
+    pub(super) fn of(self, seeds: Range<u64>) -> Range<u64> {
+        let length = u128::from(seeds.end - seeds.start);
+        let cut = |number: u64| {
+            let share = length * u128::from(number) / u128::from(self.of);
+            seeds.start + u64::try_from(share).expect("a share is no longer than the whole")
+        };
+        cut(self.number)..cut(self.number + 1)
+    }
+
+    /// Seeds that no other shard has, without a last one that matters.
+    pub(super) fn block(self) -> Range<u64> {
+        self.number * BLOCK..(self.number + 1) * BLOCK
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shards_of_an_interval_are_the_whole_and_have_nothing_in_common() {
+        for of in 1..=7 {
+            let shards: Vec<_> = (0..of).map(|number| Shard { number, of }.of(10..33)).collect();
+            assert_eq!((shards[0].start, shards[shards.len() - 1].end), (10, 33));
+            assert!(shards.windows(2).all(|pair| pair[0].end == pair[1].start), "{shards:?}");
+        }
+    }
+
+    #[test]
+    fn a_shard_is_counted_from_one_to_their_number() {
+        assert_eq!("1/4".parse(), Ok(Shard { number: 0, of: 4 }));
+        assert_eq!("4/4".parse(), Ok(Shard { number: 3, of: 4 }));
+        for wrong in ["0/4", "5/4", "1", "1/0", "a/b", "-1/4"] {
+            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_interval_has_two_ends_and_a_seed_in_it() {
+        assert_eq!(range("3..7"), Ok(3..7));
+        for wrong in ["7..3", "3..3", "3", "..3", "a..b"] {
+            assert!(range(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Which faults belong together, and the name of each kind.
+
+use super::{ClientDoes, DiskFailure, DnsAnswer, Fault, ServerDoes, When};
+
+/// Faults of one sort: what a seed turns on, or leaves off altogether.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// Between the machines.
+    Network,
+    /// To a process or a machine as a whole.
+    Process,
+    /// At the gateway's disk.
+    Disk,
+    /// At the gateway's clock.
+    Clock,
+    /// In what the gateway hears of names.
+    Dns,
+    /// In the mail servers.
+    Servers,
+    /// In the clients.
+    Clients,
+    /// In the gateway's extension.
+    Extension,
+}
+
+impl Family {
+    /// Every family.
+    pub const ALL: [Family; 8] = [
+        Family::Network,
+        Family::Process,
+        Family::Disk,
+        Family::Clock,
+        Family::Dns,
+        Family::Servers,
+        Family::Clients,
+        Family::Extension,
+    ];
+
+    /// The kinds of fault in it, as [`Fault::kind`] names them.
+    pub fn kinds(self) -> &'static [&'static str] {
+        match self {
+            Family::Network => &["partition", "partition-one-way", "hold", "slow-link", "loss", "reset"],
+            Family::Process => &[
+                "kill-at",
+                "kill-at-event",
+                "kill-at-disk-operation",
+                "power-cut-at",
+                "power-cut-at-event",
+                "power-cut-at-disk-operation",
+            ],
+            Family::Disk => &[
+                "disk-eio",
+                "disk-enospc",
+                "torn-write",
+                "lost-data",
+                "lost-rename",
+                "slow-sync",
+                "file-vanishes",
+                "low-space",
+            ],
+            Family::Clock => &["clock-jump", "clock-skew"],
+            Family::Dns => &[
+                "dns-timeout",
+                "dns-servfail",
+                "dns-nxdomain",
+                "dns-no-mx",
+                "dns-mx-to-itself",
+                "dns-cname-chain",
+                "dns-null-mx",
+                "dns-refusing-addresses",
+            ],
+            Family::Servers => &[
+                "server-says-nothing",
+                "server-drops",
+                "server-replies-4xx",
+                "server-replies-5xx",
+                "server-garbles",
+                "server-replies-forever",
+                "server-replies-too-long",
+                "server-percent-replies",
+                "server-replies-twice",
+                "server-resets-with-mail-kept",
+                "server-resets-with-mail-lost",
+                "server-stalls",
+                "server-drips",
+                "server-knows-no-ehlo",
+                "server-hands-back",
+            ],
+            Family::Clients => &[
+                "client-drops",
+                "client-resets",
+                "client-stalls",
+                "client-drips",
+                "client-smuggles",
+                "client-pipelines",
+                "client-long-command",
+                "client-long-line",
+                "client-percent",
+                "client-bare-lf",
+                "client-misorders",
+                "client-guesses-passwords",
+            ],
+            Family::Extension => &[
+                "extension-panics",
+                "extension-kills",
+                "extension-delays",
+                "extension-hangs",
+                "extension-drops",
+                "extension-rewrites",
+                "extension-reroutes",
+            ],
+        }
+    }
+}
+
+impl Fault {
+    /// Its kind, as it is counted.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Fault::Partition { .. } => "partition",
+            Fault::PartitionOneWay { .. } => "partition-one-way",
+            Fault::Hold { .. } => "hold",
+            Fault::SlowLink { .. } => "slow-link",
+            Fault::Loss { .. } => "loss",
+            Fault::Reset { .. } => "reset",
+            Fault::Kill { when: When::At(_), .. } => "kill-at",
+            Fault::Kill { when: When::Event { .. }, .. } => "kill-at-event",
+            Fault::Kill { when: When::Disk { .. }, .. } => "kill-at-disk-operation",
+            Fault::PowerCut { when: When::At(_), .. } => "power-cut-at",
+            Fault::PowerCut { when: When::Event { .. }, .. } => "power-cut-at-event",
+            Fault::PowerCut { when: When::Disk { .. }, .. } => "power-cut-at-disk-operation",
+            Fault::DiskFails { error: DiskFailure::Eio, .. } => "disk-eio",
+            Fault::DiskFails { error: DiskFailure::Enospc, .. } => "disk-enospc",
+            Fault::TornWrite { .. } => "torn-write",
+            Fault::LostData { .. } => "lost-data",
+            Fault::LostRename { .. } => "lost-rename",
+            Fault::SlowSync { .. } => "slow-sync",
+            Fault::FileVanishes { .. } => "file-vanishes",
+            Fault::LowSpace { .. } => "low-space",
+            Fault::ClockJump { .. } => "clock-jump",
+            Fault::ClockSkew { .. } => "clock-skew",
+            Fault::Dns { answer, .. } => match answer {
+                DnsAnswer::Timeout => "dns-timeout",
+                DnsAnswer::Servfail => "dns-servfail",
+                DnsAnswer::Nxdomain => "dns-nxdomain",
+                DnsAnswer::NoMx => "dns-no-mx",
+                DnsAnswer::MxToItself => "dns-mx-to-itself",
+                DnsAnswer::CnameChain => "dns-cname-chain",
+                DnsAnswer::NullMx => "dns-null-mx",
+                DnsAnswer::RefusingAddresses => "dns-refusing-addresses",
+            },
+            Fault::Server { does, .. } => match does {
+                ServerDoes::SaysNothing => "server-says-nothing",
+                ServerDoes::Drops(_) => "server-drops",
+                ServerDoes::Replies { reply, .. } if reply.starts_with('4') => "server-replies-4xx",
+                ServerDoes::Replies { .. } => "server-replies-5xx",
+                ServerDoes::Garbles(_) => "server-garbles",
+                ServerDoes::RepliesForever(_) => "server-replies-forever",
+                ServerDoes::RepliesTooLong(_) => "server-replies-too-long",
+                ServerDoes::PercentReplies => "server-percent-replies",
+                ServerDoes::RepliesTwice(_) => "server-replies-twice",
+                ServerDoes::ResetsAfterFinalDot { kept: true } => "server-resets-with-mail-kept",
+                ServerDoes::ResetsAfterFinalDot { kept: false } => "server-resets-with-mail-lost",
+                ServerDoes::Stalls { .. } => "server-stalls",
+                ServerDoes::Drips => "server-drips",
+                ServerDoes::KnowsNoEhlo => "server-knows-no-ehlo",
+                ServerDoes::HandsBack => "server-hands-back",
+            },
+            Fault::Client { does, .. } => match does {
+                ClientDoes::Drops(_) => "client-drops",
+                ClientDoes::Resets(_) => "client-resets",
+                ClientDoes::Stalls { .. } => "client-stalls",
+                ClientDoes::Drips => "client-drips",
+                ClientDoes::Smuggles(_) => "client-smuggles",
+                ClientDoes::Pipelines => "client-pipelines",
+                ClientDoes::LongCommand => "client-long-command",
+                ClientDoes::LongLine => "client-long-line",
+                ClientDoes::Percent => "client-percent",
+                ClientDoes::BareLf => "client-bare-lf",
+                ClientDoes::Misorders => "client-misorders",
+                ClientDoes::GuessesPasswords => "client-guesses-passwords",
+            },
+            Fault::ExtensionPanics { .. } => "extension-panics",
+            Fault::ExtensionKills { .. } => "extension-kills",
+            Fault::ExtensionDelays { .. } => "extension-delays",
+            Fault::ExtensionHangs { .. } => "extension-hangs",
+            Fault::ExtensionDrops { .. } => "extension-drops",
+            Fault::ExtensionRewrites { .. } => "extension-rewrites",
+            Fault::ExtensionReroutes { .. } => "extension-reroutes",
+        }
+    }
+
+    /// The family of its kind.
+    pub fn family(&self) -> Family {
+        let kind = self.kind();
+        Family::ALL
+            .into_iter()
+            .find(|family| family.kinds().contains(&kind))
+            .expect("every kind is of a family: a test asks each")
+    }
+}

@@ -1,0 +1,128 @@
+//! Bounds: nothing grows past its limit, whatever clients ask for (Q166584, Q272672; RFC 5321, 4.5.3.1; RFC 1870).
+//!
+//! So many clients converse at once, and so many conversations with other hosts are open at once; a message that is
+//! taken has so many recipients and so many octets; a command line is not obeyed that is longer than 512 octets; and
+//! no file in the spool is much larger than its message.
+//!
+//! It counts what the Record shows: a connection counts from its greeting to the moment when either side closes it.
+//! Not judged: memory, the octets of `archive/`, and what is refused below a limit (policy).
+
+use super::protocol::{LINE_LIMIT, octets};
+use super::session::verb;
+use super::{Case, Oracle, Session, Sheet};
+use crate::mailbag::Kind;
+use crate::record::What;
+
+pub(super) const ORACLE: Oracle = Oracle {
+    name: "bounds",
+    promise: "connections, recipients, message sizes, command lines and spool files stay within their limits",
+    judge,
+};
+
+/// How many conversations with other hosts the gateway has at once.
+const OUTBOUND: usize = 20;
+
+/// What the envelope, the trace header and the footer of a spool file take at most, and each recipient more.
+const ENVELOPE: usize = 4 * 1024;
+/// The same for one recipient: in the envelope, or in the text of a report.
+const RECIPIENT: usize = 2 * 1024;
+/// How much of a message is returned with a report.
+const RETURNED: usize = 64 * 1024;
+
+fn judge(case: &Case<'_>, sheet: &mut Sheet) {
+    let limits = &case.plan.gateway.config.limits;
+    connections(case, true, limits.inbound_connections, "too many clients at once", sheet);
+    connections(case, false, OUTBOUND, "too many conversations with other hosts at once", sheet);
+    for transfer in
+        case.ledger.transfers.iter().filter(|transfer| transfer.is_inbound && transfer.is_answered())
+    {
+        sheet.judges();
+        if transfer.recipients.len() > limits.recipients {
+            let what = format!("{} of {}", transfer.recipients.len(), limits.recipients);
+            sheet.finds("a message was accepted for too many recipients", what);
+        }
+        if let Some(limit) = limits.message_size.filter(|limit| transfer.content.octets as u64 > limit.get())
+        {
+            let what = format!("{} octets of {limit}", transfer.content.octets);
+            sheet.finds("a message was accepted that is too large", what);
+        }
+    }
+    for session in case.ledger.sessions.iter().filter(|session| session.is_inbound) {
+        command_lines(session, sheet);
+    }
+    spool(case, sheet);
+}
+
+/// Judges how many connections of one kind were open at once.
+fn connections(case: &Case<'_>, is_inbound: bool, limit: usize, cause: &str, sheet: &mut Sheet) {
+    let greeted = |session: &&Session<'_>| {
+        let code = session.exchanges[0].reply.as_ref().map(|reply| reply.code);
+        session.is_inbound == is_inbound && (!is_inbound || code == Some(220))
+    };
+    let mut changes: Vec<(usize, bool)> = Vec::new();
+    for session in case.ledger.sessions.iter().filter(greeted) {
+        changes.extend([(session.span[0], false), (session.span[1], true)]);
+    }
+    changes.sort_unstable();
+    let ends: Vec<usize> = (case.record.entries.iter().enumerate())
+        .filter(|(_, entry)| matches!(entry.what, What::Service(_)))
+        .map(|(index, _)| index)
+        .collect();
+    let (mut open, mut most, mut ended) = (0_usize, 0, ends.iter().peekable());
+    for (index, closes) in changes {
+        // With its process all of a machine's connections end.
+        while ended.next_if(|end| **end < index).is_some() {
+            open = 0;
+        }
+        open = if closes { open.saturating_sub(1) } else { open + 1 };
+        most = most.max(open);
+    }
+    if most > 0 {
+        sheet.judges();
+    }
+    if most > limit {
+        sheet.finds(cause, format!("{most}, where {limit} are allowed"));
+    }
+}
+
+fn command_lines(session: &Session<'_>, sheet: &mut Sheet) {
+    let mut is_challenged = false;
+    for exchange in &session.exchanges {
+        let Some(reply) = &exchange.reply else { return };
+        let is_command = exchange.content.is_none() && !is_challenged;
+        is_challenged = reply.code == 334;
+        if is_command && octets(exchange.command) > LINE_LIMIT {
+            sheet.judges();
+            if !reply.is_permanent() && reply.code != 421 {
+                let what = format!("{} of {} octets", verb(exchange.command), octets(exchange.command));
+                sheet.finds("a command line was obeyed that is too long", what);
+            }
+        }
+    }
+}
+
+fn spool(case: &Case<'_>, sheet: &mut Sheet) {
+    for (folder, file) in &case.ledger.spooled {
+        let Some(item) = &file.item else { continue };
+        let about = match &item.kind {
+            Kind::Message(name) | Kind::Report(name) | Kind::Notification(name) => name,
+            Kind::Other => continue,
+        };
+        let Some((_, planned)) = case.ledger.planned.get(about.as_str()) else { continue };
+        if !matches!(*folder, "in" | "out" | "bad") || case.ledger.is_garbled(about) {
+            continue;
+        }
+        sheet.judges();
+        let content = match item.kind {
+            Kind::Message(_) => planned.content.len(),
+            _ => planned.content.len().min(RETURNED) + ENVELOPE,
+        };
+        // Each time that it came back there is one trace header more.
+        let limit = content + ENVELOPE + RECIPIENT * planned.to.len() + 512 * item.hops;
+        if file.octets > limit {
+            let what =
+                format!("{} in {folder}/: {} octets, where {limit} are enough", item.kind, file.octets);
+            sheet.finds("a spool file is larger than its message", what);
+        }
+    }
+}

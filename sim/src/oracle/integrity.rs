@@ -1,0 +1,73 @@
+//! Integrity: a message arrives as it was sent (RFC 5321, 2.1 and 6.4).
+//!
+//! The content of every copy, in a mailbox, on a mail server or in the spool, is what the client sent, but for the
+//! trace headers that were put on top (RFC 5321, 4.4), and for the line that an extension was told to add. No message
+//! is anywhere that a client hid within another behind a false end of data (RFC 5321, 4.1.1.4).
+//!
+//! Not judged: reports and notifications, and a message for which a client's fault changes what is sent.
+
+use std::collections::BTreeMap;
+
+use super::{Case, Oracle, Sheet, Where};
+use crate::fault::Fault;
+use crate::machine::rewritten;
+use crate::mailbag::{self, Kind};
+
+pub(super) const ORACLE: Oracle = Oracle {
+    name: "integrity",
+    promise: "a message arrives as it was sent, but for trace headers and what an extension was told to add",
+    judge,
+};
+
+/// What the plan calls a message that is hidden in another.
+const SMUGGLED: &str = "-smuggled";
+
+fn judge(case: &Case<'_>, sheet: &mut Sheet) {
+    let ledger = &case.ledger;
+    let mut sent: BTreeMap<&str, [u64; 2]> = BTreeMap::new();
+    for (place, item) in ledger.items() {
+        let Kind::Message(message) = &item.kind else { continue };
+        let Some((_, planned)) = ledger.planned.get(message.as_str()) else {
+            sheet.judges();
+            unplanned(case, message, sheet);
+            continue;
+        };
+        if ledger.is_garbled(message) {
+            continue;
+        }
+        sheet.judges();
+        let [plain, added] = *sent.entry(message.as_str()).or_insert_with(|| fingerprints(&planned.content));
+        let rewrites =
+            |fault: &Fault| matches!(fault, Fault::ExtensionRewrites { message: about } if about == message);
+        let is_intact = match (ledger.bit(rewrites), place) {
+            (false, _) => item.fingerprint == plain,
+            // It may not have been asked about yet.
+            (true, Where::Spool(_)) => item.fingerprint == plain || item.fingerprint == added,
+            (true, _) => item.fingerprint == added,
+        };
+        if !is_intact {
+            sheet.finds("a message was changed on its way", format!("{message}, found at {place:?}"));
+        }
+    }
+}
+
+/// Judges a message that the plan does not have. What a client sent as a message of its own was not hidden.
+fn unplanned(case: &Case<'_>, message: &str, sheet: &mut Sheet) {
+    if case.ledger.transfers.iter().any(|transfer| transfer.is_inbound && transfer.message() == Some(message))
+    {
+        return;
+    }
+    let outer = message.strip_suffix(SMUGGLED).filter(|outer| case.ledger.planned.contains_key(outer));
+    match outer {
+        Some(outer) => sheet.finds("a smuggled message was accepted", format!("one within {outer}")),
+        None => sheet.finds("a message is there that nobody sent", message),
+    }
+}
+
+/// The content without trace headers, as it was sent and with the extension's line.
+fn fingerprints(content: &[u8]) -> [u64; 2] {
+    let end: &[u8] = if content.is_empty() || content.ends_with(b"\r\n") { b"" } else { b"\r\n" };
+    let sent = [content, end].concat();
+    let added = rewritten(&sent);
+    [mailbag::untraced(&sent).1, mailbag::untraced(&added).1]
+}

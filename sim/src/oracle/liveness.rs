@@ -1,0 +1,150 @@
+//! Liveness: once everything has healed, all accepted mail comes to its end, and the service is up.
+//!
+//! The world is well when every fault of the plan has healed and none has bitten any more, when the last message was
+//! taken and the service was started last. From then on a message has this long (RFC 5321, 4.5.4.1):
+//!
+//! - one wait of the retry schedule, the longest, before it is tried;
+//! - one conversation that began badly before, until it is given up;
+//! - a pause after the disk failed, and what extensions may take;
+//! - and, where its destination is a host that takes no mail, the age at which it expires and one wait more; the same
+//!   again for the report on it, where that goes to such a host.
+//!
+//! A run that ends sooner says nothing of a message that is still under way. On the historical releases a service that
+//! is down proves nothing: what brings it down is found by *service*.
+
+use std::time::Duration;
+
+use gateway::release::Release;
+use jiff::SignedDuration;
+
+use super::{Case, Oracle, Place, Sheet};
+use crate::fault::Fault;
+use crate::mailbag::Kind;
+use crate::plan::Task;
+use crate::record::{Service, What};
+
+pub(super) const ORACLE: Oracle = Oracle {
+    name: "liveness",
+    promise: "once every fault has healed, all accepted mail comes to its end within a bound",
+    judge,
+};
+
+/// When a conversation is given up that never ends.
+const CONVERSATION: Duration = Duration::from_hours(2);
+/// How long a message waits when the disk fails it.
+const DISK_PAUSE: Duration = Duration::from_mins(1);
+/// What an extension may take before it is no longer waited for.
+const EXTENSION: Duration = Duration::from_mins(10);
+
+fn judge(case: &Case<'_>, sheet: &mut Sheet) {
+    let healed = healed(case);
+    service(case, healed, sheet);
+    if !case.record.end.service_up {
+        return;
+    }
+    let bound = base_bound(case);
+    for (message, (_, planned)) in &case.ledger.planned {
+        let mut accepted =
+            case.ledger.accepted.iter().filter(|accepted| accepted.message == **message).peekable();
+        if accepted.peek().is_none() {
+            continue;
+        }
+        let recipients: Vec<&String> = accepted.flat_map(|accepted| &accepted.recipients).collect();
+        let within = bound + waits(case, &recipients, &planned.from);
+        let about = |kind: &Kind| match kind {
+            Kind::Message(name) | Kind::Report(name) | Kind::Notification(name) => name == message,
+            Kind::Other => false,
+        };
+        let is_under_way = |(folder, file): &&(&str, &crate::record::Spooled)| {
+            matches!(*folder, "in" | "out") && file.item.as_ref().is_some_and(|item| about(&item.kind))
+        };
+        match case.ledger.spooled.iter().find(is_under_way) {
+            None => sheet.judges(),
+            Some((folder, file)) if case.record.ended >= healed + within => {
+                sheet.judges();
+                let kind = file.item.as_ref().map(|item| item.kind.to_string()).unwrap_or_default();
+                let what = format!("{kind}, {:?} after all had healed", case.record.ended - healed);
+                sheet.finds(format!("accepted mail is still in {folder}"), what);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// When the world was well again.
+fn healed(case: &Case<'_>) -> Duration {
+    let faults = case.plan.faults.iter().zip(&case.record.bites).map(|(fault, bite)| {
+        let again = match fault {
+            Fault::Kill { restart_after, .. }
+            | Fault::PowerCut { restart_after, .. }
+            | Fault::TornWrite { restart_after, .. }
+            | Fault::LostData { restart_after, .. }
+            | Fault::LostRename { restart_after, .. } => restart_after.0,
+            _ => Duration::ZERO,
+        };
+        bite.last.map(|last| last + again).max(fault.heals_at()).unwrap_or_default()
+    });
+    let errands = case.plan.errands.iter().map(|errand| errand.at);
+    let starts = case.record.entries.iter().filter(|entry| matches!(entry.what, What::Service(_)));
+    let starts = starts.map(|entry| entry.at);
+    let taken = case.ledger.transfers.iter().filter(|transfer| transfer.is_inbound);
+    let taken = taken.filter_map(|transfer| Some(transfer.reply.as_ref()?.at));
+    faults.chain(errands).chain(starts).chain(taken).max().unwrap_or_default()
+}
+
+/// What every message may take, wherever it goes.
+fn base_bound(case: &Case<'_>) -> Duration {
+    let delays = case.plan.faults.iter().filter_map(|fault| match fault {
+        Fault::ExtensionDelays { message, by } => {
+            let recipients =
+                case.ledger.planned.get(message.as_str()).map_or(1, |(_, message)| message.to.len());
+            Some(by.0.saturating_mul(u32::try_from(recipients).unwrap_or(u32::MAX)))
+        }
+        _ => None,
+    });
+    longest_wait(case) + CONVERSATION + DISK_PAUSE + EXTENSION + delays.sum::<Duration>()
+}
+
+fn longest_wait(case: &Case<'_>) -> Duration {
+    case.plan.gateway.config.delivery.retry.iter().max().copied().unwrap_or_default()
+}
+
+/// What mail may take besides because it goes to hosts that take none, or its report does.
+fn waits(case: &Case<'_>, recipients: &[&String], sender: &str) -> Duration {
+    let takes_none = |address: &str| match case.model.place(address, false) {
+        Place::Mailbox(_) | Place::Nowhere => false,
+        Place::Hosts(hosts) => {
+            hosts.iter().any(|host| case.ledger.server_at(*host).is_none()) || hosts.is_empty()
+        }
+    };
+    // A clock that is set back makes no message older.
+    let jumps = case.plan.faults.iter().filter_map(|fault| match fault {
+        Fault::ClockJump { by, .. } => Duration::try_from(SignedDuration::abs(by.0)).ok(),
+        _ => None,
+    });
+    let too_old = case.plan.gateway.config.delivery.expire + longest_wait(case) + jumps.sum::<Duration>();
+    let once = if recipients.iter().any(|to| takes_none(to)) { too_old } else { Duration::ZERO };
+    let again = if !sender.is_empty() && takes_none(sender) { too_old } else { Duration::ZERO };
+    once + again
+}
+
+/// Judges whether the service is up at the end, where it is today's and nobody has decided otherwise.
+fn service(case: &Case<'_>, healed: Duration, sheet: &mut Sheet) {
+    let (plan, record) = (case.plan, case.record);
+    let ends = record.entries.iter().filter(|entry| {
+        matches!(entry.what, What::Service(Service::Died(_) | Service::Refused(_) | Service::Stopped))
+    });
+    let is_given_up = ends.count() > plan.service.restarts;
+    let last = plan.errands.iter().rfind(|errand| matches!(errand.task, Task::Start | Task::CutPower));
+    let is_cut_off = last.is_some_and(|errand| matches!(errand.task, Task::CutPower));
+    let is_too_soon = record.ended < healed + plan.service.restart_after + DISK_PAUSE;
+    if plan.release != Release::Current || is_given_up || is_cut_off {
+        return;
+    }
+    if record.end.service_up {
+        sheet.judges();
+    } else if !is_too_soon {
+        sheet.judges();
+        sheet.finds("the service is down", format!("since {healed:?} at the latest"));
+    }
+}

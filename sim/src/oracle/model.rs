@@ -1,0 +1,238 @@
+//! The rules of a gateway's configuration, read a second time: who may connect, who may submit, who may relay, and
+//! where a recipient's mail goes.
+//!
+//! Written from the articles and the RFCs (Q155920, Q178091, Q188250, Q262945, Q193922, Q169683, RFC 5321), apart from
+//! the gateway and as plainly as it can be done: lists are gone through from end to end. It knows no run.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use gateway::config::{MailboxConfig, Requirement, Rule};
+
+use crate::plan::Plan;
+
+/// The rules of one plan's gateway.
+pub struct Model<'a> {
+    plan: &'a Plan,
+    extension: Vec<(String, String)>,
+}
+
+/// What is decided about a host that connects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is turned away.
+    Reject,
+    /// It must authenticate before it sends mail.
+    Authenticate,
+    /// It may send mail.
+    Admit,
+}
+
+/// Where a recipient's mail may end up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In this mailbox of the gateway.
+    Mailbox(String),
+    /// At one of these machines.
+    Hosts(BTreeSet<IpAddr>),
+    /// Nowhere: it fails.
+    Nowhere,
+}
+
+/// What a table says of a domain.
+enum Hop {
+    Here,
+    Host(String),
+}
+
+impl<'a> Model<'a> {
+    /// The rules of a plan.
+    pub fn new(plan: &'a Plan) -> Self {
+        let imcext = plan.gateway.config.extensions.iter().find(|extension| extension.name == "imcext");
+        let path = imcext.and_then(|imcext| imcext.settings.get("routes")?.as_str());
+        let file = plan.gateway.files.iter().find(|(at, _)| Some(at.as_os_str()) == path.map(AsRef::as_ref));
+        let entries = file.iter().flat_map(|(_, text)| text.lines()).filter_map(|line| {
+            let mut words = line.split(';').next()?.split_whitespace();
+            Some((words.next()?.to_ascii_lowercase(), words.next()?.to_ascii_lowercase()))
+        });
+        Model { plan, extension: entries.collect() }
+    }
+
+    /// Of the networks that hold a host the smallest decides (Q155920).
+    pub fn verdict(&self, client: IpAddr) -> Verdict {
+        let accept = &self.plan.gateway.config.accept;
+        let mut found: Option<(u8, Rule)> = None;
+        for host in &accept.hosts {
+            if let Some(length) = length_if_within(client, &host.network.to_string())
+                && found.is_none_or(|(longest, _)| length >= longest)
+            {
+                found = Some((length, host.rule));
+            }
+        }
+        match (found.map(|(_, rule)| rule), accept.require) {
+            (Some(Rule::Reject), _) => Verdict::Reject,
+            (Some(Rule::Exempt), _) | (_, Requirement::Nothing) => Verdict::Admit,
+            (Some(Rule::Accept) | None, Requirement::Authentication) => Verdict::Authenticate,
+        }
+    }
+
+    /// Whether this is the account's password.
+    pub fn knows(&self, account: &str, password: &str) -> bool {
+        let login = self.owner(account).and_then(|mailbox| mailbox.login.as_ref());
+        login.is_some_and(|login| login.password.is(password))
+    }
+
+    fn owner(&self, account: &str) -> Option<&'a MailboxConfig> {
+        let is_owner = |mailbox: &&MailboxConfig| {
+            mailbox.login.as_ref().is_some_and(|login| login.account.to_lowercase() == account.to_lowercase())
+        };
+        self.plan.gateway.config.mailboxes.iter().find(is_owner)
+    }
+
+    /// The mailbox that has an address, as its own or as an alias; the postmaster's is the administrator's (Q201072).
+    pub fn mailbox(&self, address: &str) -> Option<&'a MailboxConfig> {
+        let config = &self.plan.gateway.config;
+        let find = |address: &str| {
+            let has = |own: &gateway::address::Address| own.to_string().eq_ignore_ascii_case(address);
+            config.mailboxes.iter().find(|mailbox| has(&mailbox.address) || mailbox.aliases.iter().any(has))
+        };
+        find(address).or_else(|| {
+            let (local_part, domain) = address.rsplit_once('@')?;
+            let is_postmaster = local_part.eq_ignore_ascii_case("postmaster") && self.is_inbound(domain);
+            find(&config.administrator.as_ref().filter(|_| is_postmaster)?.to_string())
+        })
+    }
+
+    /// Why a client may not submit mail of this sender, if it may not (Q262945, Q188250).
+    pub fn refusal(&self, account: Option<&str>, sender: &str) -> Option<&'static str> {
+        let rules = &self.plan.gateway.config.submission;
+        if sender.is_empty() {
+            return None;
+        }
+        let mailbox = self.mailbox(sender);
+        if rules.homed_here_only && mailbox.is_none_or(|mailbox| mailbox.server.is_some()) {
+            return Some("mail of a sender who is not homed here");
+        }
+        let account = account.filter(|_| rules.account_matches_sender)?;
+        let is_own = mailbox.is_some() && mailbox == self.owner(account);
+        (!is_own).then_some("mail of a sender who is not the account's own")
+    }
+
+    /// Whether a recipient is one that this client may name (Q193922).
+    pub fn may_name(&self, client: IpAddr, account: Option<&str>, recipient: &str) -> bool {
+        let relay = &self.plan.gateway.config.relay;
+        self.is_inbound(domain(recipient))
+            || (relay.authenticated && account.is_some())
+            || relay.networks.iter().any(|network| length_if_within(client, &network.to_string()).is_some())
+    }
+
+    fn is_inbound(&self, domain: &str) -> bool {
+        domain.eq_ignore_ascii_case(&self.plan.gateway.name)
+            || matches!(look_up(&self.plan.gateway.routes, domain, "<inbound>"), Some(Hop::Here))
+    }
+
+    /// Where the mail for a recipient goes. `is_rerouted`: the extension says that the recipient is of this host.
+    pub fn place(&self, recipient: &str, is_rerouted: bool) -> Place {
+        let domain = domain(recipient);
+        let own = domain.eq_ignore_ascii_case(&self.plan.gateway.name).then_some(Hop::Here);
+        let hop = if is_rerouted { Some(Hop::Here) } else { look_up(&self.extension, domain, "localhost") };
+        let hop = hop.or(own).or_else(|| look_up(&self.plan.gateway.routes, domain, "<inbound>"));
+        match hop {
+            Some(Hop::Host(host)) => self.host(&host),
+            Some(Hop::Here) => match self.mailbox(recipient) {
+                None => Place::Nowhere,
+                Some(MailboxConfig { server: Some(server), .. }) => self.host(server),
+                Some(here) => Place::Mailbox(here.address.to_string().to_ascii_lowercase()),
+            },
+            None => match &self.plan.gateway.config.delivery.smart_host {
+                Some(smart_host) => self.host(&smart_host.host),
+                None => self.exchangers(domain),
+            },
+        }
+    }
+
+    fn exchangers(&self, domain: &str) -> Place {
+        if let Some(literal) = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            return self.host(literal.trim_start_matches("IPv6:"));
+        }
+        let names = &self.plan.names.exchangers;
+        let of_domain = names.iter().filter(|(name, _)| name.as_str().eq_ignore_ascii_case(domain));
+        let hosts: Vec<&str> = of_domain.flat_map(|(_, list)| list).map(|mx| mx.host.as_str()).collect();
+        if hosts.is_empty() {
+            return self.host(domain);
+        }
+        let places = hosts.iter().map(|host| self.host(host));
+        let addresses = places.filter_map(|place| match place {
+            Place::Hosts(addresses) => Some(addresses),
+            _ => None,
+        });
+        Place::Hosts(addresses.flatten().collect())
+    }
+
+    fn host(&self, name: &str) -> Place {
+        let name = without_port(name);
+        let known = self.plan.names.addresses.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        match name.parse().ok().or(known.map(|(_, address)| *address)) {
+            Some(address) => Place::Hosts(BTreeSet::from([address])),
+            None => Place::Nowhere,
+        }
+    }
+}
+
+fn domain(address: &str) -> &str {
+    address.rsplit_once('@').map_or("", |(_, domain)| domain)
+}
+
+fn without_port(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or(rest);
+    }
+    match host.split_once(':') {
+        Some((name, port)) if !port.contains(':') => name,
+        _ => host,
+    }
+}
+
+/// What a routing table says of a domain: `#` stands before an entry for that domain alone, any other is for what is
+/// below it too, and the longest that fits wins (Q169683, Q217217).
+fn look_up(table: &[(String, String)], domain: &str, here: &str) -> Option<Hop> {
+    let domain = domain.to_ascii_lowercase();
+    let mut found: Option<(usize, &str)> = None;
+    for (entry, target) in table {
+        let entry = entry.to_ascii_lowercase();
+        let rank = match entry.strip_prefix('#') {
+            Some(name) if name == domain => usize::MAX,
+            Some(_) => continue,
+            None => {
+                let name = entry.trim_start_matches('.');
+                let is_below =
+                    domain.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+                if !is_below {
+                    continue;
+                }
+                name.len()
+            }
+        };
+        if found.is_none_or(|(best, _)| rank > best) {
+            found = Some((rank, target));
+        }
+    }
+    found.map(|(_, target)| match target.eq_ignore_ascii_case(here) {
+        true => Hop::Here,
+        false => Hop::Host(target.to_ascii_lowercase()),
+    })
+}
+
+/// The length of a network's prefix, if the host is in it. Both as their bits.
+fn length_if_within(host: IpAddr, network: &str) -> Option<u8> {
+    let (address, length) = network.split_once('/')?;
+    let (address, length): (IpAddr, u8) = (address.parse().ok()?, length.parse().ok()?);
+    let (host, address, bits) = match (host.to_canonical(), address) {
+        (IpAddr::V4(host), IpAddr::V4(address)) => (host.to_bits().into(), address.to_bits().into(), 32),
+        (IpAddr::V6(host), IpAddr::V6(address)) => (host.to_bits(), address.to_bits(), 128),
+        _ => return None,
+    };
+    let differs: u128 = host ^ address;
+    let beyond = u32::from(bits - length.min(bits));
+    (differs.checked_shr(beyond).unwrap_or_default() == 0).then_some(length)
+}

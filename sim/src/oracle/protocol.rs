@@ -1,0 +1,250 @@
+//! Protocol: each line that the gateway says is one that may be said there (RFC 5321; RFC 4954 for AUTH).
+//!
+//! As a server: one greeting, then one reply to each line of the client and none that nobody asked for, but 421 before
+//! the connection closes; each with a code that the command can have (RFC 5321, 4.2 and 4.3.2) and that the state of
+//! the session allows; lines of printable ASCII, of at most 512 octets, ended by CRLF (4.5.3.1.5); nothing after a
+//! farewell. As a client: commands in their order, none before the reply to the last, and no extension that was not
+//! offered (RFC 6152, RFC 1870).
+//!
+//! A dialogue that breaks off is judged up to there; so is one in which the other server answers with what is no reply.
+//! Not judged: whether a request is granted that the rules allow or not (policy), and the texts of replies.
+
+use super::session::{Exchange, Reply, Session, verb};
+use super::{Case, Oracle, Sheet};
+
+pub(super) const ORACLE: Oracle = Oracle {
+    name: "protocol",
+    promise: "each command gets one reply, legal for it and for the state; each command of ours is in its order",
+    judge,
+};
+
+/// The longest line of a command or a reply, in octets with its CRLF.
+pub(super) const LINE_LIMIT: usize = 512;
+
+fn judge(case: &Case<'_>, sheet: &mut Sheet) {
+    for session in &case.ledger.sessions {
+        match session.is_inbound {
+            true => inbound(session, sheet),
+            // What the gateway took for which reply is the other server's doing.
+            false if session.early > 0 => {}
+            false => outbound(session, sheet),
+        }
+    }
+}
+
+/// The octets of a line with its end, as it was before it was written down.
+pub(super) fn octets(line: &str) -> usize {
+    let (mut octets, mut rest, mut ended) = (0, line, false);
+    while let Some(at) = rest.find('\\') {
+        octets += at + 1;
+        let escape = rest.get(at + 1..at + 2);
+        ended = escape == Some("n");
+        rest = rest.get(at + if escape == Some("x") { 4 } else { 2 }..).unwrap_or_default();
+    }
+    octets + rest.len() + if ended && rest.is_empty() { 0 } else { 2 }
+}
+
+/// Whether a line has nothing but printable ASCII before its CRLF.
+fn is_plain(line: &str) -> bool {
+    !line.replace("\\\\", "").contains('\\')
+}
+
+/// What a server knows of a session.
+#[derive(Default)]
+struct State {
+    is_greeted: bool,
+    may_authenticate: bool,
+    is_authenticated: bool,
+    /// The recipients so far of the message that is being sent.
+    transaction: Option<usize>,
+    /// A DATA was refused: whether the transaction goes on is not laid down.
+    is_unclear: bool,
+    /// The next line answers a challenge.
+    is_challenged: bool,
+    is_over: bool,
+}
+
+fn inbound(session: &Session<'_>, sheet: &mut Sheet) {
+    let mut state = State::default();
+    for (place, exchange) in session.exchanges.iter().enumerate() {
+        let Some(reply) = &exchange.reply else { continue };
+        sheet.judges();
+        if state.is_over {
+            sheet.finds("a reply after the farewell", reply.lines.join(" / "));
+        }
+        form(reply, sheet);
+        let command = if place == 0 { "the connection".to_owned() } else { state.name(exchange) };
+        let is_legal =
+            legal(&command).contains(&reply.code) || command != "the end of data" && is_for_any(reply.code);
+        if !is_legal {
+            let cause = format!("{command} was answered {}, which it cannot have", reply.code);
+            sheet.finds(cause, exchange.command);
+        }
+        if let Some(cause) = state.objects(&command, reply.code) {
+            sheet.finds(cause, reply.lines.join(" / "));
+        }
+        state.goes_on(&command, reply);
+    }
+    for (place, reply) in &session.stray {
+        sheet.judges();
+        form(reply, sheet);
+        if reply.code != 421 {
+            sheet.finds("a reply that nobody asked for", reply.lines.join(" / "));
+        } else if session.exchanges[*place..].iter().any(|exchange| exchange.reply.is_some()) {
+            sheet.finds("a reply after the farewell", "421");
+        }
+    }
+}
+
+fn form(reply: &Reply<'_>, sheet: &mut Sheet) {
+    if reply.code == 0 {
+        sheet.finds("what the gateway said is no reply", reply.lines.join(" / "));
+    }
+    for line in &reply.lines {
+        if octets(line) > LINE_LIMIT {
+            sheet.finds("a line of a reply is too long", *line);
+        }
+        if !is_plain(line) {
+            sheet.finds("a line of a reply is not printable ASCII with CRLF", *line);
+        }
+    }
+}
+
+/// 421 may come at any time, 500 and 501 to any command (RFC 5321, 4.2.4 and 4.3.2).
+fn is_for_any(code: u16) -> bool {
+    matches!(code, 421 | 500 | 501)
+}
+
+/// The codes that a command can be answered with (RFC 5321, 4.3.2; RFC 7504 for 521; RFC 4954, 4 and 6). A message
+/// for which there is no room now is refused with 452 or 451 wherever that shows.
+fn legal(command: &str) -> &'static [u16] {
+    match command {
+        "the connection" => &[220, 521, 554],
+        "EHLO" | "HELO" => &[250, 502, 504, 550],
+        "MAIL" => &[250, 451, 452, 455, 503, 530, 550, 552, 553, 555],
+        "RCPT" => &[250, 251, 450, 451, 452, 455, 503, 530, 550, 551, 552, 553, 555],
+        "DATA" => &[354, 450, 451, 452, 503, 550, 554],
+        "the end of data" => &[250, 450, 451, 452, 550, 552, 554, 421],
+        "RSET" | "NOOP" => &[250],
+        "QUIT" => &[221],
+        "VRFY" => &[250, 251, 252, 502, 504, 550, 551, 553],
+        "EXPN" => &[250, 252, 502, 504, 550],
+        "HELP" => &[211, 214, 502, 504],
+        "AUTH" => &[235, 334, 432, 454, 503, 504, 530, 534, 535, 538],
+        "a response" => &[235, 334, 432, 454, 534, 535],
+        _ => &[502, 503, 504],
+    }
+}
+
+impl State {
+    /// What the client's line is, to a server in this state.
+    fn name(&self, exchange: &Exchange<'_>) -> String {
+        match exchange.content {
+            Some(_) => "the end of data".to_owned(),
+            None if self.is_challenged => "a response".to_owned(),
+            None => match verb(exchange.command).as_str() {
+                known @ ("EHLO" | "HELO" | "MAIL" | "RCPT" | "DATA" | "RSET" | "NOOP" | "QUIT" | "VRFY"
+                | "EXPN" | "HELP" | "AUTH") => known.to_owned(),
+                _ => "an unknown command".to_owned(),
+            },
+        }
+    }
+
+    /// What is wrong with a reply in this state.
+    fn objects(&self, command: &str, code: u16) -> Option<&'static str> {
+        let recipients = self.transaction.unwrap_or_default();
+        match (command, code) {
+            ("MAIL", 250) if !self.is_greeted => Some("MAIL was granted before EHLO"),
+            ("MAIL", 250) if self.transaction.is_some() && !self.is_unclear => {
+                Some("MAIL was granted within a message")
+            }
+            ("RCPT", 250 | 251) if self.transaction.is_none() => Some("RCPT was granted before MAIL"),
+            ("DATA", 354) if recipients == 0 => Some("DATA was granted before RCPT"),
+            ("AUTH" | "a response", 235) if !self.may_authenticate => Some("AUTH was granted before EHLO"),
+            ("AUTH" | "a response", 235) if self.is_authenticated => Some("AUTH was granted twice"),
+            ("AUTH" | "a response", 235) if self.transaction.is_some() => {
+                Some("AUTH was granted within a message")
+            }
+            _ if self.is_unclear => None,
+            ("MAIL", 503) if self.is_greeted && self.transaction.is_none() => {
+                Some("MAIL in its order was refused")
+            }
+            ("RCPT", 503) if self.transaction.is_some() => Some("RCPT in its order was refused"),
+            ("DATA", 503) if recipients > 0 => Some("DATA in its order was refused"),
+            _ => None,
+        }
+    }
+
+    fn goes_on(&mut self, command: &str, reply: &Reply<'_>) {
+        let yes = reply.is_positive();
+        self.is_over |= matches!(reply.code, 221 | 421 | 521);
+        self.is_challenged = reply.code == 334;
+        self.is_authenticated |= reply.code == 235;
+        match command {
+            "EHLO" | "HELO" if yes => {
+                self.is_greeted = true;
+                self.may_authenticate = command == "EHLO";
+                self.transaction = None;
+                self.is_unclear = false;
+            }
+            "MAIL" if yes => (self.transaction, self.is_unclear) = (Some(0), false),
+            "RCPT" if yes => self.transaction = self.transaction.map(|recipients| recipients + 1),
+            "RSET" if yes => (self.transaction, self.is_unclear) = (None, false),
+            "DATA" if reply.code != 354 && reply.code != 503 => self.is_unclear = true,
+            "the end of data" => self.transaction = None,
+            _ => {}
+        }
+    }
+}
+
+fn outbound(session: &Session<'_>, sheet: &mut Sheet) {
+    if session.hasty > 0 {
+        sheet.finds("a command was sent before the reply to the last", session.peer.to_string());
+    }
+    let (mut is_greeted, mut hello, mut transaction) = (false, None, None);
+    for exchange in &session.exchanges {
+        sheet.judges();
+        let command = exchange.command;
+        let name = if exchange.content.is_some() { "the end of data".to_owned() } else { verb(command) };
+        let (is_welcome, is_refused) = match hello {
+            Some(reply) => (Reply::is_positive(reply), Reply::is_permanent(reply)),
+            None => (false, false),
+        };
+        let is_in_order = match name.as_str() {
+            "" => true,
+            "EHLO" => is_greeted && hello.is_none(),
+            "HELO" => is_greeted && is_refused,
+            "MAIL" => is_welcome && transaction.is_none(),
+            "RCPT" => transaction.is_some(),
+            "DATA" => transaction.is_some_and(|recipients: usize| recipients > 0),
+            "QUIT" | "RSET" | "the end of data" => true,
+            _ => false,
+        };
+        if !is_in_order {
+            sheet.finds(format!("{name} was sent out of its order"), command);
+        }
+        if !is_plain(command) || octets(command) > LINE_LIMIT {
+            sheet.finds("a command is too long, or not printable ASCII with CRLF", command);
+        }
+        let offers = |keyword: &str| {
+            let has = |line: &&str| {
+                let word = line.get(4..).unwrap_or_default().split(' ').next().unwrap_or_default();
+                word.eq_ignore_ascii_case(keyword)
+            };
+            hello.is_some_and(|reply: &Reply<'_>| reply.lines.iter().skip(1).any(has))
+        };
+        let uses = |parameter: &str| name == "MAIL" && command.contains(parameter);
+        if uses(" BODY=") && !offers("8BITMIME") || uses(" SIZE=") && !offers("SIZE") {
+            sheet.finds("MAIL has a parameter that was not offered", command);
+        }
+        let Some(reply) = exchange.reply.as_ref().filter(|reply| reply.code != 0) else { return };
+        match name.as_str() {
+            "" => is_greeted = reply.is_positive(),
+            "EHLO" | "HELO" => hello = Some(reply),
+            "MAIL" if reply.is_positive() => transaction = Some(0),
+            "RCPT" if reply.is_positive() => transaction = transaction.map(|recipients| recipients + 1),
+            "the end of data" | "RSET" => transaction = None,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Profiles: what a seed may draw. A profile (TOML in `scenarios/perturbation/`) gives ranges and weights; a seed
+//! makes a whole scenario of them.
+//!
+//! ```text
+//! profile + seed ──draw──▶ scenario file ──▶ Plan
+//! ```
+//!
+//! What is drawn is a scenario as anybody could have written it: it can be printed, kept, read again and changed, and
+//! goes through the same door. After it is drawn the profile has no say any more.
+//!
+//! Each seed turns some families of faults on and leaves the others fully off (swarm testing, Groce et al., ISSTA
+//! 2012): faults that are always there hide each other.
+//!
+//! | module | what it draws, from a stream of its own |
+//! |---|---|
+//! | `cast` | the machines, the domains and the people |
+//! | `configuration` | how the gateway is set up |
+//! | `load` | the messages |
+//! | `perturbation` | the faults |
+//!
+//! It knows no run.
+
+mod cast;
+mod configuration;
+mod load;
+mod perturbation;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gateway::release::Release;
+use jiff::Timestamp;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::draw::Seed;
+use crate::fault::{Family, Fault};
+use crate::scenario::file::{File, Gateway, Service, Shape};
+use crate::scenario::{Scenario, ScenarioError};
+use crate::span::Span;
+
+/// A range of numbers, both ends included.
+type Range = [u64; 2];
+/// A range of time, both ends included.
+type SpanRange = [Span; 2];
+
+/// Ranges and weights: what a seed may draw.
+#[derive(Clone)]
+pub struct Profile {
+    /// Its name: the file's, without `.toml`.
+    pub name: String,
+    ranges: Ranges,
+}
+
+/// The file. Chances are in percent.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ranges {
+    title: String,
+    starts: Timestamp,
+    topology: Topology,
+    directory: Directory,
+    configuration: Configuration,
+    load: Load,
+    faults: Faults,
+}
+
+/// How many machines.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Topology {
+    /// That hand mail over.
+    clients: Range,
+    /// That take mail.
+    servers: Range,
+}
+
+/// Whose mail it is.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Directory {
+    /// Mailboxes homed on the gateway.
+    here: Range,
+    /// Mailboxes homed on another server of the organization.
+    elsewhere: Range,
+}
+
+/// How the gateway is set up: the chance of each setting.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Configuration {
+    /// Clients must authenticate.
+    require_authentication: u64,
+    /// A client's host is exempt from that.
+    exempt_host: u64,
+    /// A client's host is turned away.
+    reject_host: u64,
+    /// Clients can only submit if homed on this server.
+    homed_here_only: u64,
+    /// ... if their account matches the submission address.
+    account_matches_sender: u64,
+    /// A client's host may have mail passed on.
+    relay_host: u64,
+    /// The sample extension is loaded.
+    imcext: u64,
+    /// ... and has a domain as `localhost`.
+    localhost_route: u64,
+    /// There is an administrator.
+    administrator: u64,
+    /// ... who is told of each kind of failure.
+    notification: u64,
+    /// All mail without a route goes to one host.
+    smart_host: u64,
+    /// Routes to hosts of one's own choice.
+    routes: Range,
+    /// A small limit instead of the default one, for each limit.
+    tight_limit: u64,
+    /// The shortest wait of the retry schedule; each further one is up to twice as long.
+    retry: SpanRange,
+    /// How many waits it has.
+    waits: Range,
+    /// The age at which a message is reported as not delivered.
+    expire: SpanRange,
+}
+
+/// What is handed over.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Load {
+    /// How many messages, small numbers more often.
+    messages: Range,
+    /// For how many recipients each, small numbers more often.
+    recipients: Range,
+    /// Within how long.
+    within: SpanRange,
+    /// The chance of the null reverse path.
+    null_sender: u64,
+    /// Weights of senders.
+    from: BTreeMap<load::Sender, u64>,
+    /// Weights of recipients.
+    to: BTreeMap<load::Recipient, u64>,
+    /// Weights of shapes.
+    shape: BTreeMap<Shape, u64>,
+    /// Octets of content, small numbers more often.
+    octets: Range,
+    /// The chance that its client gives up at the first failure.
+    impatient: u64,
+}
+
+/// What goes wrong.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Faults {
+    /// The chance that a seed turns a family on.
+    families: BTreeMap<Family, u64>,
+    /// How many lines of a family that is on.
+    lines: Range,
+    /// Weights of kinds, where they are not 1.
+    #[serde(default)]
+    kinds: BTreeMap<String, u64>,
+    /// When a fault begins.
+    begins: SpanRange,
+    /// How long it lasts.
+    lasts: SpanRange,
+    /// How long after a crash the service is started again.
+    restart_after: SpanRange,
+}
+
+impl Profile {
+    /// Reads a profile from the text of its file. `path` is for messages.
+    ///
+    /// # Errors
+    /// The text is no TOML, has an unknown or a missing key, or a value that makes no sense.
+    pub fn parse(name: &str, path: &str, text: &str) -> Result<Self, ScenarioError> {
+        let ranges: Spanned<Ranges> = toml::from_str(text).map_err(|error| {
+            ScenarioError::new(path, text, error.message().trim().to_owned(), error.span())
+                .with_remedy("the keys of a profile are in docs/profiles.md")
+        })?;
+        let profile = Profile { name: name.to_owned(), ranges: ranges.into_inner() };
+        profile
+            .check()
+            .map_err(|(what, remedy)| ScenarioError::new(path, text, what, None).with_remedy(remedy))?;
+        Ok(profile)
+    }
+
+    fn check(&self) -> Result<(), (String, &'static str)> {
+        let Ranges { topology, directory, load, faults, .. } = &self.ranges;
+        let ranges = [
+            ("topology.clients", topology.clients),
+            ("topology.servers", topology.servers),
+            ("directory.here", directory.here),
+            ("load.messages", load.messages),
+            ("load.recipients", load.recipients),
+        ];
+        for (key, [low, high]) in ranges {
+            if low == 0 || high < low {
+                return Err((format!("`{key}` is no range"), "write two numbers from 1, the smaller first"));
+            }
+        }
+        let known: Vec<&str> = Family::ALL.into_iter().flat_map(Family::kinds).copied().collect();
+        if let Some(kind) = faults.kinds.keys().find(|kind| !known.contains(&kind.as_str())) {
+            return Err((format!("no kind of fault is named `{kind}`"), "the kinds are in docs/faults.md"));
+        }
+        Ok(())
+    }
+
+    /// What it is for, in a sentence.
+    pub fn title(&self) -> &str {
+        &self.ranges.title
+    }
+
+    /// The kinds of fault that a seed may draw.
+    pub fn kinds(&self) -> Vec<&'static str> {
+        let Faults { families, kinds, .. } = &self.ranges.faults;
+        let on = families.iter().filter(|(_, chance)| **chance > 0).flat_map(|(family, _)| family.kinds());
+        on.copied().filter(|kind| kinds.get(*kind) != Some(&0)).collect()
+    }
+
+    /// Draws the scenario of a seed, for a release.
+    pub fn scenario(&self, seed: Seed, release: Release) -> Scenario {
+        let Ranges { title, starts, configuration, .. } = &self.ranges;
+        let cast = cast::draw(&self.ranges, seed);
+        let setup = configuration::draw(configuration, &cast, seed);
+        let clients = load::draw(&self.ranges.load, &cast, &setup, seed);
+        let faults = perturbation::draw(&self.ranges.faults, &cast, &clients, seed);
+        let file = File {
+            title: format!("{title} (seed {})", seed.0),
+            starts: *starts,
+            duration: duration(&faults, &clients, setup.patience),
+            seed: seed.0,
+            releases: plain(vec![release]),
+            service: Service { restart_after: Span(Duration::from_mins(1)), restarts: 20 },
+            gateway: Gateway {
+                name: plain(cast.gateway.name.clone()),
+                address: plain(cast.gateway.address),
+                file: setup.files,
+                config: plain(setup.config),
+            },
+            client: clients,
+            server: cast.servers.iter().map(cast::Server::entry).collect(),
+            administrator: Vec::new(),
+            fault: faults.into_iter().map(plain).collect(),
+            expect: Vec::new(),
+        };
+        Scenario::drawn(format!("{}-{}", self.name, seed.0), file)
+    }
+}
+
+/// A value that stands in no text.
+fn plain<T>(value: T) -> Spanned<T> {
+    Spanned::new(0..0, value)
+}
+
+/// When the run ends at the latest: when everything has healed, and every message and then every report on it has had
+/// its time.
+fn duration(faults: &[Fault], clients: &[crate::scenario::file::Client], patience: Duration) -> Span {
+    let healed = faults.iter().filter_map(Fault::heals_at).max().unwrap_or_default();
+    let messages = clients.iter().flat_map(|client| &client.message);
+    let handed_over = messages
+        .map(|message| message.at.0 + message.retry.iter().map(|wait| wait.0).sum::<Duration>())
+        .max()
+        .unwrap_or_default();
+    Span(healed.max(handed_over) + 2 * patience + Duration::from_hours(12))
+}

@@ -1,0 +1,304 @@
+//! The faults of a drawn scenario: some families on, the others fully off.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::Faults;
+use super::cast::Cast;
+use crate::draw::{Dice, Seed};
+use crate::fault::{
+    ClientDoes, DiskFailure, DiskFolder, DiskOp, DnsAnswer, FalseEnd, Family, Fault, ServerDoes, Stage, When,
+};
+use crate::scenario::file::Client;
+use crate::span::{Span, Step};
+
+/// Draws the faults.
+pub(super) fn draw(faults: &Faults, cast: &Cast, clients: &[Client], seed: Seed) -> Vec<Fault> {
+    let messages: Vec<&str> = clients
+        .iter()
+        .flat_map(|client| &client.message)
+        .map(|message| message.name.as_ref().as_str())
+        .collect();
+    let mut drawn = Vec::new();
+    for (family, chance) in &faults.families {
+        // Each family has a stream of its own: one more or less changes no other.
+        let mut dice = Dice::of(seed, &format!("faults {family:?}"));
+        if !dice.chance(*chance) {
+            continue;
+        }
+        let lines = dice.small_number(faults.lines);
+        let mut hand = Hand { faults, cast, messages: &messages, dice };
+        drawn.extend((0..lines).filter_map(|_| hand.line(*family)));
+    }
+    drawn
+}
+
+/// Draws the lines of one family.
+struct Hand<'a> {
+    faults: &'a Faults,
+    cast: &'a Cast,
+    messages: &'a [&'a str],
+    dice: Dice,
+}
+
+impl Hand<'_> {
+    fn line(&mut self, family: Family) -> Option<Fault> {
+        let weight = |kind: &&'static str| self.faults.kinds.get(*kind).copied().unwrap_or(1);
+        let kinds: Vec<_> = family.kinds().iter().map(|kind| (*kind, weight(kind))).collect();
+        let kind = self.dice.weighted(kinds.into_iter())?;
+        Some(match family {
+            Family::Network => self.network(kind),
+            Family::Process => self.process(kind),
+            Family::Disk => self.disk(kind),
+            Family::Clock => self.clock(kind),
+            Family::Dns => self.dns(kind),
+            Family::Servers => self.server(kind),
+            Family::Clients => self.client(kind),
+            Family::Extension => self.extension(kind),
+        })
+    }
+
+    fn network(&mut self, kind: &str) -> Fault {
+        let (at, until) = self.period();
+        let peers = self.cast.clients.iter().chain(self.cast.servers.iter().map(|server| &server.host));
+        let peers: Vec<String> = peers.map(|host| host.name.clone()).collect();
+        let peer = self.dice.pick(&peers).clone();
+        let gateway = self.cast.gateway.name.clone();
+        let between = [gateway.clone(), peer.clone()];
+        match kind {
+            "partition" => Fault::Partition { between, at, until },
+            "partition-one-way" if self.dice.chance(50) => {
+                Fault::PartitionOneWay { from: gateway, to: peer, at, until }
+            }
+            "partition-one-way" => Fault::PartitionOneWay { from: peer, to: gateway, at, until },
+            "hold" => Fault::Hold { between, at, until },
+            "slow-link" => {
+                let latency = self.dice.span([seconds(1), seconds(30)]);
+                Fault::SlowLink { between, at, until, latency }
+            }
+            "loss" => Fault::Loss { between, at, until, one_in: self.dice.number([2, 8]) },
+            _ => Fault::Reset { between, at },
+        }
+    }
+
+    fn process(&mut self, kind: &str) -> Fault {
+        let restart_after = self.dice.span(self.faults.restart_after);
+        let when = if kind.ends_with("-at") {
+            When::At(self.dice.span(self.faults.begins))
+        } else if kind.ends_with("-at-event") {
+            // Started, handed on, taken, and what goes with failures.
+            let id = *self.dice.pick(&[1000, 2001, 2002, 2006, 3010, 4031, 4070, 4117, 4182]);
+            When::Event { id, nth: self.dice.number([1, 4]) }
+        } else {
+            let (op, folder) = self.disk_place();
+            When::Disk { op, folder, nth: self.dice.number([1, 8]) }
+        };
+        let servers = &self.cast.servers;
+        let machine = (matches!(when, When::At(_)) && self.dice.chance(25))
+            .then(|| self.dice.pick(servers).host.name.clone());
+        if kind.starts_with("kill") {
+            Fault::Kill { machine, when, restart_after }
+        } else {
+            Fault::PowerCut { machine, when, restart_after }
+        }
+    }
+
+    /// An operation and a folder in which the gateway does it.
+    fn disk_place(&mut self) -> (DiskOp, DiskFolder) {
+        use DiskFolder::{Bad, In, Mailboxes, Out, Queue, Work};
+        use DiskOp::{Append, Create, List, Read, Remove, Rename, Sync, SyncDir, Write};
+        *self.dice.pick(&[
+            (Create, Work),
+            (Create, Mailboxes),
+            (Append, Queue),
+            (Write, Work),
+            (Write, Queue),
+            (Write, Mailboxes),
+            (Sync, Work),
+            (Sync, Queue),
+            (Sync, Mailboxes),
+            (Rename, In),
+            (Rename, Out),
+            (Rename, Bad),
+            (Rename, Mailboxes),
+            (Remove, In),
+            (Remove, Out),
+            (Remove, Work),
+            (Remove, Queue),
+            (Read, In),
+            (Read, Out),
+            (Read, Queue),
+            (List, In),
+            (List, Out),
+            (List, Queue),
+            (SyncDir, In),
+            (SyncDir, Out),
+            (SyncDir, Queue),
+            (SyncDir, Mailboxes),
+        ])
+    }
+
+    fn disk(&mut self, kind: &str) -> Fault {
+        let restart_after = self.dice.span(self.faults.restart_after);
+        let nth = self.dice.number([1, 8]);
+        match kind {
+            "disk-eio" | "disk-enospc" => {
+                let (op, folder) = self.disk_place();
+                let times = self.dice.small_number([1, 20]);
+                let error = if kind == "disk-eio" { DiskFailure::Eio } else { DiskFailure::Enospc };
+                Fault::DiskFails { op, folder, nth, times, error }
+            }
+            "torn-write" => {
+                let folder = *self.dice.pick(&[DiskFolder::Work, DiskFolder::Queue, DiskFolder::Mailboxes]);
+                Fault::TornWrite { folder, nth, restart_after }
+            }
+            "lost-data" => {
+                let folder = *self.dice.pick(&[DiskFolder::Work, DiskFolder::Queue, DiskFolder::Mailboxes]);
+                Fault::LostData { folder, nth, restart_after }
+            }
+            "lost-rename" => {
+                let folder = *self.dice.pick(&[DiskFolder::In, DiskFolder::Out, DiskFolder::Mailboxes]);
+                Fault::LostRename { folder, nth, restart_after }
+            }
+            "slow-sync" => {
+                let folder = *self.dice.pick(&[DiskFolder::Work, DiskFolder::In, DiskFolder::Queue]);
+                let times = self.dice.number([1, 10]);
+                Fault::SlowSync { folder, nth, times, by: self.dice.span([seconds(1), seconds(120)]) }
+            }
+            "file-vanishes" => {
+                let folder = *self.dice.pick(&[DiskFolder::In, DiskFolder::Out]);
+                let at = self.dice.span(self.faults.begins);
+                Fault::FileVanishes { message: self.message(), folder, at }
+            }
+            _ => {
+                let (at, until) = self.period();
+                Fault::LowSpace { at, until, free: self.dice.small_number([0, 200_000]) }
+            }
+        }
+    }
+
+    fn clock(&mut self, kind: &str) -> Fault {
+        let minutes = i64::try_from(self.dice.small_number([1, 3 * 24 * 60])).unwrap_or_default();
+        let by = Step(SignedDuration::from_mins(if self.dice.chance(50) { minutes } else { -minutes }));
+        if kind == "clock-jump" {
+            Fault::ClockJump { at: self.dice.span(self.faults.begins), by }
+        } else {
+            Fault::ClockSkew { by }
+        }
+    }
+
+    fn dns(&mut self, kind: &str) -> Fault {
+        let (at, until) = self.period();
+        let answer = match kind {
+            "dns-timeout" => DnsAnswer::Timeout,
+            "dns-servfail" => DnsAnswer::Servfail,
+            "dns-nxdomain" => DnsAnswer::Nxdomain,
+            "dns-no-mx" => DnsAnswer::NoMx,
+            "dns-mx-to-itself" => DnsAnswer::MxToItself,
+            "dns-cname-chain" => DnsAnswer::CnameChain,
+            "dns-null-mx" => DnsAnswer::NullMx,
+            _ => DnsAnswer::RefusingAddresses,
+        };
+        let of_a_host = matches!(answer, DnsAnswer::RefusingAddresses)
+            || self.dice.chance(30)
+                && !matches!(answer, DnsAnswer::NullMx | DnsAnswer::MxToItself | DnsAnswer::NoMx);
+        let name = if of_a_host {
+            self.dice.pick(&self.cast.servers).host.name.clone()
+        } else {
+            let domains = self.cast.remote_domains();
+            (*self.dice.pick(&domains)).to_owned()
+        };
+        Fault::Dns { name, answer, at, until }
+    }
+
+    fn server(&mut self, kind: &str) -> Fault {
+        let (at, until) = self.period();
+        let server = self.dice.pick(&self.cast.servers).host.name.clone();
+        let connection = self.dice.chance(30).then(|| self.dice.number([1, 4]));
+        let stage = *self.dice.pick(&Stage::ALL);
+        // Nobody replies in the middle of a message.
+        let reply_to = if stage == Stage::Content { Stage::FinalDot } else { stage };
+        let does = match kind {
+            "server-says-nothing" => ServerDoes::SaysNothing,
+            "server-drops" => ServerDoes::Drops(stage),
+            "server-replies-4xx" => {
+                let replies =
+                    ["421 4.3.2 closing", "450 4.2.1 busy", "451 4.3.0 local error", "452 4.3.1 no room"];
+                ServerDoes::Replies { to: reply_to, reply: (*self.dice.pick(&replies)).to_owned() }
+            }
+            "server-replies-5xx" => {
+                let replies = [
+                    "550 5.1.1 no such user",
+                    "552 too big",
+                    "554-5.7.1 no,\n554 and that is that",
+                    "521 no mail",
+                ];
+                ServerDoes::Replies { to: reply_to, reply: (*self.dice.pick(&replies)).to_owned() }
+            }
+            "server-garbles" => ServerDoes::Garbles(reply_to),
+            "server-replies-forever" => ServerDoes::RepliesForever(reply_to),
+            "server-replies-too-long" => ServerDoes::RepliesTooLong(reply_to),
+            "server-percent-replies" => ServerDoes::PercentReplies,
+            "server-replies-twice" => ServerDoes::RepliesTwice(reply_to),
+            "server-resets-with-mail-kept" => ServerDoes::ResetsAfterFinalDot { kept: true },
+            "server-resets-with-mail-lost" => ServerDoes::ResetsAfterFinalDot { kept: false },
+            "server-stalls" => ServerDoes::Stalls { by: self.dice.span([seconds(10), seconds(1200)]) },
+            "server-drips" => ServerDoes::Drips,
+            "server-knows-no-ehlo" => ServerDoes::KnowsNoEhlo,
+            _ => ServerDoes::HandsBack,
+        };
+        Fault::Server { server, connection, at, until, does }
+    }
+
+    fn client(&mut self, kind: &str) -> Fault {
+        let stage = *self.dice.pick(&Stage::ALL);
+        let does = match kind {
+            "client-drops" => ClientDoes::Drops(stage),
+            "client-resets" => ClientDoes::Resets(stage),
+            "client-stalls" => {
+                ClientDoes::Stalls { at: stage, by: self.dice.span([seconds(10), seconds(900)]) }
+            }
+            "client-drips" => ClientDoes::Drips,
+            "client-smuggles" => ClientDoes::Smuggles(*self.dice.pick(&FalseEnd::ALL)),
+            "client-pipelines" => ClientDoes::Pipelines,
+            "client-long-command" => ClientDoes::LongCommand,
+            "client-long-line" => ClientDoes::LongLine,
+            "client-percent" => ClientDoes::Percent,
+            "client-bare-lf" => ClientDoes::BareLf,
+            "client-misorders" => ClientDoes::Misorders,
+            _ => ClientDoes::GuessesPasswords,
+        };
+        Fault::Client { message: self.message(), attempt: self.dice.small_number([1, 3]) as usize, does }
+    }
+
+    fn extension(&mut self, kind: &str) -> Fault {
+        let message = self.message();
+        match kind {
+            "extension-panics" => Fault::ExtensionPanics { message },
+            "extension-kills" => Fault::ExtensionKills { message },
+            "extension-delays" => {
+                Fault::ExtensionDelays { message, by: self.dice.span([seconds(1), seconds(200)]) }
+            }
+            "extension-hangs" => Fault::ExtensionHangs { message },
+            "extension-drops" => Fault::ExtensionDrops { message },
+            "extension-rewrites" => Fault::ExtensionRewrites { message },
+            _ => Fault::ExtensionReroutes { message },
+        }
+    }
+
+    fn message(&mut self) -> String {
+        (*self.dice.pick(self.messages)).to_owned()
+    }
+
+    /// When a fault begins and ends.
+    fn period(&mut self) -> (Span, Span) {
+        let at = self.dice.span(self.faults.begins);
+        let lasts = self.dice.span(self.faults.lasts);
+        (at, Span(at.0 + lasts.0.max(Duration::from_secs(1))))
+    }
+}
+
+fn seconds(seconds: u64) -> Span {
+    Span(Duration::from_secs(seconds))
+}

@@ -1,0 +1,475 @@
+//! Each oracle on a clean run, which it judges and finds nothing in, and on one with a defect planted: it finds that,
+//! and no other oracle finds anything.
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU64;
+use std::path::Path;
+use std::time::Duration;
+
+use gateway::config::{HostRule, Requirement, Rule};
+use gateway::exception::Exception;
+use gateway::release::Release;
+use sim::engine::Leap;
+use sim::mailbag::{Item, Kind};
+use sim::oracle::{ORACLES, judge, judge_all};
+use sim::plan::Plan;
+use sim::record::{Entry, Outcome, Record, Service, Speaker, Spooled, What};
+use sim::run::run;
+use sim::scenario::{Library, Scenario};
+use sim::trace::Keep;
+
+/// Mail of every sort: into a mailbox, to another host, to both, by a client that authenticates, and for nobody.
+const WORLD: &str = r##"
+    title = "Mail of every sort"
+    starts = "2026-03-02T08:00:00Z"
+    duration = "2h"
+    seed = 7
+    releases = ["current"]
+
+    [gateway]
+    name = "gw.contoso.test"
+    address = "192.0.2.25"
+
+    [gateway.config]
+    administrator = "administrator@contoso.test"
+    route = [{ domain = "contoso.test", to = "<inbound>" }, { domain = "#sales.test", to = "mail.partner.test" }]
+    relay = { networks = ["198.51.100.0/24"] }
+    mailbox = [
+        { address = "administrator@contoso.test" },
+        { address = "bob@contoso.test", aliases = ["b@contoso.test"] },
+        { address = "carol@contoso.test", account = "carol", password = "secret" },
+    ]
+
+    [[client]]
+    name = "mail.fabrikam.test"
+    address = "198.51.100.7"
+    message = [
+        { name = "m1", at = "30s", from = "alice@fabrikam.test", to = ["bob@contoso.test"], subject = "One" },
+        { name = "m2", at = "30s", from = "alice@fabrikam.test", to = ["b@contoso.test", "dave@partner.test"], subject = "Two" },
+        { name = "m3", at = "40s", from = "alice@fabrikam.test", to = ["nobody@contoso.test"], subject = "Three" },
+    ]
+
+    [[client]]
+    name = "pc1.contoso.test"
+    address = "192.0.2.101"
+    account = { name = "carol", password = "secret" }
+    message = [
+        { name = "m4", at = "50s", from = "carol@contoso.test", to = ["erin@sales.test", "postmaster@contoso.test"], subject = "Four" },
+    ]
+
+    [[server]]
+    name = "mail.partner.test"
+    address = "203.0.113.25"
+    domains = ["partner.test"]
+
+    [[server]]
+    name = "mx.fabrikam.test"
+    address = "198.51.100.25"
+    domains = ["fabrikam.test"]
+"##;
+
+fn ran() -> (Plan, Record) {
+    let scenario = Scenario::parse("world", "world.toml", WORLD).unwrap();
+    let plan = scenario.plan(Release::Current, scenario.seed());
+    let record = run(&plan, &Leap, Keep::Digest).unwrap();
+    (plan, record)
+}
+
+fn replayed(name: &str, release: Release) -> (Plan, Record) {
+    let library = Library::open(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let scenario = library.scenarios().iter().find(|scenario| scenario.name == name).unwrap();
+    let plan = scenario.plan(release, scenario.seed());
+    let record = run(&plan, &Leap, Keep::Digest).unwrap();
+    (plan, record)
+}
+
+/// Asserts that one oracle alone finds something, for this cause alone.
+#[track_caller]
+fn finds(plan: &Plan, record: &Record, oracle: &str, cause: &str) {
+    let findings = judge(plan, record);
+    let found: BTreeSet<(&str, &str)> =
+        findings.iter().map(|finding| (finding.oracle, finding.cause.as_str())).collect();
+    assert_eq!(found, BTreeSet::from([(oracle, cause)]), "{findings:#?}");
+}
+
+fn mailbox<'a>(record: &'a mut Record, name: &str) -> &'a mut Vec<Item> {
+    &mut record.end.mailboxes.iter_mut().find(|(mailbox, _)| mailbox == name).unwrap().1
+}
+
+fn server<'a>(record: &'a mut Record, name: &str) -> &'a mut Vec<Item> {
+    &mut record.end.servers.iter_mut().find(|(server, _)| server == name).unwrap().1
+}
+
+/// The place of the first line of a dialogue that begins so.
+fn line(record: &Record, by: Speaker, begins: &str) -> usize {
+    let is_it = |entry: &Entry| matches!(&entry.what, What::Smtp { speaker, line, .. } if *speaker == by && line.starts_with(begins));
+    record.entries.iter().position(is_it).unwrap()
+}
+
+/// Has something said in the same dialogue, right after the line at this place.
+fn say_after(record: &mut Record, place: usize, by: Speaker, text: &str) {
+    let mut entry = record.entries[place].clone();
+    if let What::Smtp { speaker, line, .. } = &mut entry.what {
+        (*speaker, *line) = (by, text.to_owned());
+    }
+    record.entries.insert(place + 1, entry);
+}
+
+#[test]
+fn every_oracle_has_something_to_judge_in_a_clean_run_and_finds_nothing() {
+    let (plan, record) = ran();
+    for (oracle, judgement) in ORACLES.iter().zip(judge_all(&plan, &record)) {
+        assert!(judgement.judged > 0, "{} has nothing to judge", oracle.name);
+        assert_eq!(judgement.findings, [], "{}", oracle.name);
+    }
+}
+
+#[test]
+fn a_message_that_is_nowhere() {
+    let (plan, mut record) = ran();
+    mailbox(&mut record, "bob@contoso.test").retain(|item| item.kind != Kind::Message("m1".to_owned()));
+    finds(&plan, &record, "custody", "an accepted message is nowhere");
+}
+
+#[test]
+fn a_message_whose_answer_its_client_never_heard_is_in_custody_too() {
+    let (plan, mut record) = ran();
+    for entry in &mut record.entries {
+        if let What::Client(attempt) = &mut entry.what
+            && attempt.message == "m1"
+        {
+            attempt.outcome = Outcome::Lost { awaiting: "the final dot".to_owned() };
+        }
+    }
+    assert_eq!(judge(&plan, &record), []);
+    mailbox(&mut record, "bob@contoso.test").retain(|item| item.kind != Kind::Message("m1".to_owned()));
+    finds(&plan, &record, "custody", "an accepted message is nowhere");
+}
+
+#[test]
+fn a_second_copy_in_a_mailbox() {
+    let (plan, mut record) = ran();
+    let copy = mailbox(&mut record, "bob@contoso.test")[0].clone();
+    mailbox(&mut record, "bob@contoso.test").push(copy);
+    finds(&plan, &record, "duplicates", "a mailbox has a message once too often");
+}
+
+#[test]
+fn a_second_copy_on_a_mail_server_unless_an_acknowledgement_was_lost() {
+    let (plan, mut record) = ran();
+    let is_taken = |entry: &&Entry| matches!(&entry.what, What::Accepted { message, .. } if message == "m2");
+    let taken = record.entries.iter().find(is_taken).unwrap().clone();
+    record.entries.push(taken);
+    finds(&plan, &record, "duplicates", "a mail server got a message once too often");
+    for entry in &mut record.entries {
+        if let What::Smtp { line, .. } = &mut entry.what
+            && line == "250 taken"
+        {
+            "what?".clone_into(line);
+        }
+    }
+    assert_eq!(judge(&plan, &record), []);
+}
+
+#[test]
+fn a_host_that_the_rules_reject() {
+    let (mut plan, record) = ran();
+    let rule = HostRule { network: "198.51.100.7".parse().unwrap(), rule: Rule::Reject };
+    plan.gateway.config.accept.hosts.push(rule);
+    finds(&plan, &record, "policy", "a rejected host was let in");
+}
+
+#[test]
+fn mail_without_authentication_where_it_is_required() {
+    let (mut plan, record) = ran();
+    plan.gateway.config.accept.require = Requirement::Authentication;
+    finds(&plan, &record, "policy", "mail was begun without authentication where it is required");
+}
+
+#[test]
+fn mail_relayed_for_a_client_that_may_not() {
+    let (mut plan, record) = ran();
+    plan.gateway.config.relay.networks.clear();
+    finds(&plan, &record, "policy", "mail was taken to be relayed for a client that may not relay");
+}
+
+#[test]
+fn mail_of_a_sender_who_may_not_submit() {
+    let (mut plan, record) = ran();
+    plan.gateway.config.submission.homed_here_only = true;
+    finds(&plan, &record, "policy", "mail of a sender who is not homed here was accepted");
+}
+
+#[test]
+fn a_refusal_that_no_rule_explains() {
+    let (mut plan, record) = replayed("Q178091", Release::V55Sp1);
+    assert_eq!(judge(&plan, &record), []);
+    plan.gateway.config.submission.homed_here_only = false;
+    finds(&plan, &record, "policy", "a message was refused that the rules admit");
+}
+
+#[test]
+fn a_message_for_which_another_way_leads() {
+    let (mut plan, record) = ran();
+    plan.gateway.routes.push(("partner.test".to_owned(), "mx.fabrikam.test".to_owned()));
+    finds(&plan, &record, "policy", "a message went to a host to which nothing leads");
+}
+
+#[test]
+fn a_message_in_another_mailbox() {
+    let (plan, mut record) = ran();
+    let item = mailbox(&mut record, "bob@contoso.test")[0].clone();
+    record.end.mailboxes.push(("carol@contoso.test".to_owned(), vec![item]));
+    finds(&plan, &record, "policy", "a message is in a mailbox that it was not for");
+}
+
+#[test]
+fn a_message_that_was_changed() {
+    let (plan, mut record) = ran();
+    mailbox(&mut record, "bob@contoso.test")[0].fingerprint += 1;
+    finds(&plan, &record, "integrity", "a message was changed on its way");
+}
+
+#[test]
+fn a_message_that_was_smuggled() {
+    let (plan, mut record) = ran();
+    let smuggled = Kind::Message("m1-smuggled".to_owned());
+    let item = Item { kind: smuggled, ..mailbox(&mut record, "bob@contoso.test")[0].clone() };
+    mailbox(&mut record, "bob@contoso.test").push(item);
+    finds(&plan, &record, "integrity", "a smuggled message was accepted");
+}
+
+#[test]
+fn a_second_report_on_the_same_failure() {
+    let (plan, mut record) = ran();
+    let report = server(&mut record, "mx.fabrikam.test")[0].clone();
+    server(&mut record, "mx.fabrikam.test").push(Item { fingerprint: 1, ..report });
+    finds(&plan, &record, "reports", "a recipient was reported once too often");
+}
+
+#[test]
+fn a_report_on_a_recipient_who_has_the_message() {
+    let (plan, mut record) = ran();
+    let kind = Kind::Report("m1".to_owned());
+    let reported = vec!["bob@contoso.test".to_owned()];
+    let report =
+        Item { kind, reported, fingerprint: 1, ..server(&mut record, "mx.fabrikam.test")[0].clone() };
+    let told = Item {
+        kind: Kind::Notification("m1".to_owned()),
+        ..mailbox(&mut record, "administrator@contoso.test")
+            .iter()
+            .find(|item| item.kind == Kind::Notification("m3".to_owned()))
+            .unwrap()
+            .clone()
+    };
+    mailbox(&mut record, "administrator@contoso.test").push(told);
+    server(&mut record, "mx.fabrikam.test").push(report);
+    finds(&plan, &record, "reports", "a recipient who has the message was reported");
+}
+
+#[test]
+fn a_report_in_the_wrong_hands() {
+    let (plan, mut record) = ran();
+    let report = server(&mut record, "mx.fabrikam.test").pop().unwrap();
+    mailbox(&mut record, "bob@contoso.test").push(report);
+    finds(&plan, &record, "reports", "a report went to somebody else than the sender");
+}
+
+#[test]
+fn a_report_on_a_report() {
+    let (plan, mut record) = ran();
+    let report = server(&mut record, "mx.fabrikam.test")[0].clone();
+    mailbox(&mut record, "administrator@contoso.test").push(Item { kind: Kind::Other, ..report });
+    finds(&plan, &record, "reports", "a report on a report");
+}
+
+#[test]
+fn an_administrator_who_was_not_told() {
+    let not_told = "the administrator was not told of a failure";
+    for (name, release) in
+        [("one-bad-message-among-good-ones", Release::Current), ("Q178091", Release::V55Sp1)]
+    {
+        let (plan, mut record) = replayed(name, release);
+        assert_eq!(judge(&plan, &record), []);
+        mailbox(&mut record, "administrator@contoso.test").clear();
+        finds(&plan, &record, "reports", not_told);
+    }
+}
+
+#[test]
+fn a_message_that_has_passed_through_too_many_hosts() {
+    let (plan, mut record) = ran();
+    mailbox(&mut record, "bob@contoso.test")[0].hops = 31;
+    finds(&plan, &record, "loops", "a message was passed on that has passed through too many hosts");
+}
+
+/// Has the mail server hand m2 back to the gateway, which takes it.
+fn hand_back(plan: &mut Plan, record: &mut Record, connection: u32) {
+    plan.gateway.config.relay.networks.push("203.0.113.0/24".parse().unwrap());
+    let dialogue = [
+        (Speaker::Network, "connection from 203.0.113.25"),
+        (Speaker::Server, "220 gw.contoso.test"),
+        (Speaker::Client, "EHLO mail.partner.test"),
+        (Speaker::Server, "250 gw.contoso.test"),
+        (Speaker::Client, "MAIL FROM:<alice@fabrikam.test>"),
+        (Speaker::Server, "250 OK"),
+        (Speaker::Client, "RCPT TO:<dave@partner.test>"),
+        (Speaker::Server, "250 OK"),
+        (Speaker::Client, "DATA"),
+        (Speaker::Server, "354 go on"),
+        (Speaker::Client, "(content of 400 octets: m2)"),
+        (Speaker::Client, "."),
+        (Speaker::Server, "250 OK ZZZZZZZZ"),
+    ];
+    record.entries.extend(dialogue.map(|(speaker, line)| Entry {
+        at: Duration::from_mins(1),
+        machine: "gw.contoso.test".into(),
+        what: What::Smtp { connection, speaker, line: line.to_owned() },
+    }));
+}
+
+#[test]
+fn a_loop_that_ends_in_nothing() {
+    let (mut plan, mut record) = ran();
+    hand_back(&mut plan, &mut record, 99);
+    finds(&plan, &record, "loops", "a loop ended without a report");
+    // With a report, of which the administrator is told, all is well.
+    let report = server(&mut record, "mx.fabrikam.test")[0].clone();
+    let reported = vec!["dave@partner.test".to_owned()];
+    let kind = Kind::Report("m2".to_owned());
+    let statuses = vec!["5.4.6".to_owned()];
+    server(&mut record, "mx.fabrikam.test").push(Item {
+        kind,
+        reported,
+        statuses,
+        fingerprint: 1,
+        ..report.clone()
+    });
+    let subject = "Notification: Inbound Mail Failure - The message could not be processed.".to_owned();
+    let kind = Kind::Notification("m2".to_owned());
+    let notification =
+        Item { kind, subject, reported: Vec::new(), statuses: Vec::new(), fingerprint: 2, ..report };
+    mailbox(&mut record, "administrator@contoso.test").push(notification);
+    assert_eq!(judge(&plan, &record), []);
+}
+
+#[test]
+fn a_message_that_goes_round_too_often() {
+    let (mut plan, mut record) = ran();
+    plan.gateway.config.limits.hops = 1;
+    let is_taken = |entry: &&Entry| matches!(&entry.what, What::Accepted { message, .. } if message == "m2");
+    let taken = record.entries.iter().find(is_taken).unwrap().clone();
+    for connection in [97, 98, 99] {
+        hand_back(&mut plan, &mut record, connection);
+        record.entries.push(taken.clone());
+    }
+    finds(&plan, &record, "loops", "a message went round too often");
+}
+
+#[test]
+fn a_reply_that_nobody_asked_for() {
+    let (plan, mut record) = ran();
+    let place = line(&record, Speaker::Server, "250 OK - mail from");
+    say_after(&mut record, place, Speaker::Server, "250 OK");
+    finds(&plan, &record, "protocol", "a reply that nobody asked for");
+}
+
+#[test]
+fn a_reply_with_a_code_that_the_command_cannot_have() {
+    let (plan, mut record) = ran();
+    let place = line(&record, Speaker::Server, "221 ");
+    let What::Smtp { line, .. } = &mut record.entries[place].what else { unreachable!() };
+    *line = "354 go on".to_owned();
+    finds(&plan, &record, "protocol", "QUIT was answered 354, which it cannot have");
+}
+
+#[test]
+fn a_reply_that_is_not_printable() {
+    let (plan, mut record) = ran();
+    let place = line(&record, Speaker::Server, "221 ");
+    let What::Smtp { line, .. } = &mut record.entries[place].what else { unreachable!() };
+    *line = "221 bye\\x00".to_owned();
+    finds(&plan, &record, "protocol", "a line of a reply is not printable ASCII with CRLF");
+}
+
+#[test]
+fn a_command_before_the_reply_to_the_last() {
+    let (plan, mut record) = ran();
+    let hello = line(&record, Speaker::Client, "EHLO gw.contoso.test");
+    let What::Smtp { connection: ours, .. } = record.entries[hello].what else { unreachable!() };
+    let is_it = |entry: &Entry| matches!(&entry.what, What::Smtp { connection, line, .. } if *connection == ours && line == "QUIT");
+    let place = record.entries.iter().position(is_it).unwrap();
+    say_after(&mut record, place, Speaker::Client, "RSET");
+    finds(&plan, &record, "protocol", "a command was sent before the reply to the last");
+}
+
+#[test]
+fn an_exception_in_the_handling_of_a_message() {
+    let (plan, mut record) = ran();
+    let exception = Exception::access_violation(0x0040_2674);
+    let description = format!("An exception has occurred. {exception}");
+    let event = gateway::eventlog::Entry { id: 4037, description, ..Default::default() };
+    let at = Duration::from_mins(1);
+    record.entries.push(Entry { at, machine: "gw.contoso.test".into(), what: What::Event(event) });
+    finds(&plan, &record, "service", "event 4037: 0xc0000005 at 0x00402674");
+}
+
+#[test]
+fn a_process_that_dies_of_itself() {
+    let (plan, mut record) = ran();
+    let died = What::Service(Service::Died(Exception::access_violation(0x10)));
+    record.entries.push(Entry { at: Duration::from_mins(1), machine: "gw.contoso.test".into(), what: died });
+    finds(&plan, &record, "service", "the process died: 0xc0000005 at 0x00000010");
+}
+
+#[test]
+fn the_two_documented_crashes_are_found() {
+    let (plan, record) = replayed("Q169681", Release::V50Rtm);
+    finds(&plan, &record, "service", "event 4037: 0xc0000005 at 0x00402674, again at each start");
+    let (plan, record) = replayed("Q178091", Release::V55Rtm);
+    finds(&plan, &record, "service", "event 4037: 0xc0000005 at 0x00462f42");
+}
+
+#[test]
+fn more_of_everything_than_the_limits_allow() {
+    let (mut plan, record) = ran();
+    plan.gateway.config.limits.inbound_connections = 1;
+    finds(&plan, &record, "bounds", "too many clients at once");
+    let (mut plan, record) = ran();
+    plan.gateway.config.limits.recipients = 1;
+    finds(&plan, &record, "bounds", "a message was accepted for too many recipients");
+    let (mut plan, record) = ran();
+    plan.gateway.config.limits.message_size = NonZeroU64::new(10);
+    finds(&plan, &record, "bounds", "a message was accepted that is too large");
+}
+
+#[test]
+fn a_command_line_that_is_too_long() {
+    let (plan, mut record) = ran();
+    let place = line(&record, Speaker::Client, "EHLO mail.fabrikam.test");
+    let What::Smtp { line, .. } = &mut record.entries[place].what else { unreachable!() };
+    line.push_str(&"x".repeat(500));
+    finds(&plan, &record, "bounds", "a command line was obeyed that is too long");
+}
+
+#[test]
+fn mail_that_stays_for_ever() {
+    let (plan, mut record) = ran();
+    let item = Some(mailbox(&mut record, "bob@contoso.test")[0].clone());
+    let recipients = vec!["bob@contoso.test".to_owned()];
+    let file = Spooled { file: "ABCDEFGH".to_owned(), item, recipients, octets: 500 };
+    record.end.spool.push(("in".to_owned(), vec![file]));
+    // It may still be on its way.
+    assert_eq!(judge(&plan, &record), []);
+    record.ended = Duration::from_hours(8);
+    finds(&plan, &record, "liveness", "accepted mail is still in in");
+}
+
+#[test]
+fn a_service_that_stays_down() {
+    let (plan, mut record) = ran();
+    record.end.service_up = false;
+    record.ended = Duration::from_hours(8);
+    finds(&plan, &record, "liveness", "the service is down");
+}
