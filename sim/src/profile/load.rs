@@ -164,7 +164,7 @@ impl Writer<'_> {
 }
 
 fn someone(dice: &mut Dice) -> &'static str {
-    *dice.pick(&["dave", "erin", "frank"])
+    dice.pick(&["dave", "erin", "frank"])
 }
 
 fn parse(address: &str) -> Address {
