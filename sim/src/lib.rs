@@ -22,6 +22,7 @@
 //! | [`oracle`] | what must be true of every run |
 //! | [`render`] | the Record as text |
 //! | [`explore`] | many seeds, side by side |
+//! | [`shrink`] | the smallest scenario that fails in the same way |
 //! | [`parity`] | one plan on two engines |
 //! | [`snapshot`], [`verdict`] | the Record beside what was reviewed and what is expected |
 
@@ -31,6 +32,7 @@ compile_error!(
      host's runtime unseeded, and `select!` would differ from run to run"
 );
 
+pub mod capsule;
 pub mod contain;
 pub mod draw;
 mod end;
@@ -51,6 +53,7 @@ pub mod run;
 pub mod scenario;
 mod scene;
 mod service_control;
+pub mod shrink;
 pub mod snapshot;
 pub mod span;
 pub mod trace;

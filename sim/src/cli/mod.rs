@@ -7,6 +7,7 @@ mod parity;
 mod plan;
 mod replay;
 mod seeds;
+mod shrink;
 mod suite;
 mod wanted;
 
@@ -19,6 +20,7 @@ use gateway::release::Release;
 use miette::{IntoDiagnostic, WrapErr};
 use parity::ParityArgs;
 use plan::PlanArgs;
+use shrink::ShrinkArgs;
 use sim::engine::{Classic, Engine, Leap};
 use sim::scenario::{Library, Source};
 
@@ -45,6 +47,8 @@ enum Command {
     Plan(PlanArgs),
     /// Runs many seeds of a profile and judges each run with every oracle.
     Explore(ExploreArgs),
+    /// Takes everything out of a failing scenario that the failure does not need.
+    Shrink(ShrinkArgs),
     /// Makes each run a second time in another process, and compares the digests.
     Audit(AuditArgs),
     /// Runs each scenario on both engines, and compares what happened.
@@ -135,6 +139,9 @@ impl Cli {
             return audit::answer(root, *engine);
         }
         let here = std::env::current_dir().into_diagnostic().wrap_err("the current folder cannot be read")?;
+        if let Some(Command::Shrink(args)) = &self.command {
+            return shrink::run(&here, args);
+        }
         let library = Library::open(&here)?;
         match self.command {
             None => Ok(suite::run(&library, self.engine)),
@@ -147,7 +154,7 @@ impl Cli {
             Some(Command::Explore(args)) => explore::run(&library, &args),
             Some(Command::Audit(args)) => audit::audit(&library, &args),
             Some(Command::Parity(args)) => parity::run(&library, &args),
-            Some(Command::Answer { .. }) => unreachable!("answered above"),
+            Some(Command::Answer { .. } | Command::Shrink(_)) => unreachable!("answered above"),
         }
     }
 }
