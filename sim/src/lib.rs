@@ -23,6 +23,8 @@
 //! | [`render`] | the Record as text |
 //! | [`explore`] | many seeds, side by side |
 //! | [`shrink`] | the smallest scenario that fails in the same way |
+//! | [`capsule`] | a finding in one file, and whether it is still there |
+//! | [`explain`] | the story of a failure, on one page |
 //! | [`parity`] | one plan on two engines |
 //! | [`snapshot`], [`verdict`] | the Record beside what was reviewed and what is expected |
 
@@ -37,6 +39,7 @@ pub mod contain;
 pub mod draw;
 mod end;
 pub mod engine;
+pub mod explain;
 pub mod explore;
 pub mod fault;
 pub mod machine;

@@ -127,6 +127,13 @@ pub struct Need {
     place: Line,
 }
 
+impl Need {
+    /// Whether the line is an entry of the gateway's configuration.
+    pub(crate) fn is_setting(&self) -> bool {
+        self.place.path.starts_with(&tree::keys(&["gateway", "config"]))
+    }
+}
+
 impl Shrink<'_> {
     /// Shrinks.
     ///
@@ -258,6 +265,11 @@ impl Shrunk {
     /// The release that it fails on.
     pub fn release(&self) -> Release {
         self.release
+    }
+
+    /// The scenario as a tree.
+    pub(crate) fn root(&self) -> &Table {
+        &self.root
     }
 
     /// The scenario as the text of a file, with what each line is needed for in comments.
