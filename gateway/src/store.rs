@@ -50,15 +50,18 @@ impl Store {
         self.sync(&maildir).await?;
 
         let name = format!("{}.{entry}", message.envelope.received.as_second());
-        for dir in [&new, &cur] {
-            let names = self.disk.list(dir).await.map_err(DiskError::of("list", dir))?;
-            if names.iter().any(|found| found.split(':').next() == Some(&name)) {
-                self.sync(dir).await?;
-                return Ok(Delivery::AlreadyThere);
-            }
-        }
-        self.write(&tmp.join(&name), message).await?;
         let (from, to) = (tmp.join(&name), new.join(&name));
+        if self.disk.exists(&to).await.map_err(DiskError::of("look for", &to))? {
+            self.sync(&new).await?;
+            return Ok(Delivery::AlreadyThere);
+        }
+        // What a mail program has seen has flags behind its name.
+        let seen = self.disk.list(&cur).await.map_err(DiskError::of("list", &cur))?;
+        if seen.iter().any(|found| found.split(':').next() == Some(&name)) {
+            self.sync(&cur).await?;
+            return Ok(Delivery::AlreadyThere);
+        }
+        self.write(&from, message).await?;
         self.disk.rename(&from, &to).await.map_err(DiskError::of("move", &from))?;
         self.sync(&new).await?;
         Ok(Delivery::Delivered)

@@ -12,7 +12,10 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use sim::draw::Seed;
-use sim::engine::{Action, Classic, Conductor, Engine, Leap, Links, Machine, MachineId, Seat, Software};
+use sim::engine::{
+    Action, Carriage, Classic, Conductor, Engine, Leap, Links, Look, Machine, MachineId, Observer, Seat,
+    Software,
+};
 use sim::run::run;
 use sim::scenario::Scenario;
 use sim::trace::Keep;
@@ -105,9 +108,19 @@ fn replay(scenario: &Scenario, engine: &dyn Engine) {
 struct FixedLatency;
 
 impl Links for FixedLatency {
-    fn latency(&self, _: MachineId, _: MachineId) -> Duration {
-        Duration::from_millis(5)
+    fn carry(&self, _: MachineId, _: MachineId, _: Duration) -> Carriage {
+        Carriage::Arrives(Duration::from_millis(5))
     }
+
+    fn next_change(&self, _: Duration) -> Option<Duration> {
+        None
+    }
+}
+
+struct Blind;
+
+impl Observer for Blind {
+    fn happened(&self, _: Duration, _: MachineId, _: &str, _: &[&[u8]]) {}
 }
 
 /// Boots everything at the start; the run is over when so many have ended, or at a time.
@@ -133,8 +146,9 @@ impl Conductor for Simple {
         self.waiting_for -= 1;
     }
 
-    fn is_over(&mut self, now: Duration) -> bool {
-        self.until.map_or(self.waiting_for == 0, |until| now >= until)
+    fn look(&mut self, now: Duration) -> Look {
+        let is_over = self.until.map_or(self.waiting_for == 0, |until| now >= until);
+        if is_over { Look::Over } else { Look::GoOn }
     }
 }
 
@@ -143,7 +157,7 @@ fn world(engine: &dyn Engine, machines: usize) {
     let mut all = vec![machine(0, |seat| Box::pin(serve(seat)))];
     all.extend((1..machines).map(|client| machine(client, |seat| Box::pin(send_from(seat)))));
     let mut conductor = Simple { machines, booted: false, waiting_for: clients, until: None };
-    engine.run(all, &FixedLatency, &mut conductor, Seed(1)).expect("the engine carries the world");
+    engine.run(all, &FixedLatency, &mut conductor, &Blind, Seed(1)).expect("the engine carries the world");
 }
 
 fn idle(engine: &dyn Engine, machines: usize, until: Duration) {
@@ -160,7 +174,9 @@ fn idle(engine: &dyn Engine, machines: usize, until: Duration) {
         })
     });
     let mut conductor = Simple { machines, booted: false, waiting_for: 0, until: Some(until) };
-    engine.run(all.collect(), &FixedLatency, &mut conductor, Seed(1)).expect("the engine carries the world");
+    engine
+        .run(all.collect(), &FixedLatency, &mut conductor, &Blind, Seed(1))
+        .expect("the engine carries the world");
 }
 
 fn machine(

@@ -17,7 +17,7 @@ use gateway::release::Release;
 use jiff::Timestamp;
 
 use crate::draw::{Seed, between};
-use crate::engine::{Links, MachineId};
+use crate::engine::{Carriage, Links, MachineId};
 use crate::fault::Fault;
 use crate::peer::Names;
 
@@ -188,8 +188,13 @@ pub(crate) fn latencies(seed: Seed, names: &[&str]) -> BTreeMap<(MachineId, Mach
 }
 
 impl Links for Plan {
-    fn latency(&self, a: MachineId, b: MachineId) -> Duration {
-        let link = if a < b { (a, b) } else { (b, a) };
-        *self.latencies.get(&link).expect("the plan has a latency for every pair of its machines")
+    fn carry(&self, from: MachineId, to: MachineId, _: Duration) -> Carriage {
+        let link = if from < to { (from, to) } else { (to, from) };
+        let latency = self.latencies.get(&link);
+        Carriage::Arrives(*latency.expect("the plan has a latency for every pair of its machines"))
+    }
+
+    fn next_change(&self, _: Duration) -> Option<Duration> {
+        None
     }
 }

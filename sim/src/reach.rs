@@ -1,18 +1,16 @@
 //! Points: places in the gateway and the simulator of which a tester asks "did we ever get there?".
 //!
-//! The gateway's are in [`gateway::reach`]; the simulator's own are listed here. A run counts them, an exploration adds
+//! The gateway's are in [`gateway::reach`]; the simulator's own are with those who reach them. A run counts them, an exploration adds
 //! them up and lists those that were never reached.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::peer;
 use crate::record::Reached;
-
-/// The simulator's own points.
-const OWN: &[&str] = &[];
 
 /// Every point.
 pub(crate) fn all() -> impl Iterator<Item = &'static str> {
-    gateway::reach::Point::ALL.iter().map(|point| point.name()).chain(OWN.iter().copied())
+    gateway::reach::Point::ALL.iter().map(|point| point.name()).chain(peer::POINTS.iter().copied())
 }
 
 /// The counts of one run. Clones count into the same.

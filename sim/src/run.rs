@@ -9,7 +9,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::contain::{self, Leak};
 use crate::end;
-use crate::engine::{Action, Conductor, Engine, EngineError, Machine, MachineId};
+use crate::engine::{Action, Conductor, Engine, EngineError, Look, Machine, MachineId, Observer};
 use crate::machine::gateway_machine::GatewayMachine;
 use crate::peer::{Client, Server, Taken};
 use crate::plan::{ClientPlan, Plan, ServerPlan};
@@ -54,7 +54,9 @@ fn run_contained(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record,
     machines
         .extend(plan.servers.iter().zip(&taken).map(|(server, taken)| server_machine(server, taken, &scene)));
 
+    let names: Vec<_> = machines.iter().map(|machine| machine.name.clone()).collect();
     let machines = machines.into_iter().map(|machine| watched(machine, &trace)).collect();
+    let observer = Traced { trace: &trace, machines: &names };
 
     let mut control = ServiceControl::new(&scene, &gateway);
     let keep = event_keeper(&scene);
@@ -63,7 +65,7 @@ fn run_contained(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record,
         .with(EventLogLayer::new(keep))
         .with(ReachLayer::new(move |point| points.reached(point.name())));
     tracing::subscriber::with_default(subscriber, || {
-        engine.run(machines, &**plan, &mut UntilLeak(&mut control), plan.seed)
+        engine.run(machines, &**plan, &mut UntilLeak(&mut control), &observer, plan.seed)
     })?;
 
     control.lose_what_was_not_synchronised();
@@ -110,8 +112,20 @@ impl Conductor for UntilLeak<'_> {
         self.0.ended(machine, now);
     }
 
-    fn is_over(&mut self, now: Duration) -> bool {
-        contain::leaked() || self.0.is_over(now)
+    fn look(&mut self, now: Duration) -> Look {
+        if contain::leaked() { Look::Over } else { self.0.look(now) }
+    }
+}
+
+/// Writes into the trace what the engine alone sees.
+struct Traced<'a> {
+    trace: &'a Trace,
+    machines: &'a [String],
+}
+
+impl Observer for Traced<'_> {
+    fn happened(&self, at: Duration, machine: MachineId, what: &str, detail: &[&[u8]]) {
+        self.trace.note_at(at, &self.machines[machine.0], what, detail);
     }
 }
 
@@ -148,8 +162,7 @@ fn client_machine(client: &ClientPlan, scene: &Scene) -> Machine {
 }
 
 fn server_machine(server: &ServerPlan, taken: &Taken, scene: &Scene) -> Machine {
-    let software =
-        Server { machine: Arc::clone(&server.name), scene: scene.clone(), taken: Arc::clone(taken) };
+    let software = Server::new(&server.name, taken, scene);
     Machine {
         name: server.name.to_string(),
         address: server.address,

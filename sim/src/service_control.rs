@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::{Action, Conductor, MachineId};
+use crate::engine::{Action, Conductor, Look, MachineId};
 use crate::machine::by_hand;
 use crate::machine::gateway_machine::GatewayMachine;
 use crate::mailbag::{self, Kind};
@@ -175,16 +175,17 @@ impl Conductor for ServiceControl {
         }
     }
 
-    fn is_over(&mut self, now: Duration) -> bool {
+    fn look(&mut self, now: Duration) -> Look {
         self.asked_at = now;
         if now >= self.plan.duration {
-            return true;
+            return Look::Over;
         }
         self.look_is_owed = now < self.look_at;
         if !self.look_is_owed {
             self.look_at = now + LOOK_EVERY;
             self.calm_since = if self.nothing_is_left_to_do() { self.calm_since.or(Some(now)) } else { None };
         }
-        self.calm_since.is_some_and(|since| now >= since + CALM)
+        let is_over = self.calm_since.is_some_and(|since| now >= since + CALM);
+        if is_over { Look::Over } else { Look::GoOn }
     }
 }

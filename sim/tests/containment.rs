@@ -20,7 +20,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use jiff::Timestamp;
 use sim::contain::{self, Asked, Leak, run_on_fresh_thread};
 use sim::draw::Seed;
-use sim::engine::{Action, Classic, Conductor, Engine, Leap, Links, Machine, MachineId};
+use sim::engine::{
+    Action, Carriage, Classic, Conductor, Engine, Leap, Links, Look, Machine, MachineId, Observer,
+};
 
 /// What becomes of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,17 +194,28 @@ impl Conductor for UntilItEnds {
         self.ended = true;
     }
 
-    fn is_over(&mut self, _: Duration) -> bool {
-        self.ended
+    fn look(&mut self, _: Duration) -> Look {
+        if self.ended { Look::Over } else { Look::GoOn }
     }
 }
 
 struct NoLinks;
 
 impl Links for NoLinks {
-    fn latency(&self, _: MachineId, _: MachineId) -> Duration {
-        Duration::ZERO
+    fn carry(&self, _: MachineId, _: MachineId, _: Duration) -> Carriage {
+        Carriage::Arrives(Duration::ZERO)
     }
+
+    fn next_change(&self, _: Duration) -> Option<Duration> {
+        None
+    }
+}
+
+/// Nobody looks.
+struct NoObserver;
+
+impl Observer for NoObserver {
+    fn happened(&self, _: Duration, _: MachineId, _: &str, _: &[&[u8]]) {}
 }
 
 const ENGINES: [&dyn Engine; 2] = [&Leap, &Classic::COARSE];
@@ -228,7 +241,7 @@ fn look_on(engine: &dyn Engine, seed: u64, look: fn() -> Seen) -> (String, Optio
         let address = IpAddr::from(Ipv4Addr::new(10, 0, 0, 1));
         let machine = Machine { name: "probe".to_owned(), address, software };
         let mut conductor = UntilItEnds { booted: false, ended: false };
-        engine.run(vec![machine], &NoLinks, &mut conductor, Seed(seed)).unwrap();
+        engine.run(vec![machine], &NoLinks, &mut conductor, &NoObserver, Seed(seed)).unwrap();
     });
     let seen = seen.lock().unwrap().clone();
     (seen, run.err())

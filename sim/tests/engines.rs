@@ -5,13 +5,15 @@ use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gateway::env::Stream;
 use sim::draw::Seed;
 use sim::engine::{
-    Action, Classic, Clock, Conductor, Engine, EngineError, Leap, Links, Machine, MachineId, Seat, Software,
+    Action, Carriage, Classic, Clock, Conductor, Engine, EngineError, Leap, Links, Look, Machine, MachineId,
+    Observer, Seat, Software,
 };
 use sim::oracle;
 use sim::run::run;
@@ -34,12 +36,37 @@ fn both() -> [&'static dyn Engine; 2] {
 /// What a software's main task looks like here.
 type Main = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
-/// Every link takes the same time.
-struct Everywhere(Duration);
+/// Every link takes the same time, but for what is written down of one way.
+#[derive(Default)]
+struct Weather(Vec<Spell>);
 
-impl Links for Everywhere {
-    fn latency(&self, _: MachineId, _: MachineId) -> Duration {
-        self.0
+/// From a second to another, what is sent from one machine to another meets this.
+struct Spell {
+    seconds: Range<u64>,
+    way: (MachineId, MachineId),
+    carriage: Carriage,
+}
+
+impl Links for Weather {
+    fn carry(&self, from: MachineId, to: MachineId, now: Duration) -> Carriage {
+        let spell = self.0.iter().find(|it| it.way == (from, to) && it.seconds.contains(&now.as_secs()));
+        spell.map_or(Carriage::Arrives(LATENCY), |spell| spell.carriage)
+    }
+
+    fn next_change(&self, now: Duration) -> Option<Duration> {
+        let ends = self.0.iter().flat_map(|spell| [spell.seconds.start, spell.seconds.end]);
+        ends.map(Duration::from_secs).filter(|at| *at > now).min()
+    }
+}
+
+/// What the engine tells beside what the software says.
+#[derive(Default)]
+struct Witness(Mutex<Vec<String>>);
+
+impl Observer for Witness {
+    fn happened(&self, _: Duration, machine: MachineId, what: &str, detail: &[&[u8]]) {
+        let detail: Vec<_> = detail.iter().map(|part| String::from_utf8_lossy(part)).collect();
+        self.0.lock().unwrap().push(format!("machine{} {what}: {}", machine.0, detail.join(" ")));
     }
 }
 
@@ -68,8 +95,8 @@ impl Conductor for Script {
         self.ended.push((machine, now));
     }
 
-    fn is_over(&mut self, now: Duration) -> bool {
-        now.as_secs() >= self.ends_at
+    fn look(&mut self, now: Duration) -> Look {
+        if now.as_secs() >= self.ends_at { Look::Over } else { Look::GoOn }
     }
 }
 
@@ -78,6 +105,7 @@ struct Trial {
     engine: &'static dyn Engine,
     clock: Clock,
     machines: Vec<Machine>,
+    weather: Weather,
     log: Log,
 }
 
@@ -99,7 +127,13 @@ impl Notes {
 
 impl Trial {
     fn on(engine: &'static dyn Engine) -> Self {
-        Trial { engine, clock: engine.clock(), machines: Vec::new(), log: Log::default() }
+        Trial {
+            engine,
+            clock: engine.clock(),
+            machines: Vec::new(),
+            weather: Weather::default(),
+            log: Log::default(),
+        }
     }
 
     fn machine<M: Future<Output = ()> + 'static>(
@@ -110,6 +144,12 @@ impl Trial {
         let software: Software = Box::new(move |seat| Box::pin(main(seat, notes.clone())) as Main);
         let id = MachineId(self.machines.len());
         self.machines.push(Machine { name: format!("machine{}", id.0), address: address(id), software });
+        self
+    }
+
+    /// What is sent that way in these seconds meets this.
+    fn weather(mut self, seconds: Range<u64>, way: (MachineId, MachineId), carriage: Carriage) -> Self {
+        self.weather.0.push(Spell { seconds, way, carriage });
         self
     }
 
@@ -127,9 +167,11 @@ impl Trial {
         let boots = (0..self.machines.len()).map(|machine| (0, Action::Boot(MachineId(machine))));
         let actions = boots.chain(actions.iter().copied()).collect();
         let mut script = Script { actions, ends_at: seconds, ended: Vec::new() };
-        self.engine.run(self.machines, &Everywhere(LATENCY), &mut script, seed)?;
+        let witness = Witness::default();
+        self.engine.run(self.machines, &self.weather, &mut script, &witness, seed)?;
         let log = std::mem::take(&mut *self.log.lock().unwrap());
-        Ok(Ran { engine: self.engine.name(), log, ended: script.ended })
+        let seen = witness.0.into_inner().unwrap();
+        Ok(Ran { engine: self.engine.name(), log, ended: script.ended, seen })
     }
 }
 
@@ -138,6 +180,7 @@ struct Ran {
     engine: &'static str,
     log: Vec<(Duration, String)>,
     ended: Vec<(MachineId, Duration)>,
+    seen: Vec<String>,
 }
 
 impl Ran {
@@ -417,28 +460,31 @@ fn a_connection_to_a_port_without_listener_is_refused() {
     }
 }
 
-/// What comes of a connection to a machine that loses its power before it.
-fn connect_without_power(engine: &'static dyn Engine) -> Ran {
-    Trial::on(engine)
-        .machine(echo)
-        .machine(|seat, notes| async move {
-            sleep(Duration::from_secs(2)).await;
-            match timeout(Duration::from_secs(60), seat.net.connect(port_25(SERVER))).await {
-                Ok(connected) => notes.note(connected.err().unwrap().kind().to_string()),
-                Err(_) => notes.note("no answer"),
-            }
-        })
-        .run_with(120, &[(1, Action::PowerOff(SERVER))])
+#[test]
+fn a_connection_to_a_machine_without_power_is_tried_for_two_minutes() {
+    for engine in both() {
+        let ran = Trial::on(engine)
+            .machine(echo)
+            .machine(|seat, notes| async move {
+                sleep(Duration::from_secs(2)).await;
+                notes.note("client connects");
+                let connected = seat.net.connect(port_25(SERVER)).await;
+                notes.note(connected.err().unwrap().kind().to_string());
+            })
+            .run_with(300, &[(1, Action::PowerOff(SERVER))]);
+        assert_eq!(ran.between("client connects", "timed out").as_secs(), 127, "{}", ran.engine);
+    }
 }
 
 #[test]
-fn a_connection_to_a_machine_without_power_is_not_answered() {
-    assert_eq!(connect_without_power(&Leap).said(), ["no answer"]);
-}
-
-#[test]
-fn on_the_classic_engine_a_connection_to_a_machine_without_power_is_refused() {
-    assert_eq!(connect_without_power(&Classic::COARSE).said(), ["connection refused"]);
+fn a_connection_is_made_at_the_next_try_once_the_machine_has_power() {
+    for engine in both() {
+        let ran = Trial::on(engine)
+            .machine(echo)
+            .machine(a_client_that_says_helo)
+            .run_with(60, &[(0, Action::PowerOff(SERVER)), (5, Action::Boot(SERVER))]);
+        assert_eq!(ran.between("client connects", "client is connected").as_secs(), 7, "{}", ran.engine);
+    }
 }
 
 #[test]
@@ -540,13 +586,345 @@ fn a_run_in_which_nothing_is_left_to_happen_ends() {
             None
         }
         fn ended(&mut self, _: MachineId, _: Duration) {}
-        fn is_over(&mut self, _: Duration) -> bool {
-            false
+        fn look(&mut self, _: Duration) -> Look {
+            Look::GoOn
         }
     }
     let trial = Trial::on(&Leap).machine(no_software);
-    let error = Leap.run(trial.machines, &Everywhere(LATENCY), &mut Never, Seed(1)).unwrap_err();
+    let ran = Leap.run(trial.machines, &trial.weather, &mut Never, &Witness::default(), Seed(1));
+    let error = ran.unwrap_err();
     assert_eq!(error.why, "nothing is left to happen, and the run is not over");
+}
+
+/// Sends a word each second, and says how it went.
+async fn a_client_that_counts(seat: Seat, notes: Notes) {
+    let mut stream = seat.net.connect(port_25(SERVER)).await.unwrap();
+    for number in 1.. {
+        sleep(Duration::from_secs(1)).await;
+        if let Err(error) = stream.write_all(format!("{number}.").as_bytes()).await {
+            return notes.note(format!("client: {}", error.kind()));
+        }
+    }
+}
+
+/// Takes one connection, and says what it reads.
+async fn a_server_that_reads(seat: Seat, notes: Notes) {
+    let mut listener = seat.net.listen((Ipv4Addr::UNSPECIFIED, 25).into()).await.unwrap();
+    let (mut stream, _) = listener.accept().await.unwrap();
+    loop {
+        match word(&mut stream).await {
+            Ok(Some(word)) => notes.note(word),
+            end => return notes.note(format!("server: {}", how_it_ended(end))),
+        }
+    }
+}
+
+const TO_SERVER: (MachineId, MachineId) = (CLIENT, SERVER);
+const TO_CLIENT: (MachineId, MachineId) = (SERVER, CLIENT);
+
+#[test]
+fn the_seed_decides_the_order_of_two_machines_whose_timers_are_due_at_one_instant() {
+    let run = |engine, seed| {
+        let alarm = |name: &'static str| {
+            move |_, notes: Notes| async move {
+                sleep(Duration::from_secs(1)).await;
+                notes.note(name);
+            }
+        };
+        let trial = Trial::on(engine).machine(alarm("one")).machine(alarm("two"));
+        trial.try_run(2, &[], Seed(seed)).unwrap()
+    };
+    for engine in both() {
+        let orders: BTreeSet<_> = (0..50).map(|seed| run(engine, seed).log[0].1.clone()).collect();
+        assert_eq!(orders.len(), 2, "{}: {orders:?}", engine.name());
+        assert!((0..50).all(|seed| run(engine, seed) == run(engine, seed)), "{}", engine.name());
+    }
+}
+
+#[test]
+fn a_lost_segment_arrives_when_it_is_sent_again() {
+    let ran = Trial::on(&Leap)
+        .machine(a_server_that_reads)
+        .machine(a_client_that_counts)
+        .weather(3..4, TO_SERVER, Carriage::Lost)
+        .run(7);
+    assert_eq!(ran.when("2."), Duration::from_secs(2) + 3 * LATENCY);
+    assert_eq!(ran.when("3.4."), Duration::from_secs(4) + 3 * LATENCY);
+    assert_eq!(ran.when("5."), Duration::from_secs(5) + 3 * LATENCY);
+    let lost: Vec<_> = ran.seen.iter().filter(|seen| seen.contains("in vain")).collect();
+    assert_eq!(lost, ["machine1 sends in vain: 10.0.0.2:49152 10.0.0.1:25 data 2"]);
+}
+
+#[test]
+fn what_was_lost_on_a_link_arrives_in_order_once_the_link_is_whole() {
+    for engine in both() {
+        let ran = Trial::on(engine)
+            .machine(a_server_that_reads)
+            .machine(a_client_that_counts)
+            .weather(3..20, TO_SERVER, Carriage::Lost)
+            .run(60);
+        let numbers: Vec<u64> =
+            ran.said().concat().split_terminator('.').map(|it| it.parse().unwrap()).collect();
+        assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>(), "{}", ran.engine);
+        assert!(numbers.len() > 50, "{}", ran.engine);
+    }
+}
+
+#[test]
+fn a_sender_gives_up_when_nothing_came_through_for_fifteen_minutes() {
+    for engine in both() {
+        let ran = Trial::on(engine)
+            .machine(a_server_that_reads)
+            .machine(a_client_that_counts)
+            .weather(3..1200, TO_SERVER, Carriage::Lost)
+            .run(1300);
+        let gave_up = ran.when("client: timed out").as_secs();
+        assert!((924..=930).contains(&gave_up), "{}: {gave_up}", ran.engine);
+    }
+}
+
+#[test]
+fn who_cannot_be_heard_gives_up_though_it_hears() {
+    // What the client says arrives, and no acknowledgement comes back.
+    let ran = Trial::on(&Leap)
+        .machine(a_server_that_reads)
+        .machine(a_client_that_counts)
+        .weather(3..5000, TO_CLIENT, Carriage::Lost)
+        .run(6000);
+    assert!(ran.said().contains(&"100."));
+    // It hears of it when it writes again.
+    let gave_up = ran.when("client: timed out").as_secs();
+    assert!((927..=928).contains(&gave_up), "{gave_up}");
+}
+
+#[test]
+fn an_answer_that_is_lost_on_its_way_back_comes_late() {
+    for engine in both() {
+        let ran = Trial::on(engine)
+            .machine(echo)
+            .machine(a_client_that_says_helo)
+            .weather(1..9, TO_CLIENT, Carriage::Lost)
+            .run(60);
+        assert!(ran.between("client writes", "server reads HELO") <= LATENCY + 2 * TICK, "{}", ran.engine);
+        let answered = ran.between("client writes", "client has its answer").as_secs();
+        assert!((7..=15).contains(&answered), "{}: {answered}", ran.engine);
+    }
+}
+
+#[test]
+fn a_held_link_releases_in_order_what_was_sent_over_it() {
+    let until = Duration::from_secs(10);
+    for engine in both() {
+        let ran = Trial::on(engine)
+            .machine(a_server_that_reads)
+            .machine(a_client_that_counts)
+            .weather(3..10, TO_SERVER, Carriage::Held { until, latency: LATENCY })
+            .run(12);
+        assert!(ran.said().concat().starts_with("1.2.3.4.5.6.7.8.9.10."), "{}: {:?}", ran.engine, ran.log);
+        let held = ran.log.iter().find(|(_, said)| said.contains("3.")).unwrap().0;
+        assert!(held >= until && held <= until + LATENCY + 2 * TICK, "{}: {held:?}", ran.engine);
+    }
+}
+
+#[test]
+fn what_is_sent_over_a_link_that_became_faster_does_not_overtake() {
+    for engine in both() {
+        let ran = Trial::on(engine)
+            .machine(a_server_that_reads)
+            .machine(a_client_that_counts)
+            .weather(2..3, TO_SERVER, Carriage::Arrives(Duration::from_secs(5)))
+            .run(12);
+        assert!(ran.said().concat().starts_with("1.2.3.4.5.6."), "{}: {:?}", ran.engine, ran.log);
+    }
+}
+
+#[test]
+fn a_reader_that_stalls_slows_its_writer_down_until_it_reads_on() {
+    const OCTETS: usize = 1_000_000;
+    let ran = Trial::on(&Leap)
+        .machine(|seat, notes| async move {
+            let mut listener = seat.net.listen((Ipv4Addr::UNSPECIFIED, 25).into()).await.unwrap();
+            let (mut stream, _) = listener.accept().await.unwrap();
+            sleep(Duration::from_secs(1800)).await;
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).await.unwrap();
+            notes.note(format!("{} octets", all.len()));
+        })
+        .machine(|seat, notes| async move {
+            let mut stream = seat.net.connect(port_25(SERVER)).await.unwrap();
+            let mut left = OCTETS;
+            while left > 0 {
+                left -= stream.write(&vec![b'x'; left]).await.unwrap();
+                notes.note(format!("{left} to go"));
+            }
+        })
+        .run(3600);
+    assert_eq!(ran.when("934464 to go").as_secs(), 0);
+    assert!(ran.when("0 to go").as_secs() >= 1800);
+    assert_eq!(ran.between("0 to go", "1000000 octets"), LATENCY);
+}
+
+#[test]
+fn a_writer_whose_stalled_reader_lost_its_power_gives_up() {
+    let ran = Trial::on(&Leap)
+        .machine(|seat, _| async move {
+            let mut listener = seat.net.listen((Ipv4Addr::UNSPECIFIED, 25).into()).await.unwrap();
+            let _stream = listener.accept().await.unwrap();
+            std::future::pending::<()>().await;
+        })
+        .machine(|seat, notes| async move {
+            let mut stream = seat.net.connect(port_25(SERVER)).await.unwrap();
+            let written = stream.write_all(&vec![b'x'; 1_000_000]).await;
+            notes.note(written.unwrap_err().kind().to_string());
+        })
+        .run_with(3600, &[(600, Action::PowerOff(SERVER))]);
+    let gave_up = ran.when("timed out").as_secs();
+    assert!((1440..=1600).contains(&gave_up), "{gave_up}");
+}
+
+#[test]
+fn data_for_a_socket_that_its_process_has_closed_is_answered_with_a_reset() {
+    for engine in both() {
+        let ran = Trial::on(engine)
+            .machine(|seat, _| async move {
+                let mut listener = seat.net.listen((Ipv4Addr::UNSPECIFIED, 25).into()).await.unwrap();
+                drop(listener.accept().await.unwrap());
+                std::future::pending::<()>().await;
+            })
+            .machine(|seat, notes| async move {
+                let mut stream = seat.net.connect(port_25(SERVER)).await.unwrap();
+                notes.note(format!("client: {}", how_it_ended(word(&mut stream).await)));
+                stream.write_all(b"HELO").await.unwrap();
+                sleep(Duration::from_secs(1)).await;
+                notes.note(format!("client: {}", stream.write_all(b"HELO").await.unwrap_err().kind()));
+            })
+            .run(5);
+        assert_eq!(ran.said(), ["client: end of stream", "client: broken pipe"], "{}", ran.engine);
+    }
+}
+
+#[test]
+fn a_socket_that_is_closed_with_something_unread_resets_its_connection() {
+    let ran = Trial::on(&Leap)
+        .machine(|seat, _| async move {
+            let mut listener = seat.net.listen((Ipv4Addr::UNSPECIFIED, 25).into()).await.unwrap();
+            let _stream = listener.accept().await.unwrap();
+            sleep(Duration::from_secs(1)).await;
+        })
+        .machine(|seat, notes| async move {
+            let mut stream = seat.net.connect(port_25(SERVER)).await.unwrap();
+            stream.write_all(b"HELO").await.unwrap();
+            notes.note(how_it_ended(word(&mut stream).await));
+        })
+        .run(5);
+    assert_eq!(ran.said(), ["connection reset"]);
+}
+
+#[test]
+fn who_has_shut_down_its_writing_still_reads() {
+    for engine in both() {
+        let ran = Trial::on(engine)
+            .machine(|seat, _| async move {
+                let mut listener = seat.net.listen((Ipv4Addr::UNSPECIFIED, 25).into()).await.unwrap();
+                let (mut stream, _) = listener.accept().await.unwrap();
+                while let Ok(Some(_)) = word(&mut stream).await {}
+                stream.write_all(b"that was all").await.unwrap();
+            })
+            .machine(|seat, notes| async move {
+                let mut stream = seat.net.connect(port_25(SERVER)).await.unwrap();
+                stream.write_all(b"HELO").await.unwrap();
+                stream.shutdown().await.unwrap();
+                notes.note(how_it_ended(word(&mut stream).await));
+                notes.note(how_it_ended(word(&mut stream).await));
+            })
+            .run(5);
+        assert_eq!(ran.said(), ["reads that was all", "end of stream"], "{}", ran.engine);
+    }
+}
+
+#[test]
+fn a_connection_that_the_network_resets_is_broken_at_both_ends() {
+    for engine in both() {
+        let ran = Trial::on(engine)
+            .machine(a_server_that_reads)
+            .machine(|seat, notes| async move {
+                let mut stream = seat.net.connect(port_25(SERVER)).await.unwrap();
+                notes.note(format!("client: {}", how_it_ended(word(&mut stream).await)));
+            })
+            .run_with(20, &[(10, Action::Reset(SERVER, CLIENT))]);
+        let said: BTreeSet<_> = ran.said().into_iter().collect();
+        assert_eq!(said, ["client: connection reset", "server: connection reset"].into(), "{}", ran.engine);
+        assert_eq!(ran.when("client: connection reset").as_secs(), 10, "{}", ran.engine);
+    }
+}
+
+#[test]
+fn a_conductor_that_looks_and_wants_to_act_does_so_at_that_very_instant() {
+    /// Cuts the power as soon as something was said.
+    struct OnTheWord(bool, Log);
+    impl Conductor for OnTheWord {
+        fn act(&mut self, _: Duration) -> Vec<Action> {
+            let booted = std::mem::replace(&mut self.0, true);
+            vec![if booted { Action::PowerOff(SERVER) } else { Action::Boot(SERVER) }]
+        }
+        fn next(&self) -> Option<Duration> {
+            Some(Duration::from_secs(10))
+        }
+        fn ended(&mut self, _: MachineId, _: Duration) {}
+        fn look(&mut self, now: Duration) -> Look {
+            let said = self.1.lock().unwrap().len();
+            match said {
+                _ if now.as_secs() >= 10 => Look::Over,
+                1 if self.0 => {
+                    self.1.lock().unwrap().push((now, "power is cut".to_owned()));
+                    Look::Act
+                }
+                _ => Look::GoOn,
+            }
+        }
+    }
+    for engine in both() {
+        let trial = Trial::on(engine).machine(|_, notes| async move {
+            sleep(Duration::from_secs(1)).await;
+            notes.note("the word");
+            sleep(Duration::from_millis(100)).await;
+            notes.note("another word");
+        });
+        let mut conductor = OnTheWord(false, Arc::clone(&trial.log));
+        let witness = Witness::default();
+        engine.run(trial.machines, &trial.weather, &mut conductor, &witness, Seed(1)).unwrap();
+        let log = trial.log.lock().unwrap();
+        let said: Vec<_> = log.iter().map(|(_, said)| said.as_str()).collect();
+        assert_eq!(said, ["the word", "power is cut"], "{}", engine.name());
+        let tick = if engine.name() == "leap" { Duration::ZERO } else { TICK };
+        assert!(log[1].0 - log[0].0 <= tick, "{}: {log:?}", engine.name());
+    }
+}
+
+#[test]
+fn a_power_cut_during_a_transfer_ends_it_once_the_machine_is_back() {
+    let ran = Trial::on(&Leap)
+        .machine(a_server_that_reads)
+        .machine(a_client_that_counts)
+        .run_with(60, &[(10, Action::PowerOff(SERVER)), (30, Action::Boot(SERVER))]);
+    // Sent again 1, 3, 7, 15 and 31 seconds after the cut.
+    assert_eq!(ran.when("client: connection reset").as_secs(), 42);
+}
+
+#[test]
+fn ten_thousand_connections_one_after_another_are_all_served() {
+    let ran = Trial::on(&Leap)
+        .machine(echo)
+        .machine(|seat, notes| async move {
+            for _ in 0..10_000 {
+                let mut stream = seat.net.connect(port_25(SERVER)).await.unwrap();
+                stream.write_all(b"HELO").await.unwrap();
+                word(&mut stream).await.unwrap();
+            }
+            notes.note("all were served");
+        })
+        .run(10_000);
+    assert_eq!(ran.log.last().unwrap().1, "all were served");
 }
 
 #[test]

@@ -61,6 +61,7 @@ fn main() {
         println!("  {apart:5} s: {:6.2} ms", ms(time));
     }
 
+    drop((plans, calm));
     println!("\nresident memory");
     let mut at = 0;
     for seeds in [many, if measures { 20_000 } else { many + 1 }] {

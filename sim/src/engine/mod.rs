@@ -49,10 +49,30 @@ pub struct Seat {
 /// The virtual time since the start of the run. To be asked on a machine: by software, or by what it calls.
 pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
-/// How long a segment takes from one machine to another.
+/// What the links between machines do with what is sent over them.
 pub trait Links {
-    /// The latency between two machines, the same both ways.
-    fn latency(&self, a: MachineId, b: MachineId) -> Duration;
+    /// What a link does with a segment that is handed to it now. Asked once for each try of each segment, and
+    /// acknowledgements are segments too.
+    fn carry(&self, from: MachineId, to: MachineId, now: Duration) -> Carriage;
+
+    /// The next time after `now` at which some link changes what it does. For an engine that sets its links.
+    fn next_change(&self, now: Duration) -> Option<Duration>;
+}
+
+/// What a link does with a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carriage {
+    /// It arrives after this latency.
+    Arrives(Duration),
+    /// The link holds it until then; the latency comes on top.
+    Held {
+        /// When the link lets go of it.
+        until: Duration,
+        /// How long it then takes.
+        latency: Duration,
+    },
+    /// It is lost. TCP sends it again.
+    Lost,
 }
 
 /// Something done to a machine from outside.
@@ -65,6 +85,27 @@ pub enum Action {
     /// Cut its power: every task stops where it is, and nobody is told. What is sent to it afterwards is lost, and
     /// once it is booted again, what belongs to an old connection is answered with a reset.
     PowerOff(MachineId),
+    /// The network breaks every connection between two machines: both ends meet a reset.
+    Reset(MachineId, MachineId),
+}
+
+impl Action {
+    /// Its name, and the machine whose matter it is first.
+    fn shown(self) -> (&'static str, MachineId) {
+        match self {
+            Action::Boot(machine) => ("is booted", machine),
+            Action::Kill(machine) => ("is killed", machine),
+            Action::PowerOff(machine) => ("loses its power", machine),
+            Action::Reset(machine, _) => ("has its connections reset", machine),
+        }
+    }
+
+    /// Tells the observer.
+    fn note(self, observer: &dyn Observer, now: Duration) {
+        let (what, machine) = self.shown();
+        let other = if let Action::Reset(_, other) = self { other } else { machine };
+        observer.happened(now, machine, what, &[other.0.to_string().as_bytes()]);
+    }
 }
 
 /// Who decides what is done to the machines, and when the run is over.
@@ -80,9 +121,26 @@ pub trait Conductor {
     /// A process has ended of itself.
     fn ended(&mut self, machine: MachineId, now: Duration);
 
-    /// Whether the run is over. Asked at every time that [`Conductor::next`] names, and whenever something may have
-    /// happened on a machine: often, then, and an answer that costs something is better put off with `next`.
-    fn is_over(&mut self, now: Duration) -> bool;
+    /// What is to be done now. Asked at every time that [`Conductor::next`] names and whenever something may have
+    /// happened: often, then, and an answer that costs something is better put off with `next`.
+    fn look(&mut self, now: Duration) -> Look;
+}
+
+/// What a conductor answers when it has looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Nothing special.
+    GoOn,
+    /// Ask [`Conductor::act`] at once, at this very instant, before anything else happens.
+    Act,
+    /// The run is over.
+    Over,
+}
+
+/// Sees what happens below the software: each segment that comes to a machine or is lost, and each action.
+pub trait Observer {
+    /// It happens on, or to, a machine.
+    fn happened(&self, at: Duration, machine: MachineId, what: &str, detail: &[&[u8]]);
 }
 
 /// What carries the machines of a run.
@@ -106,6 +164,7 @@ pub trait Engine: Sync {
         machines: Vec<Machine>,
         links: &dyn Links,
         conductor: &mut dyn Conductor,
+        observer: &dyn Observer,
         seed: Seed,
     ) -> Result<(), EngineError>;
 }

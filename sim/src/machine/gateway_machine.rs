@@ -19,6 +19,7 @@ use super::faulty_extension::{self, FAULTY_EXTENSION};
 use super::net::RecordedNet;
 use crate::draw::SeededEntropy;
 use crate::engine::Seat;
+use crate::peer::FaultyNames;
 use crate::record::{Service, What};
 use crate::scene::Scene;
 use crate::trace::TracedDisk;
@@ -70,8 +71,8 @@ impl GatewayMachine {
             spawn: Arc::new(GuardedSpawn { spawn: seat.spawn, crashed: crashed.clone() }),
         };
         let mut extensions = Registry::builtin();
-        extensions.add(FAULTY_EXTENSION, faulty_extension::factory(&plan.faults, crashed));
-        let names = Arc::new(plan.names.clone());
+        extensions.add(FAULTY_EXTENSION, faulty_extension::factory(&self.scene, crashed));
+        let names = Arc::new(FaultyNames::new(&self.scene));
         let service = async {
             match Gateway::start(plan.gateway.config.clone(), env, names, &extensions).await {
                 Ok(gateway) => match gateway.run(std::future::pending()).await {

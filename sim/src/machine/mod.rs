@@ -7,7 +7,7 @@ mod faulty_extension;
 pub(crate) mod gateway_machine;
 pub(crate) mod net;
 
-pub(crate) use faulty_extension::FAULTY_EXTENSION;
+pub(crate) use faulty_extension::{FAULTY_EXTENSION, rewritten};
 
 use std::time::Duration;
 

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use super::{Case, Oracle, Sheet, Where};
 use crate::fault::Fault;
+use crate::machine::rewritten;
 use crate::mailbag::{self, Kind};
 
 pub(super) const ORACLE: Oracle = Oracle {
@@ -17,9 +18,6 @@ pub(super) const ORACLE: Oracle = Oracle {
     promise: "a message arrives as it was sent, but for trace headers and what an extension was told to add",
     judge,
 };
-
-/// What an extension that rewrites adds to a message.
-const ADDED: &[u8] = b"-- passed through the gateway of contoso.test\r\n";
 
 /// What the plan calls a message that is hidden in another.
 const SMUGGLED: &str = "-smuggled";
@@ -70,6 +68,6 @@ fn unplanned(case: &Case<'_>, message: &str, sheet: &mut Sheet) {
 fn fingerprints(content: &[u8]) -> [u64; 2] {
     let end: &[u8] = if content.is_empty() || content.ends_with(b"\r\n") { b"" } else { b"\r\n" };
     let sent = [content, end].concat();
-    let added = [&sent, ADDED].concat();
+    let added = rewritten(&sent);
     [mailbag::untraced(&sent).1, mailbag::untraced(&added).1]
 }

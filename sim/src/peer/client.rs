@@ -1,5 +1,6 @@
-//! A well-behaved SMTP client: hands over the messages of its plan, one connection each, and tries again as planned
-//! when it was not answered or was asked to come back.
+//! An SMTP client: hands over the messages of its plan, one connection each, and tries again as planned when it was not
+//! answered or was asked to come back. It behaves, but for the [mischief](super::mischief) that the plan has for one of
+//! its tries.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,8 +10,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::dialogue::{Dialogue, Reply};
+use super::dialogue::{Dialogue, Reply, dotted};
+use super::mischief::Mischief;
 use crate::engine::Seat;
+use crate::fault::Stage;
 use crate::plan::{ClientPlan, MessagePlan};
 use crate::record::{Attempt, Outcome, What};
 use crate::scene::Scene;
@@ -36,12 +39,17 @@ impl Client {
     async fn hand_over(&self, seat: &Seat, message: &MessagePlan, start: Instant) {
         sleep_until(start + message.at).await;
         for number in 1.. {
-            let outcome = self.attempt(seat, message).await;
+            let outcome = self.attempt(seat, message, number).await;
             let settled = match &outcome {
                 Outcome::Accepted { .. } => true,
                 Outcome::Refused { reply, .. } => reply.starts_with('5'),
                 Outcome::Lost { .. } | Outcome::Unreachable(_) => false,
             };
+            if matches!(&outcome, Outcome::Lost { awaiting } if awaiting == FINAL_DOT) {
+                self.scene.points.reached(super::LOST_AT_THE_FINAL_DOT);
+            } else if settled && number > 1 {
+                self.scene.points.reached(super::TRIED_AGAIN);
+            }
             let attempt = Attempt { message: message.name.clone(), number, outcome };
             self.scene.journal.note(&self.machine, What::Client(attempt));
             match message.retry.get(number - 1) {
@@ -51,41 +59,66 @@ impl Client {
         }
     }
 
-    async fn attempt(&self, seat: &Seat, message: &MessagePlan) -> Outcome {
+    async fn attempt(&self, seat: &Seat, message: &MessagePlan, number: usize) -> Outcome {
         let stream = match timeout(PATIENCE, seat.net.connect(self.gateway)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Outcome::Unreachable(error.kind().to_string()),
             Err(_) => return Outcome::Unreachable("no answer".to_owned()),
         };
+        let mischief = Mischief::of(&self.scene, &message.name, number);
         let mut talk = Talk { dialogue: Dialogue::new(stream) };
-        match talk.hand_over(&self.machine, self.plan.account.as_ref(), message).await {
+        let client = Caller { name: &self.machine, account: self.plan.account.as_ref(), message };
+        match talk.hand_over(&client, &mischief).await {
             Ok(outcome) | Err(outcome) => outcome,
         }
     }
 }
 
+/// What a client waits for after the message.
+pub(super) const FINAL_DOT: &str = "the final dot";
+
+/// Who hands over what.
+pub(super) struct Caller<'a> {
+    pub(super) name: &'a str,
+    pub(super) account: Option<&'a crate::plan::Account>,
+    pub(super) message: &'a MessagePlan,
+}
+
+impl Caller<'_> {
+    /// MAIL, as it is said to a server that has answered EHLO like this.
+    pub(super) fn mail(&self, ehlo: &str) -> String {
+        let MessagePlan { from, content, .. } = self.message;
+        let eight_bit = !content.is_ascii() && ehlo.contains("8BITMIME");
+        let body = if eight_bit { " BODY=8BITMIME" } else { "" };
+        format!("MAIL FROM:<{from}> SIZE={}{body}", content.len())
+    }
+}
+
 /// One conversation. An error is an outcome too: the conversation ends there.
-struct Talk {
-    dialogue: Dialogue,
+pub(super) struct Talk {
+    pub(super) dialogue: Dialogue,
 }
 
 impl Talk {
-    async fn hand_over(
-        &mut self,
-        name: &str,
-        account: Option<&crate::plan::Account>,
-        message: &MessagePlan,
-    ) -> Result<Outcome, Outcome> {
-        self.expect("the connection", 220).await?;
-        self.command(&format!("EHLO {name}"), 250).await?;
-        if let Some(account) = account {
-            self.command(&format!("AUTH PLAIN {}", account.sasl_plain()), 235).await?;
+    async fn hand_over(&mut self, caller: &Caller<'_>, mischief: &Mischief) -> Result<Outcome, Outcome> {
+        let message = caller.message;
+        mischief.begin(&mut self.dialogue);
+        if let Some(outcome) = mischief.pipeline(self, caller).await {
+            return outcome;
         }
-        self.command(&format!("MAIL FROM:<{}> SIZE={}", message.from, message.content.len()), 250).await?;
+        mischief.before(Stage::Connection).await?;
+        self.expect("the connection", 220).await?;
+        let ehlo = self.command(Stage::Ehlo, &format!("EHLO {}", caller.name), 250, mischief).await?;
+        mischief.after_ehlo(self, caller).await?;
+        if let Some(account) = caller.account {
+            self.command(Stage::Ehlo, &format!("AUTH PLAIN {}", account.sasl_plain()), 235, &Mischief::NONE)
+                .await?;
+        }
+        self.command(Stage::Mail, &caller.mail(&ehlo.text), 250, mischief).await?;
         let mut recipients = Vec::new();
         let mut refusal = None;
         for recipient in &message.to {
-            match self.command(&format!("RCPT TO:<{recipient}>"), 250).await {
+            match self.command(Stage::Rcpt, &format!("RCPT TO:<{recipient}>"), 250, mischief).await {
                 Ok(_) => recipients.push(recipient.to_string()),
                 Err(refused @ Outcome::Refused { .. }) => refusal = Some(refused),
                 Err(lost) => return Err(lost),
@@ -94,50 +127,60 @@ impl Talk {
         if let (true, Some(refusal)) = (recipients.is_empty(), refusal) {
             return Err(refusal);
         }
-        self.command("DATA", 354).await?;
-        let awaiting = "the final dot";
-        self.dialogue.send(&dotted(&message.content)).await.map_err(|_| lost(awaiting))?;
-        let reply = self.expect(awaiting, 250).await?;
+        self.command(Stage::Data, "DATA", 354, mischief).await?;
+        self.content(caller, mischief).await?;
+        mischief.after(Stage::FinalDot, FINAL_DOT).await?;
+        let reply = self.expect(FINAL_DOT, 250).await?;
         // The message is handed over: whatever becomes of QUIT changes nothing.
-        if self.dialogue.say("QUIT").await.is_ok() {
+        if mischief.before(Stage::Quit).await.is_ok() && self.dialogue.say("QUIT").await.is_ok() {
             let _ = timeout(PATIENCE, self.dialogue.reply()).await;
         }
         Ok(Outcome::Accepted { recipients, reply: reply.text })
     }
 
-    async fn command(&mut self, command: &str, wanted: u16) -> Result<Reply, Outcome> {
-        self.dialogue.say(command).await.map_err(|_| lost(command))?;
+    /// The message, with its final dot.
+    async fn content(&mut self, caller: &Caller<'_>, mischief: &Mischief) -> Result<(), Outcome> {
+        let wire = dotted(&mischief.content(caller.message));
+        let wire = mischief.with_false_end(wire, caller.message);
+        let (first, second) = wire.split_at(wire.len() / 2);
+        self.dialogue.send(first).await.map_err(|_| lost(FINAL_DOT))?;
+        mischief.before(Stage::Content).await?;
+        self.dialogue.send(second).await.map_err(|_| lost(FINAL_DOT))
+    }
+
+    /// Says a command and waits for the wanted reply.
+    async fn command(
+        &mut self,
+        stage: Stage,
+        command: &str,
+        wanted: u16,
+        mischief: &Mischief,
+    ) -> Result<Reply, Outcome> {
+        mischief.before(stage).await?;
+        self.dialogue.send(&mischief.line(command)).await.map_err(|_| lost(command))?;
+        mischief.after(stage, command).await?;
         self.expect(command, wanted).await
     }
 
-    async fn expect(&mut self, awaited: &str, wanted: u16) -> Result<Reply, Outcome> {
-        let reply = timeout(PATIENCE, self.dialogue.reply())
-            .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            .ok()
-            .flatten()
-            .ok_or_else(|| lost(awaited))?;
+    pub(super) async fn expect(&mut self, awaited: &str, wanted: u16) -> Result<Reply, Outcome> {
+        let reply = self.hear(awaited).await?;
         if reply.code == wanted {
             Ok(reply)
         } else {
             Err(Outcome::Refused { command: awaited.to_owned(), reply: reply.text })
         }
     }
-}
 
-fn lost(awaiting: &str) -> Outcome {
-    Outcome::Lost { awaiting: awaiting.to_owned() }
-}
-
-/// The content as it goes over the wire: dots doubled at the start of lines, and the final dot (RFC 5321, 4.5.2).
-fn dotted(content: &[u8]) -> Vec<u8> {
-    let mut wire = Vec::with_capacity(content.len() + 8);
-    for line in content.split_inclusive(|byte| *byte == b'\n') {
-        if line.starts_with(b".") {
-            wire.push(b'.');
-        }
-        wire.extend_from_slice(line);
+    pub(super) async fn hear(&mut self, awaited: &str) -> Result<Reply, Outcome> {
+        timeout(PATIENCE, self.dialogue.reply())
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .ok()
+            .flatten()
+            .ok_or_else(|| lost(awaited))
     }
-    wire.extend_from_slice(b".\r\n");
-    wire
+}
+
+pub(super) fn lost(awaiting: &str) -> Outcome {
+    Outcome::Lost { awaiting: awaiting.to_owned() }
 }

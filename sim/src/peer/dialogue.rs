@@ -1,19 +1,34 @@
 //! Reading and writing lines of SMTP, as plainly as it can be done.
 
 use std::io;
+use std::time::Duration;
 
 use gateway::env::Stream;
 use smtp_proto::response::parser::ResponseReceiver;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::time::sleep;
+
+/// How long a side that drips waits after each octet.
+const DRIP: Duration = Duration::from_millis(20);
+
+/// How many octets it drips before it goes on as usual: enough to meet every place where a reader might stumble.
+const DRIPS: usize = 400;
 
 /// A connection, line by line.
 pub(super) struct Dialogue {
     stream: BufReader<Box<dyn Stream>>,
+    /// How many octets are still to be sent one at a time.
+    drips: usize,
 }
 
 impl Dialogue {
     pub(super) fn new(stream: Box<dyn Stream>) -> Self {
-        Dialogue { stream: BufReader::new(stream) }
+        Dialogue { stream: BufReader::new(stream), drips: 0 }
+    }
+
+    /// Sends one octet at a time from now on.
+    pub(super) fn drip(&mut self) {
+        self.drips = DRIPS;
     }
 
     /// The next line without its end, or `None` when the other side has closed.
@@ -48,7 +63,14 @@ impl Dialogue {
     }
 
     pub(super) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes).await?;
+        let (dripped, rest) = bytes.split_at(self.drips.min(bytes.len()));
+        for octet in dripped {
+            self.stream.write_all(&[*octet]).await?;
+            self.stream.flush().await?;
+            sleep(DRIP).await;
+        }
+        self.drips -= dripped.len();
+        self.stream.write_all(rest).await?;
         self.stream.flush().await
     }
 }
@@ -59,4 +81,17 @@ pub(super) struct Reply {
     pub(super) code: u16,
     /// As it was said.
     pub(super) text: String,
+}
+
+/// The content as it goes over the wire: dots doubled at the start of lines, and the final dot (RFC 5321, 4.5.2).
+pub(super) fn dotted(content: &[u8]) -> Vec<u8> {
+    let mut wire = Vec::with_capacity(content.len() + 8);
+    for line in content.split_inclusive(|byte| *byte == b'\n') {
+        if line.starts_with(b".") {
+            wire.push(b'.');
+        }
+        wire.extend_from_slice(line);
+    }
+    wire.extend_from_slice(b".\r\n");
+    wire
 }

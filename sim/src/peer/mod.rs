@@ -1,12 +1,34 @@
 //! The hosts around the gateway: clients that hand mail over, servers that take it, and the names of both.
 //!
 //! They are written apart from the gateway and share no code with it but the seam, so that the two check each other.
+//! They behave, but for what the plan has them do.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | `dialogue` | lines and replies |
+//! | `server`, `lapses` | taking mail, and failing to |
+//! | `hand_back` | a routing loop |
+//! | `client`, `mischief` | handing mail over, and doing harm |
+//! | `names` | what a name server says |
 
 mod client;
 mod dialogue;
+mod hand_back;
+mod lapses;
+mod mischief;
 mod names;
 mod server;
 
 pub(crate) use client::Client;
-pub(crate) use names::Names;
+pub(crate) use names::{FaultyNames, Names};
 pub(crate) use server::{Server, Taken};
+
+const KEPT_AND_BROKE_OFF: &str = "a server kept a message and the answer was lost";
+const HANDED_BACK: &str = "a server handed a message back";
+const LOST_AT_THE_FINAL_DOT: &str = "a client lost the answer to its final dot";
+const TRIED_AGAIN: &str = "a client tried again and was answered";
+const CHAIN_FOLLOWED: &str = "a chain of names was followed to its end";
+
+/// The points of the peers.
+pub(crate) const POINTS: &[&str] =
+    &[KEPT_AND_BROKE_OFF, HANDED_BACK, LOST_AT_THE_FINAL_DOT, TRIED_AGAIN, CHAIN_FOLLOWED];

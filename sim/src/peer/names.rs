@@ -1,12 +1,25 @@
 //! The domain name system of a run, as a map: the mail exchangers that the plan names, and the address of each
-//! machine. It answers at once, and always the same.
+//! machine. By itself it answers at once, and always the same; between it and the gateway is what the plan has go
+//! wrong.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use gateway::address::Domain;
 use gateway::dns::{DnsError, MailExchanger, Resolver};
 use gateway::env::BoxFuture;
+use tokio::time::sleep;
+
+use crate::fault::{DnsAnswer, Fault};
+use crate::scene::Scene;
+
+/// How long a resolver tries before it gives up.
+const TIME_OUT: Duration = Duration::from_secs(10);
+/// How long each further question of a chain takes.
+const QUESTION: Duration = Duration::from_millis(30);
+/// How many names lead to the right one.
+const CHAIN: u32 = 5;
 
 /// The names of a run.
 #[derive(Clone, Debug, Default)]
@@ -15,27 +28,104 @@ pub(crate) struct Names {
     pub(crate) addresses: BTreeMap<String, IpAddr>,
 }
 
-impl Resolver for Names {
+impl Names {
+    fn mail_exchangers(&self, domain: &Domain) -> Result<Vec<MailExchanger>, DnsError> {
+        let known = self.exchangers.contains_key(domain) || self.addresses.contains_key(domain.as_str());
+        if known {
+            Ok(self.exchangers.get(domain).cloned().unwrap_or_default())
+        } else {
+            Err(DnsError::NoSuchName)
+        }
+    }
+
+    fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, DnsError> {
+        let address = self.addresses.get(&host.to_ascii_lowercase());
+        address.map(|address| vec![*address]).ok_or(DnsError::NoSuchName)
+    }
+}
+
+/// The names as the gateway hears of them.
+pub(crate) struct FaultyNames {
+    scene: Scene,
+}
+
+impl FaultyNames {
+    pub(crate) fn new(scene: &Scene) -> Self {
+        FaultyNames { scene: scene.clone() }
+    }
+
+    /// What is said of a name now instead of the truth, if anything is.
+    fn lie(&self, name: &str) -> Option<DnsAnswer> {
+        let now = self.scene.now();
+        let (place, answer) = self.scene.faults().find_map(|(place, fault)| match fault {
+            Fault::Dns { name: about, answer, at, until }
+                if about.eq_ignore_ascii_case(name) && (at.0..until.0).contains(&now) =>
+            {
+                Some((place, *answer))
+            }
+            _ => None,
+        })?;
+        self.scene.bit(place);
+        Some(answer)
+    }
+
+    async fn mail_exchangers_of(&self, domain: &Domain) -> Result<Vec<MailExchanger>, DnsError> {
+        let names = &self.scene.plan.names;
+        let only = |preference, host: &str| Ok(vec![MailExchanger { preference, host: host.to_owned() }]);
+        match self.lie(domain.as_str()) {
+            Some(DnsAnswer::NoMx) => Ok(Vec::new()),
+            Some(DnsAnswer::MxToItself) => only(10, &self.scene.plan.gateway.name),
+            Some(DnsAnswer::NullMx) => only(0, "."),
+            Some(lie) => self.said_of_any_name(lie).await.unwrap_or_else(|| names.mail_exchangers(domain)),
+            None => names.mail_exchangers(domain),
+        }
+    }
+
+    async fn addresses_of(&self, host: &str) -> Result<Vec<IpAddr>, DnsError> {
+        let names = &self.scene.plan.names;
+        match self.lie(host) {
+            Some(DnsAnswer::NoMx) => Err(DnsError::NoSuchName),
+            Some(DnsAnswer::RefusingAddresses) => {
+                let right = names.addresses(host)?;
+                // The clients are there, and none of them listens.
+                let clients = self.scene.plan.clients.iter().take(2).map(|client| client.address);
+                Ok(clients.chain(right).collect())
+            }
+            Some(lie) => self.said_of_any_name(lie).await.unwrap_or_else(|| names.addresses(host)),
+            None => names.addresses(host),
+        }
+    }
+
+    /// What is said of a name whatever is asked about it; nothing if it is the truth, after a while.
+    async fn said_of_any_name<T>(&self, lie: DnsAnswer) -> Option<Result<T, DnsError>> {
+        match lie {
+            DnsAnswer::Timeout => {
+                sleep(TIME_OUT).await;
+                Some(Err(DnsError::NoAnswer("it was silent".to_owned())))
+            }
+            DnsAnswer::Servfail => Some(Err(DnsError::NoAnswer("SERVFAIL".to_owned()))),
+            DnsAnswer::Nxdomain => Some(Err(DnsError::NoSuchName)),
+            DnsAnswer::CnameChain => {
+                sleep(QUESTION * CHAIN).await;
+                self.scene.points.reached(super::CHAIN_FOLLOWED);
+                None
+            }
+            DnsAnswer::NoMx | DnsAnswer::MxToItself | DnsAnswer::NullMx | DnsAnswer::RefusingAddresses => {
+                None
+            }
+        }
+    }
+}
+
+impl Resolver for FaultyNames {
     fn mail_exchangers<'a>(
         &'a self,
         domain: &'a Domain,
     ) -> BoxFuture<'a, Result<Vec<MailExchanger>, DnsError>> {
-        Box::pin(async move {
-            let known = self.exchangers.contains_key(domain) || self.addresses.contains_key(domain.as_str());
-            if known {
-                Ok(self.exchangers.get(domain).cloned().unwrap_or_default())
-            } else {
-                Err(DnsError::NoSuchName)
-            }
-        })
+        Box::pin(self.mail_exchangers_of(domain))
     }
 
     fn addresses<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, DnsError>> {
-        Box::pin(async move {
-            self.addresses
-                .get(&host.to_ascii_lowercase())
-                .map(|address| vec![*address])
-                .ok_or(DnsError::NoSuchName)
-        })
+        Box::pin(self.addresses_of(host))
     }
 }

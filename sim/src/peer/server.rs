@@ -1,17 +1,23 @@
-//! A well-behaved mail server: takes every message for any recipient and keeps it.
+//! A mail server: takes every message for any recipient and keeps it, but for the [lapses](super::lapses) that the plan
+//! has for it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use smtp_proto::Request;
+use tokio::time::sleep;
 
 use super::dialogue::Dialogue;
+use super::hand_back::HandBack;
+use super::lapses::{Lapses, Said};
 use crate::engine::Seat;
+use crate::fault::{ServerDoes, Stage};
 use crate::mailbag::{self, Item};
 use crate::record::What;
 use crate::scene::Scene;
 
-/// What a server took, shared with who reads it at the end of the run.
+/// What a server took, shared with who reads it at the end of the run. It is on the server's disk: a reboot changes
+/// nothing.
 pub(crate) type Taken = Arc<Mutex<Vec<(Item, Vec<String>)>>>;
 
 /// The software of a mail server.
@@ -20,9 +26,27 @@ pub(crate) struct Server {
     pub(crate) machine: Arc<str>,
     pub(crate) scene: Scene,
     pub(crate) taken: Taken,
+    /// How many connections it has ever accepted.
+    pub(crate) connections: Arc<Mutex<u64>>,
+}
+
+/// A message that is being handed over.
+#[derive(Default)]
+struct Transaction {
+    from: String,
+    recipients: Vec<String>,
 }
 
 impl Server {
+    pub(crate) fn new(machine: &Arc<str>, taken: &Taken, scene: &Scene) -> Self {
+        Server {
+            machine: Arc::clone(machine),
+            scene: scene.clone(),
+            taken: Arc::clone(taken),
+            connections: Arc::default(),
+        }
+    }
+
     /// Serves until the run ends.
     pub(crate) async fn run(self, seat: Seat) {
         let mut listener = seat
@@ -32,67 +56,138 @@ impl Server {
             .expect("nothing else listens on a mail server");
         loop {
             if let Ok((stream, _)) = listener.accept().await {
-                let server = self.clone();
+                let lapses = Lapses::of(&self.scene, &self.machine, self.next_connection());
+                let (server, own_seat) = (self.clone(), seat.clone());
                 seat.spawn.spawn(
                     "mail server session",
                     Box::pin(async move {
+                        let mut dialogue = Dialogue::new(stream);
+                        if lapses.has(|does| *does == ServerDoes::Drips) {
+                            dialogue.drip();
+                        }
                         // A connection that breaks ends its session; what was not acknowledged was not taken.
-                        let _ = server.session(Dialogue::new(stream)).await;
+                        let _ = server.session(dialogue, &lapses, &own_seat).await;
                     }),
                 );
             }
         }
     }
 
-    async fn session(&self, mut dialogue: Dialogue) -> std::io::Result<()> {
-        dialogue.say(&format!("220 {} ESMTP", self.machine)).await?;
-        let mut recipients = Vec::new();
-        while let Some(line) = dialogue.line().await? {
-            match Request::parse(&mut [&line[..], b"\r\n"].concat().iter()) {
+    fn next_connection(&self) -> u64 {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        *connections += 1;
+        *connections
+    }
+
+    async fn session(&self, mut dialogue: Dialogue, lapses: &Lapses, seat: &Seat) -> std::io::Result<()> {
+        let greeting = format!("220 {} ESMTP", self.machine);
+        let mut said = lapses.reply(&mut dialogue, Stage::Connection, &[&greeting]).await?;
+        let mut transaction = Transaction::default();
+        while said != Said::Nothing {
+            let Some(line) = dialogue.line().await? else { break };
+            let talk = &mut dialogue;
+            said = match Request::parse(&mut [&line[..], b"\r\n"].concat().iter()) {
                 Ok(Request::Ehlo { .. }) => {
-                    dialogue.say(&format!("250-{}", self.machine)).await?;
-                    dialogue.say("250-8BITMIME").await?;
-                    dialogue.say("250 SIZE").await?;
+                    let name = format!("250-{}", self.machine);
+                    lapses.reply(talk, Stage::Ehlo, &[&name, "250-8BITMIME", "250 SIZE"]).await?
+                }
+                Ok(Request::Helo { .. } | Request::Noop { .. }) => {
+                    dialogue.say("250 OK").await?;
+                    Said::AsDue
+                }
+                Ok(Request::Mail { from }) => {
+                    let said = lapses.reply(talk, Stage::Mail, &["250 OK"]).await?;
+                    let from = from.address.into_owned();
+                    transaction = Transaction { from, recipients: Vec::new() };
+                    said
                 }
                 Ok(Request::Rcpt { to }) => {
-                    recipients.push(to.address.into_owned());
+                    let said = lapses.reply(talk, Stage::Rcpt, &["250 OK"]).await?;
+                    if said == Said::AsDue {
+                        transaction.recipients.push(to.address.into_owned());
+                    }
+                    said
+                }
+                Ok(Request::Data) if transaction.recipients.is_empty() => {
+                    dialogue.say("503 no recipients").await?;
+                    Said::AsDue
+                }
+                Ok(Request::Data) => match lapses.reply(talk, Stage::Data, &["354 go ahead"]).await? {
+                    Said::AsDue => self.message(talk, lapses, seat, std::mem::take(&mut transaction)).await?,
+                    said => said,
+                },
+                Ok(Request::Rset) => {
+                    transaction = Transaction::default();
                     dialogue.say("250 OK").await?;
+                    Said::AsDue
                 }
-                Ok(Request::Data) => {
-                    dialogue.say("354 go ahead").await?;
-                    let Some(content) = content(&mut dialogue).await? else { return Ok(()) };
-                    self.keep(&content, std::mem::take(&mut recipients));
-                    dialogue.say("250 taken").await?;
+                Ok(Request::Quit) => {
+                    lapses.reply(talk, Stage::Quit, &["221 bye"]).await?;
+                    Said::Nothing
                 }
-                Ok(Request::Mail { .. } | Request::Rset) => {
-                    recipients.clear();
-                    dialogue.say("250 OK").await?;
+                Ok(_) | Err(_) => {
+                    dialogue.say("500 not understood").await?;
+                    Said::AsDue
                 }
-                Ok(Request::Helo { .. } | Request::Noop { .. }) => dialogue.say("250 OK").await?,
-                Ok(Request::Quit) => return dialogue.say("221 bye").await,
-                Ok(_) | Err(_) => dialogue.say("500 not understood").await?,
-            }
+            };
         }
         Ok(())
     }
 
-    fn keep(&self, content: &[u8], recipients: Vec<String>) {
+    /// Reads a message to its end and takes it.
+    async fn message(
+        &self,
+        dialogue: &mut Dialogue,
+        lapses: &Lapses,
+        seat: &Seat,
+        transaction: Transaction,
+    ) -> std::io::Result<Said> {
+        let mut content = Vec::new();
+        loop {
+            let Some(line) = dialogue.line().await? else { return Ok(Said::Nothing) };
+            if line == b"." {
+                break;
+            }
+            if content.is_empty() {
+                if lapses.has(|does| *does == ServerDoes::Drops(Stage::Content)) {
+                    return Ok(Said::Nothing);
+                }
+                if let Some(by) = lapses.stalls() {
+                    sleep(by).await;
+                }
+            }
+            content.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
+            content.extend_from_slice(b"\r\n");
+        }
+        if let Some(kept) = lapses.breaks_off_after_the_final_dot() {
+            if kept {
+                self.scene.points.reached(super::KEPT_AND_BROKE_OFF);
+                self.keep(&content, &transaction);
+            }
+            return Ok(Said::Nothing);
+        }
+        if !lapses.lets_pass(Stage::FinalDot) {
+            return lapses.reply(dialogue, Stage::FinalDot, &[]).await;
+        }
+        self.keep(&content, &transaction);
+        let said = lapses.reply(dialogue, Stage::FinalDot, &["250 taken"]).await;
+        if lapses.has(|does| *does == ServerDoes::HandsBack) {
+            let Transaction { from, recipients } = transaction;
+            let back = HandBack { server: self.clone(), from, recipients, content };
+            let net = Arc::clone(&seat.net);
+            seat.spawn.spawn("handing back", Box::pin(async move { back.run(&*net).await }));
+        }
+        if said.is_err() {
+            self.scene.points.reached(super::KEPT_AND_BROKE_OFF);
+        }
+        said
+    }
+
+    fn keep(&self, content: &[u8], transaction: &Transaction) {
         let item = mailbag::identify(content);
+        let recipients = &transaction.recipients;
         let entry = What::Accepted { message: item.kind.to_string(), recipients: recipients.clone() };
         self.scene.journal.note(&self.machine, entry);
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).push((item, recipients));
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).push((item, recipients.clone()));
     }
-}
-
-/// The content up to the final dot, or `None` if the connection closed before it.
-async fn content(dialogue: &mut Dialogue) -> std::io::Result<Option<Vec<u8>>> {
-    let mut content = Vec::new();
-    while let Some(line) = dialogue.line().await? {
-        if line == b"." {
-            return Ok(Some(content));
-        }
-        content.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
-        content.extend_from_slice(b"\r\n");
-    }
-    Ok(None)
 }

@@ -86,6 +86,12 @@ impl Setup {
                     Some(Account { name: format!("user{owner}"), password: "secret".to_owned() });
             }
         }
+        // Some mail servers may have mail passed on too, and with it go round in circles.
+        for server in &cast.servers {
+            if dice.chance(chances.relay_host / 2) {
+                relays.push(Value::from(server.host.address.to_string()));
+            }
+        }
         let require = if authenticate { "authentication" } else { "nothing" };
         self.set("accept", table([("require", require.into()), ("host", rules.into())]));
         self.set("relay", table([("networks", relays.into())]));

@@ -1,194 +1,449 @@
-//! The link model: each machine's kernel, and the segments on their way between them.
+//! What is between the kernels: segments on their way, in time.
 //!
-//! A segment takes the link's latency, to the millisecond that tokio's timers have. Those of one flow, which is one
-//! direction of one connection, arrive in their order. Nothing is lost on a link, as turmoil-net counts its
-//! retransmissions in passes of its own and not in time: its threshold is set so high that none ever happens. There
-//! is no bandwidth either, and a receiver never slows a sender down.
+//! A segment takes what its link says, to the millisecond that tokio's timers have. Those of one flow, which is one
+//! direction of one connection, arrive in the order in which they were sent. What a link loses, or a machine without
+//! power, is sent again when the time for an acknowledgement is over, each time after twice as long, and what was
+//! sent after it waits for it. A sender that hears nothing for too long gives up.
 //!
-//! A machine has one kernel for the whole run. What a process leaves behind in it is forgotten when the machine
-//! boots again or loses its power, so that the next process finds every port free, and answers with a reset what
-//! still comes for a connection it never had. Ports and sequence numbers go on, and no connection is taken for
-//! another.
+//! An acknowledgement is asked of the link like every segment, but is an event of its own only where something waits
+//! for it: most are not. There is no bandwidth.
 //!
-//! The network knows segments and power. It knows no task, no conductor, and no order between flows: who is due
-//! next is the run loop's to draw.
+//! The network knows no process and no conductor, and draws nothing: who is next is the run loop's to draw.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::io;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::time::Instant;
-use turmoil_net::{
-    EnterGuard, HostId, KernelConfig, Net, NetstatState, Packet, TcpFlags, TcpSegment, Transport,
-};
+use super::super::{Carriage, Links, MachineId, Observer};
+use super::kernels::{Connection, ConnectionId, Flow, Kernels};
+use super::tcp::{Answer, Segment, State};
 
-use super::super::{Links, MachineId};
+/// Milliseconds since the start of the run.
+pub(super) type Millis = u64;
 
-/// One direction of one connection: from, to.
-pub(super) type Flow = (SocketAddr, SocketAddr);
+/// How long a sender first waits for an acknowledgement (RFC 6298: 1 s until it has measured).
+const FIRST_WAIT: Millis = 1_000;
 
-/// A segment on its way.
+/// It waits no longer than this, however often it doubled: RFC 6298 wants a minute at least.
+const LONGEST_WAIT: Millis = 64_000;
+
+/// How long it tries to connect: six repetitions, at 1, 3, 7, 15, 31 and 63 s, as Linux does.
+const CONNECT_PATIENCE: Millis = 127_000;
+
+/// How long it tries to send: what Linux's fifteen repetitions come to (`tcp_retries2`).
+const SEND_PATIENCE: Millis = 924_000;
+
+/// One direction of a connection.
+#[derive(Default)]
+pub(super) struct Wire {
+    on_the_way: VecDeque<Flight>,
+    /// When the last was sent that its sender keeps, and when the last of all arrives.
+    last_sent: Millis,
+    last_due: Millis,
+    /// What was lost, and what waits behind it.
+    backlog: VecDeque<Segment>,
+    /// There while the sender waits for an acknowledgement that is late.
+    retry: Option<Retry>,
+    /// The time of this wire's entry in the calendar, if it has one.
+    entry: Option<Millis>,
+}
+
 struct Flight {
-    due: Instant,
-    segment: Packet,
+    due: Millis,
+    segment: Segment,
+}
+
+#[derive(Clone, Copy)]
+struct Retry {
+    /// When the sender last made progress.
+    since: Millis,
+    tries: u32,
+    at: Millis,
+}
+
+impl Wire {
+    /// Whether nothing is left to send or to arrive.
+    pub(super) fn is_idle(&self) -> bool {
+        self.on_the_way.is_empty() && self.backlog.is_empty() && self.retry.is_none()
+    }
+
+    /// The sender forgets what it would have sent. What is on its way arrives.
+    pub(super) fn give_up(&mut self) {
+        self.backlog.clear();
+        self.retry = None;
+    }
+
+    /// Nothing of it arrives.
+    pub(super) fn clear(&mut self) {
+        self.give_up();
+        self.on_the_way.clear();
+    }
+
+    fn next(&self) -> Option<Millis> {
+        let arrival = self.on_the_way.front().map(|flight| flight.due);
+        arrival.into_iter().chain(self.retry.map(|retry| retry.at)).min()
+    }
+
+    /// Sees to it that the sender tries again.
+    fn arm(&mut self, now: Millis) {
+        let at = (self.last_sent + FIRST_WAIT).max(now);
+        self.retry.get_or_insert(Retry { since: self.last_sent, tries: 0, at });
+    }
+
+    /// The sender has heard that what it sent arrives.
+    fn acknowledge(&mut self, now: Millis, waits_for_room: bool) {
+        let done = self.backlog.is_empty() && !waits_for_room;
+        self.retry = self.retry.filter(|_| !done).map(|retry| Retry { since: now, ..retry });
+    }
+}
+
+fn wait_after(tries: u32) -> Millis {
+    (FIRST_WAIT << tries.min(10)).min(LONGEST_WAIT)
 }
 
 /// The kernels and what is between them.
 pub(super) struct Network<'a> {
-    kernels: EnterGuard,
-    hosts: Vec<HostId>,
-    addresses: Vec<IpAddr>,
-    /// Whether a machine has power.
-    powered: Vec<bool>,
+    kernels: Arc<Mutex<Kernels>>,
     links: &'a dyn Links,
-    /// No queue is empty.
-    flows: BTreeMap<Flow, VecDeque<Flight>>,
-    /// When the first segment of each flow is due.
-    heads: BTreeSet<(Instant, Flow)>,
-    /// Whether a kernel may have something to send: a socket was used, or a segment came in.
-    stirred: Arc<AtomicBool>,
+    observer: &'a dyn Observer,
+    now: Millis,
+    /// When something is to be done on a flow. An entry that its wire does not know any more is passed over.
+    calendar: BinaryHeap<Reverse<(Millis, Flow)>>,
+    /// The flows on which something is due, in the order of their connections.
+    due: Vec<Flow>,
 }
 
 impl<'a> Network<'a> {
-    /// A network of machines without power, for sockets on this thread until it is dropped.
-    pub(super) fn enter(addresses: Vec<IpAddr>, links: &'a dyn Links) -> Self {
-        let config = KernelConfig::default()
-            .retx_threshold(u32::MAX)
-            // A receiver that reads in small pieces never opens a window that was full: so it never fills.
-            .recv_buf_cap(1 << 30);
-        let mut net = Net::with_config(config);
+    /// A network of machines without power.
+    pub(super) fn new(addresses: Vec<IpAddr>, links: &'a dyn Links, observer: &'a dyn Observer) -> Self {
         Network {
-            hosts: addresses.iter().map(|address| net.add_host(*address)).collect(),
-            kernels: net.enter(),
-            powered: vec![false; addresses.len()],
-            addresses,
+            kernels: Arc::new(Mutex::new(Kernels::new(addresses))),
             links,
-            flows: BTreeMap::new(),
-            heads: BTreeSet::new(),
-            stirred: Arc::default(),
+            observer,
+            now: 0,
+            calendar: BinaryHeap::new(),
+            due: Vec::new(),
         }
     }
 
-    /// To be set whenever a socket is used.
-    pub(super) fn stirred(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.stirred)
+    /// For the sockets.
+    pub(super) fn kernels(&self) -> Arc<Mutex<Kernels>> {
+        Arc::clone(&self.kernels)
     }
 
-    /// Takes what the kernels send, and files it. A machine without power sends nothing, and so what comes to it is
-    /// lost: its kernel has no connection left, and would answer with a reset at most.
-    pub(super) fn collect(&mut self) {
-        if !self.stirred.swap(false, Ordering::Relaxed) {
-            return;
-        }
-        let mut leaving = Vec::new();
-        self.kernels.egress_all(&mut leaving);
-        let now = Instant::now();
-        for segment in leaving {
-            let (Some(from), Some(to)) = (self.machine(segment.src), self.machine(segment.dst)) else {
-                continue;
-            };
-            if self.powered[from.0] {
-                let due = now + self.links.latency(from, to);
-                let flow = flow(&segment);
-                let flights = self.flows.entry(flow).or_default();
-                if flights.is_empty() {
-                    self.heads.insert((due, flow));
-                }
-                flights.push_back(Flight { due, segment });
-            }
-        }
+    /// It is later now.
+    pub(super) fn go_on_to(&mut self, now: Millis) {
+        self.now = now;
+        self.collect_due();
     }
 
-    /// When the next segment is due.
-    pub(super) fn next(&self) -> Option<Instant> {
-        self.heads.first().map(|(due, _)| *due)
+    /// When the next thing is to be done, if it is not due.
+    pub(super) fn next(&self) -> Option<Millis> {
+        self.calendar.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// The flows whose next segment is due.
-    pub(super) fn due(&self, now: Instant) -> impl Iterator<Item = &Flow> {
-        self.heads.iter().take_while(move |(due, _)| *due <= now).map(|(_, flow)| flow)
+    /// On how many flows something is due.
+    pub(super) fn due(&self) -> usize {
+        self.due.len()
     }
 
-    /// Hands the next segment of a flow to the kernel it is for.
-    pub(super) fn deliver(&mut self, flow: &Flow) {
-        let flights = self.flows.get_mut(flow).expect("a flow that is due has a segment");
-        let flight = flights.pop_front().expect("no queue is empty");
-        self.heads.remove(&(flight.due, *flow));
-        match flights.front() {
-            Some(next) => {
-                self.heads.insert((next.due, *flow));
-            }
-            None => {
-                self.flows.remove(flow);
-            }
-        }
-        if !ends_a_half_made_connection(&flight.segment) {
-            self.kernels.deliver(flight.segment);
-        }
-        self.stirred.store(true, Ordering::Relaxed);
+    /// Does what is due on one of those flows.
+    pub(super) fn advance(&mut self, choice: usize) {
+        let flow = self.due.remove(choice);
+        self.with_kernels(|turn| turn.advance(flow));
     }
 
-    /// Gives a machine power and a kernel without connections.
-    pub(super) fn boot(&mut self, machine: MachineId) -> HostId {
-        // What the last process still had to say goes out.
-        self.collect();
-        self.forget_connections(machine);
-        self.powered[machine.0] = true;
-        self.hosts[machine.0]
+    /// Sends what the sockets have to send.
+    pub(super) fn send(&mut self) {
+        self.with_kernels(|_| ());
     }
 
-    /// Takes a machine's power. What its kernel has not sent yet is lost.
+    /// Switches a machine on.
+    pub(super) fn boot(&mut self, machine: MachineId) {
+        self.with_kernels(|turn| turn.kernels.boot(machine));
+    }
+
+    /// Takes a machine's power. What it had not sent is lost.
     pub(super) fn power_off(&mut self, machine: MachineId) {
-        self.powered[machine.0] = false;
-        self.forget_connections(machine);
+        self.with_kernels(|turn| turn.kernels.power_off(machine));
     }
 
-    /// Resets every connection of a machine's kernel; its peers hear nothing of it.
-    fn forget_connections(&mut self, machine: MachineId) {
-        for socket in turmoil_net::netstat(self.addresses[machine.0]).entries {
-            if let Some(peer) = socket.peer {
-                self.kernels.deliver(reset(peer, socket.local));
+    /// Breaks every connection between two machines.
+    pub(super) fn reset(&mut self, a: MachineId, b: MachineId) {
+        self.with_kernels(|turn| turn.kernels.reset(a, b));
+    }
+
+    fn with_kernels(&mut self, work: impl FnOnce(&mut Turn<'_>)) {
+        let mut kernels: MutexGuard<'_, Kernels> =
+            self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turn = Turn {
+            kernels: &mut kernels,
+            links: self.links,
+            observer: self.observer,
+            now: self.now,
+            calendar: &mut self.calendar,
+        };
+        work(&mut turn);
+        turn.empty_outbox();
+        drop(kernels);
+        self.collect_due();
+    }
+
+    fn collect_due(&mut self) {
+        while let Some(Reverse((at, flow))) = self.calendar.peek().copied()
+            && at <= self.now
+        {
+            self.calendar.pop();
+            if let Err(place) = self.due.binary_search(&flow) {
+                self.due.insert(place, flow);
             }
         }
-        self.stirred.store(true, Ordering::Relaxed);
-        // The kernel lets go of its closed sockets when it is asked what it sends.
-        self.collect();
-    }
-
-    fn machine(&self, address: IpAddr) -> Option<MachineId> {
-        self.addresses.iter().position(|known| *known == address).map(MachineId)
     }
 }
 
-/// Whether a segment is the reset of a connection that its client gave up on before it was made. turmoil-net would keep
-/// what is left of that connection for ever, and its port with it; without the reset it goes with the listener.
-fn ends_a_half_made_connection(segment: &Packet) -> bool {
-    let Transport::Tcp(tcp) = &segment.payload else { return false };
-    let (from, to) = flow(segment);
-    tcp.flags.rst
-        && turmoil_net::netstat(segment.dst).entries.iter().any(|socket| {
-            socket.state == Some(NetstatState::SynReceived) && socket.local == to && socket.peer == Some(from)
-        })
+/// The network while it has the kernels to itself.
+struct Turn<'a> {
+    kernels: &'a mut Kernels,
+    links: &'a dyn Links,
+    observer: &'a dyn Observer,
+    now: Millis,
+    calendar: &'a mut BinaryHeap<Reverse<(Millis, Flow)>>,
 }
 
-fn flow(segment: &Packet) -> Flow {
-    let (from, to) = match &segment.payload {
-        Transport::Tcp(tcp) => (tcp.src_port, tcp.dst_port),
-        Transport::Udp(udp) => (udp.src_port, udp.dst_port),
-    };
-    ((segment.src, from).into(), (segment.dst, to).into())
+impl Turn<'_> {
+    /// Delivers the next segment of a flow, or tries again to send what was lost.
+    fn advance(&mut self, flow: Flow) {
+        let Some(connection) = self.kernels.get(flow.connection) else { return };
+        let wire = &mut connection.wires[flow.side];
+        wire.entry = None;
+        if wire.on_the_way.front().is_some_and(|flight| flight.due <= self.now) {
+            let flight = wire.on_the_way.pop_front().expect("it was just seen");
+            self.arrive(flow, flight);
+        } else if wire.retry.is_some_and(|retry| retry.at <= self.now) {
+            self.try_again(flow);
+        }
+        self.empty_outbox();
+        self.file(flow);
+        self.file(flow.back());
+        self.kernels.reap(flow.connection);
+    }
+
+    fn arrive(&mut self, flow: Flow, flight: Flight) {
+        let connection = self.connection(flow.connection);
+        let machine = connection.ends[flow.back().side].machine.expect("nothing else arrives");
+        if !self.kernels.has_power(machine) {
+            self.note(machine, "loses, without power", flow, &flight.segment);
+            return self.arrive_at_nobody(flow, flight);
+        }
+        self.note(machine, "is sent", flow, &flight.segment);
+        let answer = self.kernels.receive(flow, flight.segment);
+        if matches!(answer, Answer::Acked | Answer::AckedAndAck) {
+            self.acknowledged(flow.back());
+        }
+        match answer {
+            Answer::Ack | Answer::AckedAndAck => self.acknowledge(flow),
+            Answer::Reset if self.connection(flow.connection).ends[flow.side].state != State::Closed => {
+                self.transmit(flow.back(), Segment::Reset);
+            }
+            Answer::Reset | Answer::Acked | Answer::Nothing => {}
+        }
+    }
+
+    /// All that is on the way to a machine without power is lost, and sent again.
+    fn arrive_at_nobody(&mut self, flow: Flow, first: Flight) {
+        let now = self.now;
+        let Connection { ends, wires, .. } = self.connection(flow.connection);
+        let wire = &mut wires[flow.side];
+        if ends[flow.side].state == State::Closed {
+            return wire.clear();
+        }
+        let mut lost: VecDeque<_> = std::iter::once(first).chain(wire.on_the_way.drain(..)).collect();
+        lost.retain(|flight| flight.segment.is_kept());
+        if !lost.is_empty() {
+            wire.arm(now);
+        }
+        for flight in lost.into_iter().rev() {
+            wire.backlog.push_front(flight.segment);
+        }
+    }
+
+    /// Sends again what was not acknowledged in time, or gives up.
+    fn try_again(&mut self, flow: Flow) {
+        let now = self.now;
+        let Connection { ends, wires, .. } = self.connection(flow.connection);
+        let (end, wire) = (&mut ends[flow.side], &mut wires[flow.side]);
+        let connecting = end.state == State::Connecting;
+        let patience = if connecting { CONNECT_PATIENCE } else { SEND_PATIENCE };
+        let retry = wire.retry.as_mut().expect("it is due");
+        let gives_up = retry.since + patience;
+        if now >= gives_up {
+            wire.give_up();
+            return end.fail(io::ErrorKind::TimedOut);
+        }
+        retry.tries += 1;
+        retry.at = (now + wait_after(retry.tries)).min(gives_up);
+        let again = match std::mem::take(&mut wire.backlog) {
+            nothing if nothing.is_empty() && connecting => [Segment::Syn].into(),
+            nothing if nothing.is_empty() => [Segment::Again].into(),
+            backlog => backlog,
+        };
+        again.into_iter().for_each(|segment| self.transmit(flow, segment));
+    }
+
+    /// Acknowledges what has come on a flow.
+    fn acknowledge(&mut self, flow: Flow) {
+        let back = flow.back();
+        let connection = self.connection(flow.connection);
+        let is_awaited = matches!(connection.ends[flow.side].state, State::Answering(_));
+        let read = connection.ends[back.side].worth_telling();
+        if !is_awaited && read == 0 && matches!(self.carry(back), Carriage::Arrives(_)) {
+            return self.acknowledged(flow);
+        }
+        self.transmit(back, Segment::Ack(read));
+    }
+
+    /// The sender of a flow knows now that what it sent has come.
+    fn acknowledged(&mut self, flow: Flow) {
+        let now = self.now;
+        let Connection { ends, wires, .. } = self.connection(flow.connection);
+        wires[flow.side].acknowledge(now, ends[flow.side].waits_for_room());
+    }
+
+    /// Gives a segment to the link, and files when it arrives.
+    fn transmit(&mut self, flow: Flow, segment: Segment) {
+        let now = self.now;
+        let connection = self.connection(flow.connection);
+        let wire = &mut connection.wires[flow.side];
+        if segment.is_kept() && !wire.backlog.is_empty() {
+            return wire.backlog.push_back(segment);
+        }
+        if segment.is_kept() {
+            wire.last_sent = now;
+        }
+        let (from, carriage) = (connection.ends[flow.side].machine, self.carry(flow));
+        let due = match carriage {
+            Carriage::Arrives(latency) => now + millis(latency),
+            Carriage::Held { until, latency } => millis(until).max(now) + millis(latency),
+            Carriage::Lost => {
+                self.note(from.expect("a machine sends"), "sends in vain", flow, &segment);
+                return self.lose(flow, segment);
+            }
+        };
+        let is_held = matches!(carriage, Carriage::Held { .. });
+        let (is_kept, is_answer) = (segment.is_kept(), matches!(segment, Segment::SynAck));
+        let wire = &mut self.connection(flow.connection).wires[flow.side];
+        wire.last_due = wire.last_due.max(due);
+        wire.on_the_way.push_back(Flight { due: wire.last_due, segment });
+        if is_held && is_kept {
+            wire.arm(now);
+        }
+        self.file(flow);
+        if is_held && is_answer {
+            self.is_late(flow.back());
+        }
+    }
+
+    /// What the sender of a flow waits for is late.
+    fn is_late(&mut self, flow: Flow) {
+        let now = self.now;
+        let Connection { ends, wires, .. } = self.connection(flow.connection);
+        if ends[flow.side].state != State::Closed {
+            wires[flow.side].arm(now);
+            self.file(flow);
+        }
+    }
+
+    /// A link has lost a segment. Its sender waits for an answer, or the other end does.
+    fn lose(&mut self, flow: Flow, segment: Segment) {
+        let Connection { ends, wires, .. } = self.connection(flow.connection);
+        let answers = matches!(segment, Segment::SynAck | Segment::Ack(_) | Segment::Reset);
+        if let Segment::Ack(read) = segment {
+            ends[flow.side].was_not_told(read);
+        }
+        if segment.is_kept() {
+            wires[flow.side].backlog.push_back(segment);
+            self.is_late(flow);
+        }
+        if answers {
+            self.is_late(flow.back());
+        }
+    }
+
+    /// What the link of a flow does with a segment now.
+    fn carry(&mut self, flow: Flow) -> Carriage {
+        let now = Duration::from_millis(self.now);
+        let ends = &self.connection(flow.connection).ends;
+        match (ends[flow.side].machine, ends[flow.back().side].machine) {
+            (Some(from), Some(to)) if from != to => self.links.carry(from, to, now),
+            (Some(_), Some(_)) => Carriage::Arrives(Duration::ZERO),
+            _ => Carriage::Lost,
+        }
+    }
+
+    /// Enters into the calendar what is next on a flow.
+    fn file(&mut self, flow: Flow) {
+        let Some(Connection { ends, wires, .. }) = self.kernels.get(flow.connection) else { return };
+        let wire = &mut wires[flow.side];
+        if ends[flow.side].state == State::Closed {
+            wire.give_up();
+        }
+        let next = wire.next();
+        if let Some(at) = next.filter(|at| wire.entry.is_none_or(|entry| *at < entry)) {
+            wire.entry = next;
+            self.calendar.push(Reverse((at, flow)));
+        }
+    }
+
+    /// Sends what the kernels have to send, and sees to the connections that a process touched.
+    fn empty_outbox(&mut self) {
+        while let Some((flow, segment)) = self.kernels.outbox.pop_front() {
+            if self.kernels.get(flow.connection).is_some() {
+                self.transmit(flow, segment);
+            }
+        }
+        while let Some(id) = self.kernels.touched.pop() {
+            for flow in [0, 1].map(|side| Flow { connection: id, side }) {
+                let Some(Connection { ends, wires, .. }) = self.kernels.get(id) else { break };
+                if ends[flow.side].waits_for_room() {
+                    wires[flow.side].arm(self.now);
+                }
+                self.file(flow);
+            }
+            self.kernels.reap(id);
+        }
+    }
+
+    fn connection(&mut self, id: ConnectionId) -> &mut Connection {
+        self.kernels.get(id).expect("a connection is kept while something of it is on its way")
+    }
+
+    /// Tells the observer of a segment: both addresses, what it is, how many octets it brings.
+    fn note(&mut self, machine: MachineId, what: &str, flow: Flow, segment: &Segment) {
+        let now = Duration::from_millis(self.now);
+        let observer = self.observer;
+        let ends = &self.connection(flow.connection).ends;
+        let [from, to] = [flow, flow.back()].map(|flow| ends[flow.side].shown.as_bytes());
+        let mut digits = [0; 20];
+        let octets = decimal(segment.octets(), &mut digits);
+        observer.happened(now, machine, what, &[from, to, segment.name().as_bytes(), octets]);
+    }
 }
 
-fn reset(from: SocketAddr, to: SocketAddr) -> Packet {
-    let segment = TcpSegment {
-        src_port: from.port(),
-        dst_port: to.port(),
-        seq: 0,
-        ack: 0,
-        flags: TcpFlags { rst: true, ..TcpFlags::default() },
-        window: 0,
-        payload: Default::default(),
-    };
-    Packet { src: from.ip(), dst: to.ip(), ttl: 64, payload: Transport::Tcp(segment) }
+fn decimal(mut number: usize, digits: &mut [u8; 20]) -> &[u8] {
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &digits[first..];
+        }
+    }
+}
+
+fn millis(duration: Duration) -> Millis {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(Millis::MAX / 4)
 }

@@ -1,128 +1,149 @@
-//! A machine's sockets: turmoil-net's, each tied to the kernel it is of.
+//! A machine's sockets, as its processes see them.
 //!
-//! turmoil-net acts on the kernel that is the thread's current one. Every operation here names its own first,
-//! dropping too: it does not matter which task, of which machine, does it.
-//!
-//! This module knows no link, no time and no process.
+//! Each operation is one question to the kernels. A socket that is dropped is closed. This module knows no link and
+//! no time.
 
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use gateway::env::{IoFuture, Listener, Net, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use turmoil_net::HostId;
-use turmoil_net::shim::tokio::net::{TcpListener, TcpStream};
+
+use super::super::MachineId;
+use super::kernels::{Flow, Kernels};
+use super::tcp::{End, Segment};
 
 /// The sockets of one machine.
-pub(super) struct LeapNet(Kernel);
+#[derive(Clone)]
+pub(super) struct LeapNet {
+    machine: MachineId,
+    kernels: Arc<Mutex<Kernels>>,
+}
 
 impl LeapNet {
-    /// The sockets of `host`'s kernel. `stirred` is set whenever one of them is used.
-    pub(super) fn new(host: HostId, stirred: Arc<AtomicBool>) -> Self {
-        LeapNet(Kernel { host, stirred })
+    pub(super) fn new(machine: MachineId, kernels: Arc<Mutex<Kernels>>) -> Self {
+        LeapNet { machine, kernels }
+    }
+
+    fn kernels(&self) -> MutexGuard<'_, Kernels> {
+        lock(&self.kernels)
+    }
+
+    fn socket(&self, flow: Flow) -> Socket {
+        Socket { flow, kernels: Arc::clone(&self.kernels) }
     }
 }
 
-/// A kernel, as its sockets know it.
-#[derive(Clone)]
-struct Kernel {
-    host: HostId,
-    stirred: Arc<AtomicBool>,
-}
-
-impl Kernel {
-    /// Makes it the current one, of which a socket is about to be used.
-    fn enter(&self) {
-        turmoil_net::set_current(self.host);
-        self.stirred.store(true, Ordering::Relaxed);
-    }
+fn lock(kernels: &Mutex<Kernels>) -> MutexGuard<'_, Kernels> {
+    kernels.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Net for LeapNet {
     fn connect(&self, to: SocketAddr) -> IoFuture<'_, Box<dyn Stream>> {
-        let connecting: IoFuture<'static, TcpStream> = Box::pin(TcpStream::connect(to));
-        let mut connecting = OnHost::new(self.0.clone(), connecting);
         Box::pin(async move {
-            let stream = poll_fn(|cx| connecting.enter().as_mut().poll(cx)).await?;
-            Ok(Box::new(OnHost::new(self.0.clone(), stream)) as Box<dyn Stream>)
+            let flow = self.kernels().open(self.machine, to);
+            let socket = self.socket(flow);
+            poll_fn(|cx| socket.ask(|end| (end.poll_connected(cx), None))).await?;
+            Ok(Box::new(socket) as Box<dyn Stream>)
         })
     }
 
     fn listen(&self, on: SocketAddr) -> IoFuture<'_, Box<dyn Listener>> {
         Box::pin(async move {
-            self.0.enter();
-            let listener = TcpListener::bind(on).await?;
-            Ok(Box::new(OnHost::new(self.0.clone(), listener)) as Box<dyn Listener>)
+            let (on, number) = self.kernels().listen(self.machine, on)?;
+            Ok(Box::new(Listening { net: self.clone(), on, number }) as Box<dyn Listener>)
         })
     }
 }
 
-/// Something that belongs to a kernel.
-struct OnHost<T> {
-    kernel: Kernel,
-    /// Always there until the drop.
-    thing: Option<T>,
+struct Listening {
+    net: LeapNet,
+    on: SocketAddr,
+    number: u64,
 }
 
-impl<T> OnHost<T> {
-    fn new(kernel: Kernel, thing: T) -> Self {
-        OnHost { kernel, thing: Some(thing) }
-    }
-
-    /// The thing, its kernel being the current one.
-    fn enter(&mut self) -> &mut T {
-        self.kernel.enter();
-        self.thing.as_mut().expect("it is there until the drop")
-    }
-}
-
-impl<T> Drop for OnHost<T> {
-    fn drop(&mut self) {
-        self.kernel.enter();
-        self.thing = None;
-    }
-}
-
-impl Listener for OnHost<TcpListener> {
+impl Listener for Listening {
     fn accept(&mut self) -> IoFuture<'_, (Box<dyn Stream>, SocketAddr)> {
         Box::pin(poll_fn(|cx| {
-            let (stream, from) = ready!(self.enter().poll_accept(cx))?;
-            let stream: Box<dyn Stream> = Box::new(OnHost::new(self.kernel.clone(), stream));
+            let (flow, from) = ready!(self.net.kernels().poll_accept(self.net.machine, self.on.port(), cx));
+            let stream: Box<dyn Stream> = Box::new(self.net.socket(flow));
             Poll::Ready(Ok((stream, from)))
         }))
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.kernel.enter();
-        self.thing.as_ref().expect("it is there until the drop").local_addr()
+        Ok(self.on)
     }
 }
 
-impl AsyncRead for OnHost<TcpStream> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(self.enter()).poll_read(cx, buf)
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.net.kernels().close_listener(self.net.machine, self.on.port(), self.number);
     }
 }
 
-impl AsyncWrite for OnHost<TcpStream> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(self.enter()).poll_write(cx, bytes)
+/// One end of a connection.
+struct Socket {
+    flow: Flow,
+    kernels: Arc<Mutex<Kernels>>,
+}
+
+impl Socket {
+    /// Asks the kernel, which may then have something to send.
+    fn ask<T>(
+        &self,
+        work: impl FnOnce(&mut End) -> (Poll<io::Result<T>>, Option<Segment>),
+    ) -> Poll<io::Result<T>> {
+        let forgotten = Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        lock(&self.kernels).with_socket(self.flow, work).unwrap_or(forgotten)
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.ask(|end| {
+            let (read, tell) = end.poll_read(cx, buf);
+            (read, tell.map(Segment::Ack))
+        })
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        if octets.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let written = self.ask(|end| match end.poll_write(cx, octets) {
+            Poll::Ready(Ok(segment)) => (Poll::Ready(Ok(segment.octets())), Some(segment)),
+            Poll::Ready(Err(error)) => (Poll::Ready(Err(error)), None),
+            Poll::Pending => (Poll::Pending, None),
+        });
+        if written.is_pending() {
+            lock(&self.kernels).touched.push(self.flow.connection);
+        }
+        written
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.enter()).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.enter()).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.ask(|end| match end.shut_down() {
+            Ok(fin) => (Poll::Ready(Ok(())), fin),
+            Err(error) => (Poll::Ready(Err(error)), None),
+        })
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let mut kernels = lock(&self.kernels);
+        kernels.with_socket(self.flow, |end| ((), end.close()));
+        kernels.touched.push(self.flow.connection);
     }
 }

@@ -1,0 +1,157 @@
+//! The lapses of a mail server: what it does on one connection that it should not, as the plan says.
+//!
+//! A line of the plan is for connections that a server accepts within a time, or for its nth alone. Where several
+//! speak of the same stage, the first in the plan has its way.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::dialogue::Dialogue;
+use crate::fault::{Fault, ServerDoes, Stage};
+use crate::scene::Scene;
+
+/// How long a server waits before each further line of a reply without an end.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest reply that has no end: nobody should listen for so long.
+const FOR_EVER: usize = 10_000;
+
+/// Octets of a reply line beyond any limit.
+const TOO_LONG: usize = 100_000;
+
+/// What is wrong with a server on one connection.
+pub(super) struct Lapses {
+    scene: Scene,
+    lines: Vec<(usize, ServerDoes)>,
+}
+
+/// What became of a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// It was given as it was due.
+    AsDue,
+    /// Another was given, or something that is no reply: the command is not obeyed.
+    Otherwise,
+    /// There was none, and the conversation is over.
+    Nothing,
+}
+
+impl Lapses {
+    /// The lapses on the nth connection of a server, which it accepts now.
+    pub(super) fn of(scene: &Scene, machine: &str, nth: u64) -> Self {
+        let now = scene.now();
+        let lines = scene.faults().filter_map(|(place, fault)| match fault {
+            Fault::Server { server, connection, at, until, does } => {
+                let is_meant = server == machine && connection.is_none_or(|wanted| wanted == nth);
+                (is_meant && (at.0..until.0).contains(&now)).then(|| (place, does.clone()))
+            }
+            _ => None,
+        });
+        Lapses { lines: lines.collect(), scene: scene.clone() }
+    }
+
+    /// Looks for a lapse and, if there is one, counts it as a bite.
+    pub(super) fn has(&self, is_it: impl Fn(&ServerDoes) -> bool) -> bool {
+        self.find(is_it).is_some()
+    }
+
+    fn find(&self, is_it: impl Fn(&ServerDoes) -> bool) -> Option<&ServerDoes> {
+        let (place, does) = self.lines.iter().find(|(_, does)| is_it(does))?;
+        self.scene.bit(*place);
+        Some(does)
+    }
+
+    /// How long the server stops reading in the middle of a message.
+    pub(super) fn stalls(&self) -> Option<Duration> {
+        match self.find(|does| matches!(does, ServerDoes::Stalls { .. }))? {
+            ServerDoes::Stalls { by } => Some(by.0),
+            _ => None,
+        }
+    }
+
+    /// Whether the server breaks off after the final dot, and has kept the message then.
+    pub(super) fn breaks_off_after_the_final_dot(&self) -> Option<bool> {
+        match self.find(|does| matches!(does, ServerDoes::ResetsAfterFinalDot { .. }))? {
+            ServerDoes::ResetsAfterFinalDot { kept } => Some(*kept),
+            _ => None,
+        }
+    }
+
+    /// Whether a reply at this stage will be the one that is due.
+    pub(super) fn lets_pass(&self, stage: Stage) -> bool {
+        !self
+            .lines
+            .iter()
+            .any(|(_, does)| stage_of(does) == Some(stage) && !matches!(does, ServerDoes::RepliesTwice(_)))
+    }
+
+    /// Gives the reply that is due at a stage, or what this server has instead.
+    pub(super) async fn reply(
+        &self,
+        dialogue: &mut Dialogue,
+        stage: Stage,
+        due: &[&str],
+    ) -> std::io::Result<Said> {
+        match self.find(|does| stage_of(does) == Some(stage)) {
+            None => {
+                let wild =
+                    if self.has(|does| *does == ServerDoes::PercentReplies) { " %s%n%x%d" } else { "" };
+                for line in due {
+                    dialogue.say(&format!("{line}{wild}")).await?;
+                }
+                return Ok(Said::AsDue);
+            }
+            Some(ServerDoes::SaysNothing) => {
+                // It listens until the other side has had enough.
+                while dialogue.line().await?.is_some() {}
+                return Ok(Said::Nothing);
+            }
+            Some(ServerDoes::Replies { reply, .. }) => {
+                for line in reply.lines() {
+                    dialogue.say(line).await?;
+                }
+                return Ok(if reply.starts_with("421") { Said::Nothing } else { Said::Otherwise });
+            }
+            Some(ServerDoes::Garbles(_)) => dialogue.send(b"\x00\xffHTTP/1.1 400 Bad Request\r\n").await?,
+            Some(ServerDoes::RepliesForever(_)) => {
+                for _ in 0..FOR_EVER {
+                    dialogue.say("250-and so on").await?;
+                    sleep(PAUSE).await;
+                }
+                return Ok(Said::Nothing);
+            }
+            Some(ServerDoes::RepliesTooLong(_)) => {
+                dialogue.say(&format!("250 {}", "x".repeat(TOO_LONG))).await?
+            }
+            Some(ServerDoes::RepliesTwice(_)) => {
+                for line in due.iter().chain(due) {
+                    dialogue.say(line).await?;
+                }
+                return Ok(Said::AsDue);
+            }
+            Some(ServerDoes::KnowsNoEhlo) => dialogue.say("502 not implemented").await?,
+            Some(_) => return Ok(Said::Nothing),
+        }
+        Ok(Said::Otherwise)
+    }
+}
+
+/// The stage at which a lapse stands in the way of a reply.
+fn stage_of(does: &ServerDoes) -> Option<Stage> {
+    match does {
+        ServerDoes::SaysNothing => Some(Stage::Connection),
+        ServerDoes::KnowsNoEhlo => Some(Stage::Ehlo),
+        ServerDoes::Drops(stage)
+        | ServerDoes::Replies { to: stage, .. }
+        | ServerDoes::Garbles(stage)
+        | ServerDoes::RepliesForever(stage)
+        | ServerDoes::RepliesTooLong(stage)
+        | ServerDoes::RepliesTwice(stage) => Some(*stage),
+        ServerDoes::PercentReplies
+        | ServerDoes::ResetsAfterFinalDot { .. }
+        | ServerDoes::Stalls { .. }
+        | ServerDoes::Drips
+        | ServerDoes::HandsBack => None,
+    }
+}
