@@ -233,6 +233,11 @@ impl Capsule {
         Signature { oracle: self.oracle.clone(), cause: self.cause.clone() }
     }
 
+    /// Where it was found, in words.
+    pub fn origin(&self) -> String {
+        format!("found with seed {} of {}, at {}", self.seed, self.profile, self.commit)
+    }
+
     /// Makes it ready to be replayed. `name` is for messages.
     ///
     /// # Errors

@@ -23,6 +23,6 @@ pub(crate) struct ExplainArgs {
 pub(super) fn print(here: &Path, args: &ExplainArgs) -> miette::Result<bool> {
     let Some(failure) = args.failure.find(here)? else { return Ok(false) };
     let shrunk = failure.shrink(MOST_RUNS)?;
-    anstream::print!("{}", explain::story(&shrunk, failure.engine).into_diagnostic()?);
+    anstream::print!("{}", explain::story(&shrunk, &failure.origin, failure.engine).into_diagnostic()?);
     Ok(true)
 }

@@ -57,6 +57,8 @@ pub(super) struct Failure {
     pub(super) release: Release,
     pub(super) signature: Signature,
     pub(super) engine: &'static dyn Engine,
+    /// Where it was found.
+    pub(super) origin: String,
     /// What else is found in the same run.
     others: Vec<Signature>,
 }
@@ -68,12 +70,13 @@ impl FailureArgs {
     /// There is no such thing, or a file is none that can be read.
     pub(super) fn find(&self, here: &Path) -> miette::Result<Option<Failure>> {
         let mut engine = self.engine.engine();
-        let (scenario, seed, release, mut wanted);
-        wanted = None;
+        let (mut wanted, mut origin) = (None, None);
+        let (scenario, seed, release);
         match file(&self.failure)? {
             Some(text) if Capsule::is_one(&text) => {
                 let ready = Capsule::read(&self.failure, &text)?.ready(&self.failure)?;
                 wanted = Some(ready.capsule.signature());
+                origin = Some(ready.capsule.origin());
                 engine = ready.engine;
                 seed = self.seed.map_or(ready.scenario.seed(), Seed);
                 release = self.release.unwrap_or(ready.release);
@@ -121,7 +124,8 @@ impl FailureArgs {
             return Ok(None);
         };
         let others = found.into_keys().filter(|other| *other != signature).collect();
-        Ok(Some(Failure { scenario, seed, release, signature, engine, others }))
+        let origin = origin.unwrap_or_else(|| format!("found in {}, seed {}", scenario.name, seed.0));
+        Ok(Some(Failure { scenario, seed, release, signature, engine, origin, others }))
     }
 }
 

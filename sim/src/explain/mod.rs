@@ -22,11 +22,11 @@ use crate::trace::Keep;
 /// How wide the page is, in characters.
 const WIDTH: usize = 100;
 
-/// The story of a failure.
+/// The story of a failure, found as `origin` says.
 ///
 /// # Errors
 /// The run gives no Record: there is no story but that.
-pub fn story(shrunk: &Shrunk, engine: &dyn Engine) -> Result<String, RunError> {
+pub fn story(shrunk: &Shrunk, origin: &str, engine: &dyn Engine) -> Result<String, RunError> {
     let plan = shrunk.scenario.plan(shrunk.release(), shrunk.scenario.seed());
     let record = run(&plan, engine, Keep::Digest)?;
     let mut page = Page::default();
@@ -37,6 +37,7 @@ pub fn story(shrunk: &Shrunk, engine: &dyn Engine) -> Result<String, RunError> {
         false => format!("{lines} lines of {before} are needed"),
     };
     page.say(&format!("on {}: {size}", shrunk.release()));
+    page.say(origin);
     page.head("The plan");
     plan::sentences(shrunk).iter().for_each(|sentence| page.item(sentence));
     page.head("What happens");
@@ -45,8 +46,8 @@ pub fn story(shrunk: &Shrunk, engine: &dyn Engine) -> Result<String, RunError> {
     page.item(&shrunk.what);
     page.head("What is otherwise");
     for need in &shrunk.needs {
-        let word = if need.is_forced { "needed by the rest" } else { "without" };
-        page.item(&format!("{word} {}: {}", need.line, need.without));
+        let with_it = need.with_it.as_ref().map(|other| format!(" and {other}")).unwrap_or_default();
+        page.item(&format!("without {}{with_it}: {}", need.line, need.without));
     }
     Ok(page.0)
 }

@@ -11,6 +11,8 @@ use super::tree::{Path, Step, children, get, get_mut, keys, leaves, map_texts, t
 
 /// The sender of a message whose sender does not matter.
 const SENDER: &str = "alice@fabrikam.test";
+/// The mailbox that a message goes to whose recipient does not matter, in a domain that the gateway has as its own.
+const RECIPIENT: &str = "bob";
 /// The subject of a message whose subject does not matter.
 const SUBJECT: &str = "Hello";
 
@@ -58,24 +60,31 @@ fn shown(span: SignedDuration) -> Value {
 
 /// How many senders and subjects are not the plainest.
 pub(super) fn odd(root: &Table) -> usize {
-    let is_odd = |path: &Path| plainest(path).is_some_and(|calm| get(root, path) != Some(&calm));
+    let is_odd = |path: &Path| plainest(root, path).is_some_and(|calm| get(root, path) != Some(&calm));
     leaves(root).iter().filter(|path| is_odd(path)).count() + senderless(root).len()
 }
 
 /// The plainest value at this place, if there is one.
-fn plainest(path: &[Step]) -> Option<Value> {
-    match path {
-        [Step::Key(client), _, Step::Key(message), _, Step::Key(key)]
-            if client == "client" && message == "message" =>
-        {
-            match key.as_str() {
-                "from" => Some(SENDER.into()),
-                "subject" => Some(SUBJECT.into()),
-                _ => None,
-            }
-        }
+fn plainest(root: &Table, path: &[Step]) -> Option<Value> {
+    let [Step::Key(client), _, Step::Key(message), _, Step::Key(key), rest @ ..] = path else { return None };
+    if (client.as_str(), message.as_str()) != ("client", "message") {
+        return None;
+    }
+    match (key.as_str(), rest) {
+        ("from", []) => Some(SENDER.into()),
+        ("subject", []) => Some(SUBJECT.into()),
+        ("to", [_]) => recipient(root, &path[..path.len() - 1]),
         _ => None,
     }
+}
+
+/// The plainest recipient, unless the message has it already.
+fn recipient(root: &Table, to: &[Step]) -> Option<Value> {
+    let routes = get(root, &keys(&["gateway", "config", "route"]))?.as_array()?;
+    let inbound = routes.iter().find(|route| route.get("to").and_then(Value::as_str) == Some("<inbound>"))?;
+    let plain = Value::from(format!("{RECIPIENT}@{}", inbound.get("domain")?.as_str()?));
+    let has_it = get(root, to)?.as_array()?.contains(&plain);
+    (!has_it).then_some(plain)
 }
 
 /// The messages with the null reverse path.
@@ -95,7 +104,7 @@ pub(super) fn calmer(root: &Table, path: &[Step]) -> Vec<Table> {
         *get_mut(&mut changed, path).expect("the path is of this tree") = value;
         changed
     };
-    if let Some(calm) = plainest(path) {
+    if let Some(calm) = plainest(root, path) {
         return vec![with(calm)];
     }
     let in_configuration = path.starts_with(&keys(&["gateway"]));

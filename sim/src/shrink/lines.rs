@@ -25,7 +25,7 @@ pub(crate) struct Line {
 pub(crate) fn lines(root: &Table) -> Vec<Line> {
     let mut lines = Vec::new();
     if root.contains_key("service") {
-        lines.push(line(keys(&["service"]), "the service is started again"));
+        lines.push(line(keys(&["service"]), "starting the service again"));
     }
     for file in children(root, &keys(&["gateway", "file"])) {
         let content = then(&file, Step::Key("content".to_owned()));
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(
             names,
             [
-                "the service is started again",
+                "starting the service again",
                 "the line `one`",
                 "the line `two`",
                 "`accept.host = []`",

@@ -122,8 +122,8 @@ pub struct Need {
     pub line: String,
     /// What happens without it.
     pub without: String,
-    /// Whether the line could not be taken out at all: what is left would be no scenario.
-    pub is_forced: bool,
+    /// What else has to go then, because it makes no sense without the line.
+    pub with_it: Option<String>,
     place: Line,
 }
 
@@ -189,15 +189,26 @@ impl Shrink<'_> {
     }
 }
 
-/// What a line is needed for: the run without it says.
+/// What a line is needed for: the run without it says. If what is left is no scenario, another line needs this one:
+/// then the run without both says.
 fn need(judge: &mut Judge<'_>, best: &Table, line: Line) -> Need {
-    let trial = judge.trial(&text(&cut::without_line(best, &line)));
-    let (without, is_forced) = match trial.expect("there is no limit to the runs any more") {
-        Trial::Other(what) => (what, false),
-        Trial::Refused(why) => (why, true),
-        Trial::Same => ("it fails in the same way".to_owned(), false),
+    let mut trial = |root: Table| judge.trial(&text(&root)).expect("there is no limit to the runs any more");
+    let happens = |trial| match trial {
+        Trial::Other(what) => Ok(what),
+        Trial::Same => Ok("it fails in the same way".to_owned()),
+        Trial::Refused(why) => Err(why),
     };
-    Need { line: line.name.clone(), without, is_forced, place: line }
+    let left = cut::without_line(best, &line);
+    let (without, with_it) = match happens(trial(left.clone())) {
+        Ok(what) => (what, None),
+        Err(why) => lines::lines(&left)
+            .into_iter()
+            .find_map(|other| {
+                Some((happens(trial(cut::without_line(&left, &other))).ok()?, Some(other.name)))
+            })
+            .unwrap_or((why, None)),
+    };
+    Need { line: line.name.clone(), without, with_it, place: line }
 }
 
 /// The best so far.

@@ -92,9 +92,9 @@ fn annotated(toml: &str, needs: &[Need]) -> String {
     let mut here = Cursor::default();
     for row in toml.lines() {
         for need in needs.iter().filter(|need| here.is_at(row, need)) {
-            let what = if need.is_forced { "needed by the rest" } else { "without it" };
-            let name = if here.is_obvious(row, need) { String::new() } else { format!("{}: ", need.line) };
-            let comment = format!("{name}{what}: {}", need.without);
+            let it = if here.is_obvious(row, need) { "it" } else { &need.line };
+            let with_it = need.with_it.as_ref().map(|other| format!(" and {other}")).unwrap_or_default();
+            let comment = format!("without {it}{with_it}: {}", need.without);
             for line in textwrap::wrap(&comment, 110) {
                 writeln!(out, "# {line}").expect("a string takes it");
             }
@@ -196,15 +196,16 @@ mod tests {
         let need = |path: &Path, line: &str| Need {
             line: line.to_owned(),
             without: "all is well".to_owned(),
-            is_forced: false,
+            with_it: None,
             place: Line { path: path.clone(), row: None, name: line.to_owned() },
         };
         let setting = keys(&["gateway", "config", "accept", "require"]);
         let text =
             annotated(toml, &[need(&setting, "s"), need(&message, "m"), need(&recipient, "the recipient b")]);
-        let expected = toml
-            .replace("require", "# without it: all is well\nrequire")
-            .replace("\n[[client.message]]\nto = ", "\n# without it: all is well\n[[client.message]]\n# the recipient b: without it: all is well\nto = ");
+        let expected = toml.replace("require", "# without it: all is well\nrequire").replace(
+            "\n[[client.message]]\nto = ",
+            "\n# without it: all is well\n[[client.message]]\n# without the recipient b: all is well\nto = ",
+        );
         assert_eq!(text, expected);
     }
 }
