@@ -17,7 +17,7 @@ use gateway::release::Release;
 use jiff::Timestamp;
 
 use crate::draw::{Seed, between};
-use crate::engine::{Carriage, Links, MachineId};
+use crate::engine::MachineId;
 use crate::fault::Fault;
 use crate::peer::Names;
 
@@ -185,16 +185,4 @@ pub(crate) fn latencies(seed: Seed, names: &[&str]) -> BTreeMap<(MachineId, Mach
             ((MachineId(a), MachineId(b)), Duration::from_millis(between(&mut stream, 1, 80)))
         })
         .collect()
-}
-
-impl Links for Plan {
-    fn carry(&self, from: MachineId, to: MachineId, _: Duration) -> Carriage {
-        let link = if from < to { (from, to) } else { (to, from) };
-        let latency = self.latencies.get(&link);
-        Carriage::Arrives(*latency.expect("the plan has a latency for every pair of its machines"))
-    }
-
-    fn next_change(&self, _: Duration) -> Option<Duration> {
-        None
-    }
 }

@@ -1,16 +1,18 @@
 //! Points: places in the gateway and the simulator of which a tester asks "did we ever get there?".
 //!
-//! The gateway's are in [`gateway::reach`]; the simulator's own are with those who reach them. A run counts them, an exploration adds
-//! them up and lists those that were never reached.
+//! The gateway's are in [`gateway::reach`]; the simulator's own are listed by what has them. A run counts them, an
+//! exploration adds them up and lists those that were never reached.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::machine;
 use crate::peer;
 use crate::record::Reached;
 
 /// Every point.
 pub(crate) fn all() -> impl Iterator<Item = &'static str> {
-    gateway::reach::Point::ALL.iter().map(|point| point.name()).chain(peer::POINTS.iter().copied())
+    let gateway = gateway::reach::Point::ALL.iter().map(|point| point.name());
+    gateway.chain(peer::POINTS.iter().copied()).chain(machine::POINTS.iter().copied())
 }
 
 /// The counts of one run. Clones count into the same.

@@ -4,16 +4,17 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use gateway::eventlog::EventLogLayer;
-use gateway::reach::ReachLayer;
+use gateway::reach::{Point, ReachLayer};
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::contain::{self, Leak};
 use crate::end;
 use crate::engine::{Action, Conductor, Engine, EngineError, Look, Machine, MachineId, Observer};
+use crate::links::PlannedLinks;
 use crate::machine::gateway_machine::GatewayMachine;
 use crate::peer::{Client, Server, Taken};
 use crate::plan::{ClientPlan, Plan, ServerPlan};
-use crate::record::{Record, What};
+use crate::record::Record;
 use crate::scene::Scene;
 use crate::service_control::ServiceControl;
 use crate::trace::{Keep, Trace};
@@ -58,14 +59,14 @@ fn run_contained(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record,
     let machines = machines.into_iter().map(|machine| watched(machine, &trace)).collect();
     let observer = Traced { trace: &trace, machines: &names };
 
+    let links = PlannedLinks::new(&scene);
     let mut control = ServiceControl::new(&scene, &gateway);
-    let keep = event_keeper(&scene);
-    let points = scene.points.clone();
-    let subscriber = tracing_subscriber::registry()
-        .with(EventLogLayer::new(keep))
-        .with(ReachLayer::new(move |point| points.reached(point.name())));
+    let keep = event_keeper(&gateway);
+    let reached = point_keeper(&gateway);
+    let subscriber =
+        tracing_subscriber::registry().with(EventLogLayer::new(keep)).with(ReachLayer::new(reached));
     tracing::subscriber::with_default(subscriber, || {
-        engine.run(machines, &**plan, &mut UntilLeak(&mut control), &observer, plan.seed)
+        engine.run(machines, &links, &mut UntilLeak(&mut control), &observer, plan.seed)
     })?;
 
     control.lose_what_was_not_synchronised();
@@ -129,10 +130,16 @@ impl Observer for Traced<'_> {
     }
 }
 
-/// Writes the gateway's events into the journal.
-fn event_keeper(scene: &Scene) -> impl Fn(gateway::eventlog::Entry) + use<> {
-    let (machine, journal) = (Arc::clone(&scene.plan.gateway.name), scene.journal.clone());
-    move |entry| journal.note(&machine, What::Event(entry))
+/// Hands the gateway's events to its machine.
+fn event_keeper(gateway: &GatewayMachine) -> impl Fn(gateway::eventlog::Entry) + use<> {
+    let gateway = gateway.clone();
+    move |entry| gateway.logs(entry)
+}
+
+/// Counts the points that the gateway reaches.
+fn point_keeper(gateway: &GatewayMachine) -> impl Fn(Point) + use<> {
+    let gateway = gateway.clone();
+    move |point| gateway.reaches(point)
 }
 
 fn gateway_machine(plan: &Plan, gateway: &GatewayMachine) -> Machine {

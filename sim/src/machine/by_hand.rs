@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use gateway::env::{Disk, IoFuture, sync_with_ancestors};
 
 use super::disk::SimDisk;
+use crate::mailbag::{self, Kind};
 
 /// The names of the files in a directory; none if there is no such directory.
 pub(crate) fn names(disk: &SimDisk, dir: &Path) -> Vec<String> {
@@ -34,6 +35,25 @@ pub(crate) fn relocate(disk: &SimDisk, from: &Path, to: &Path) {
     let moved = now(disk.create_dir_all(parent(to))).and_then(|()| now(disk.rename(from, to)));
     moved.expect("the file is there: its name was just listed");
     synchronise(disk, parent(to));
+}
+
+/// Removes a file, durably.
+pub(crate) fn discard(disk: &SimDisk, path: &Path) {
+    now(disk.remove(path)).expect("the file is there: it was just found");
+    synchronise(disk, parent(path));
+}
+
+/// The file in a folder of the spool that holds a message of the plan.
+pub(crate) fn find(disk: &SimDisk, folder: &Path, message: &str) -> Option<String> {
+    names(disk, folder).into_iter().find(|file| {
+        let bytes = content(disk, &folder.join(file)).unwrap_or_default();
+        gateway::spool::decode(&bytes).is_ok_and(|spooled| is(&spooled.content, message))
+    })
+}
+
+/// Whether this is the content of a message of the plan.
+pub(crate) fn is(content: &[u8], message: &str) -> bool {
+    matches!(mailbag::identify(content).kind, Kind::Message(name) if name == message)
 }
 
 fn synchronise(disk: &SimDisk, dir: &Path) {

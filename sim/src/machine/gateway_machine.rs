@@ -1,21 +1,28 @@
 //! The gateway's machine: the seam's simulated side around the gateway as it ships.
 //!
-//! The disk and the source of entropy belong to the machine and outlive the process; sockets and tasks are the
-//! process's, new at each boot. A panic that the gateway itself does not catch ends the process, not the run.
+//! The disk, the clock and the source of entropy belong to the machine and outlive the process; sockets and tasks are
+//! the process's, new at each boot. A panic that the gateway itself does not catch ends the process, not the run.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use gateway::env::{BoxFuture, Env, Spawn};
+use gateway::env::{BoxFuture, Disk, Env, Spawn};
 use gateway::exception::{self, Exception};
 use gateway::extension::Registry;
+use gateway::reach::Point;
 use gateway::service::{Exit, Gateway};
 use tokio::sync::mpsc;
 
-use super::VirtualWallClock;
 use super::by_hand;
+use super::clock::VirtualWallClock;
 use super::disk::SimDisk;
+use super::disk_faults::DiskFaults;
+use super::doom::Doom;
+use super::faulty_disk::FaultyDisk;
 use super::faulty_extension::{self, FAULTY_EXTENSION};
+use super::life::{Life, Mortal};
+use super::mortal_net::MortalNet;
 use super::net::RecordedNet;
 use crate::draw::SeededEntropy;
 use crate::engine::Seat;
@@ -30,6 +37,10 @@ pub(crate) struct GatewayMachine {
     scene: Scene,
     name: Arc<str>,
     pub(crate) disk: Arc<SimDisk>,
+    /// None if the plan has nothing that the disk needs to know of.
+    disk_faults: Option<Arc<DiskFaults>>,
+    pub(crate) doom: Doom,
+    clock: Arc<VirtualWallClock>,
     entropy: Arc<SeededEntropy>,
     last_exit: Arc<Mutex<Option<Service>>>,
 }
@@ -42,10 +53,14 @@ impl GatewayMachine {
         for (path, content) in &plan.gateway.files {
             by_hand::install(&disk, path, content.as_bytes());
         }
+        let (disk, doom) = (Arc::new(disk), Doom::new(scene));
         GatewayMachine {
             scene: scene.clone(),
             name: Arc::clone(&plan.gateway.name),
-            disk: Arc::new(disk),
+            disk_faults: DiskFaults::new(scene, &disk, &doom).map(Arc::new),
+            disk,
+            doom,
+            clock: Arc::new(VirtualWallClock::new(scene)),
             entropy: Arc::new(SeededEntropy::new(plan.seed.stream("gateway entropy"))),
             last_exit: Arc::default(),
         }
@@ -53,42 +68,79 @@ impl GatewayMachine {
 
     /// Runs the service until its process ends of itself.
     pub(crate) async fn run(self, seat: Seat) {
-        let Scene { plan, clock, trace, journal, .. } = &self.scene;
+        let life = self.doom.new_life();
+        let exit = Mortal::new(Box::pin(self.process(seat, &life)), life.clone()).await;
+        self.scene.journal.note(&self.name, What::Service(exit.clone()));
+        *self.last_exit.lock().unwrap_or_else(PoisonError::into_inner) = Some(exit);
+    }
+
+    /// The process: the service, and its end if it ends of itself.
+    async fn process(&self, seat: Seat, life: &Life) -> Service {
+        let Scene { plan, trace, journal, .. } = &self.scene;
         let (crashed, mut crashes) = mpsc::unbounded_channel();
         let env = Env {
             net: Arc::new(RecordedNet {
-                net: seat.net,
+                net: Arc::new(MortalNet::new(seat.net, life.clone())),
                 machine: Arc::clone(&self.name),
                 journal: journal.clone(),
             }),
-            disk: Arc::new(TracedDisk::new(
-                Arc::clone(&self.disk) as Arc<_>,
-                trace.clone(),
-                Arc::clone(&self.name),
-            )),
-            clock: Arc::new(VirtualWallClock { starts: plan.starts, clock: Arc::clone(clock) }),
+            disk: Arc::new(TracedDisk::new(self.disk_of(life), trace.clone(), Arc::clone(&self.name))),
+            clock: Arc::clone(&self.clock) as Arc<_>,
             entropy: Arc::clone(&self.entropy) as Arc<_>,
-            spawn: Arc::new(GuardedSpawn { spawn: seat.spawn, crashed: crashed.clone() }),
+            spawn: Arc::new(GuardedSpawn { spawn: seat.spawn, crashed: crashed.clone(), life: life.clone() }),
         };
         let mut extensions = Registry::builtin();
         extensions.add(FAULTY_EXTENSION, faulty_extension::factory(&self.scene, crashed));
         let names = Arc::new(FaultyNames::new(&self.scene));
         let service = async {
             match Gateway::start(plan.gateway.config.clone(), env, names, &extensions).await {
-                Ok(gateway) => match gateway.run(std::future::pending()).await {
-                    Exit::Stopped => Service::Stopped,
-                    Exit::Exception(exception) => Service::Died(exception),
-                },
+                Ok(gateway) => {
+                    life.comes_up();
+                    match gateway.run(std::future::pending()).await {
+                        Exit::Stopped => Service::Stopped,
+                        Exit::Exception(exception) => Service::Died(exception),
+                    }
+                }
                 Err(error) => Service::Refused(error.to_string()),
             }
         };
-        let exit = tokio::select! {
+        tokio::select! {
             biased;
             exit = exception::filter(service) => exit.unwrap_or_else(Service::Died),
             Some(exception) = crashes.recv() => Service::Died(exception),
-        };
-        journal.note(&self.name, What::Service(exit.clone()));
-        *self.last_exit.lock().unwrap_or_else(PoisonError::into_inner) = Some(exit);
+        }
+    }
+
+    /// The disk as one process has it.
+    fn disk_of(&self, life: &Life) -> Arc<dyn Disk> {
+        match &self.disk_faults {
+            Some(faults) => Arc::new(FaultyDisk::new(Arc::clone(faults), life.clone())),
+            None => Arc::clone(&self.disk) as Arc<_>,
+        }
+    }
+
+    /// The process logs an event; if it has ended in this very turn, nobody reads it.
+    pub(crate) fn logs(&self, event: gateway::eventlog::Entry) {
+        if self.doom.life().is_over() {
+            return;
+        }
+        let id = event.id;
+        self.scene.journal.note(&self.name, What::Event(event));
+        self.doom.logged(id);
+    }
+
+    /// The process reaches a point, if it has not ended.
+    pub(crate) fn reaches(&self, point: Point) {
+        if !self.doom.life().is_over() {
+            self.scene.points.reached(point.name());
+        }
+    }
+
+    /// Removes the files that the plan has vanish by now, where they are there.
+    pub(crate) fn let_files_vanish(&self, now: Duration) {
+        if let Some(faults) = &self.disk_faults {
+            faults.let_vanish(None, now);
+        }
     }
 
     /// How the process ended last, asked once.
@@ -105,14 +157,18 @@ impl GatewayMachine {
     }
 }
 
-/// Tasks whose panics end the process they belong to.
+/// Tasks that end with the process they belong to, and whose panics end it.
 struct GuardedSpawn {
     spawn: Arc<dyn Spawn>,
     crashed: mpsc::UnboundedSender<Exception>,
+    life: Life,
 }
 
 impl Spawn for GuardedSpawn {
     fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>) {
+        if self.life.is_over() {
+            return;
+        }
         let crashed = self.crashed.clone();
         let task = Box::pin(async move {
             if let Err(exception) = exception::filter(task).await {
@@ -120,6 +176,6 @@ impl Spawn for GuardedSpawn {
                 let _ = crashed.send(exception);
             }
         });
-        self.spawn.spawn(name, task);
+        self.spawn.spawn(name, Box::pin(Mortal::new(task, self.life.clone())));
     }
 }
