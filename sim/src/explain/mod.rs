@@ -15,6 +15,7 @@ mod scene;
 use std::fmt::Write;
 
 use crate::engine::Engine;
+use crate::oracle::ORACLES;
 use crate::run::{RunError, run};
 use crate::shrink::Shrunk;
 use crate::trace::Keep;
@@ -43,7 +44,11 @@ pub fn story(shrunk: &Shrunk, origin: &str, engine: &dyn Engine) -> Result<Strin
     page.head("What happens");
     scene::rows(&plan, &record, &shrunk.what).iter().for_each(|row| page.row(row));
     page.head("What is wrong");
-    page.item(&shrunk.what);
+    let oracle = ORACLES.iter().find(|oracle| oracle.name == shrunk.signature.oracle);
+    if let Some(oracle) = oracle {
+        page.item(&format!("It should be so: {}.", oracle.promise));
+    }
+    page.item(&format!("It is so: {}", shrunk.what));
     page.head("What is otherwise");
     for need in &shrunk.needs {
         let with_it = need.with_it.as_ref().map(|other| format!(" and {other}")).unwrap_or_default();

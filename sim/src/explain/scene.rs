@@ -79,12 +79,15 @@ fn message<'a>(plan: &'a Plan, what: &str) -> Option<&'a str> {
     plan.messages().map(|message| message.name.as_str()).find(|name| words.contains(name))
 }
 
+/// Whether an entry is about a message, or a report on it.
 fn speaks_of(entry: &Entry, message: &str) -> bool {
+    let is_it =
+        |name: &str| name == message || name.strip_suffix(message).is_some_and(|on| on.ends_with(" on "));
     match &entry.what {
-        What::Client(attempt) => attempt.message == message,
-        What::Accepted { message: taken, .. } => taken == message,
+        What::Client(attempt) => is_it(&attempt.message),
+        What::Accepted { message: taken, .. } => is_it(taken),
         What::Smtp { line, .. } => {
-            Content::read(line).and_then(|content| content.message).as_deref() == Some(message)
+            Content::read(line).and_then(|content| content.message).is_some_and(|name| is_it(&name))
         }
         _ => false,
     }
