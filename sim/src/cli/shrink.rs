@@ -1,6 +1,7 @@
 //! `postmortem shrink`: the smallest scenario that fails in the same way.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -148,17 +149,17 @@ impl Failure {
 /// # Errors
 /// There is no such failure, or the file cannot be written; both are found before anything runs.
 pub(super) fn run(here: &Path, args: &ShrinkArgs) -> miette::Result<bool> {
-    let mut output = args.output.as_deref().map(create).transpose()?;
-    let result = shrink(here, args);
-    match (&mut output, &result) {
-        (None, Ok(Some(text))) => anstream::print!("{text}"),
-        (Some(file), Ok(Some(text))) => {
-            std::io::Write::write_all(file, text.as_bytes()).into_diagnostic()?;
-        }
-        (Some(_), _) => remove(args.output.as_deref()),
-        (None, _) => {}
+    if let Some(file) = &args.output {
+        // What cannot be written is said before the work, and no empty file is about meanwhile.
+        drop(create(file)?);
+        remove(file);
     }
-    Ok(result?.is_some())
+    let Some(text) = shrink(here, args)? else { return Ok(false) };
+    match &args.output {
+        None => anstream::print!("{text}"),
+        Some(file) => create(file)?.write_all(text.as_bytes()).into_diagnostic()?,
+    }
+    Ok(true)
 }
 
 fn shrink(here: &Path, args: &ShrinkArgs) -> miette::Result<Option<String>> {
@@ -201,8 +202,8 @@ fn create(file: &Path) -> miette::Result<fs::File> {
     new.into_diagnostic().wrap_err_with(|| format!("{} cannot be made", file.display()))
 }
 
-/// Takes a file away again that was made for nothing.
+/// Takes a file away again that was made to see whether it can be.
 #[expect(clippy::disallowed_methods, reason = "a scenario file is on the real disk")]
-fn remove(file: Option<&Path>) {
-    let _ = file.map(fs::remove_file);
+fn remove(file: &Path) {
+    let _ = fs::remove_file(file);
 }
