@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::StartError;
 use super::courier::Order;
+use super::filing::Filed;
 use super::flush_mode::FlushMode;
 use crate::accept::Rules;
 use crate::address::Domain;
@@ -36,6 +37,7 @@ pub(super) struct Core {
     pub(super) extensions: Chain,
     pub(super) resolver: Arc<dyn Resolver>,
     pub(super) identity: Identity,
+    pub(super) filed: Filed,
     flush_mode: FlushMode,
     channels: Channels,
 }
@@ -82,6 +84,7 @@ impl Core {
             rules: Rules::new(&config.accept),
             directory: Directory::new(&config),
             identity: config.identity(),
+            filed: Filed::default(),
             flush_mode: FlushMode::new(config.limits.disk_low_water),
             extensions,
             spool,

@@ -1,7 +1,11 @@
 //! Filing what the gateway writes itself: reports to senders and notifications to the administrator. They go into
 //! `in/` like any message, under names derived from what they are about, so that work done twice files them once.
+//!
+//! They are announced only when the entry that they are about is done with ([`announce`]): one that was processed and
+//! gone before would be filed, and sent, a second time when the disk has the entry tried again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use super::core::Core;
 use crate::env::DiskError;
@@ -10,6 +14,25 @@ use crate::eventlog::Event;
 use crate::reach::{Point, reached};
 use crate::report::{Category, Direction, Failure, NonDelivery, Notification, Report};
 use crate::spool::{EntryName, Folder};
+
+/// What was filed and is not announced, by the entry that it is about.
+#[derive(Default)]
+pub(super) struct Filed(Mutex<BTreeMap<EntryName, BTreeSet<SpoolId>>>);
+
+impl Filed {
+    fn add(&self, about: &EntryName, id: SpoolId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(about.clone()).or_default().insert(id);
+    }
+
+    fn take(&self, about: &EntryName) -> BTreeSet<SpoolId> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(about).unwrap_or_default()
+    }
+}
+
+/// Has what was filed about an entry processed: the entry is done with, or its failure is.
+pub(super) fn announce(core: &Core, about: &EntryName) {
+    core.filed.take(about).into_iter().for_each(|id| core.arrived(id));
+}
 
 /// Reports failures to the sender and to the administrator. `about` is the entry that failed and `attempt` which try
 /// of it: those two and the recipients who failed make the names, so that the same failures file the same reports, and
@@ -33,7 +56,7 @@ pub(super) async fn report(
     match report.compose() {
         Some(report) => {
             reached(Point::ReportComposed);
-            file(core, id.clone(), report).await?;
+            file(core, about, id.clone(), report).await?;
         }
         None => {
             reached(Point::NoReportOnNullPath);
@@ -44,10 +67,11 @@ pub(super) async fn report(
             }
         }
     }
-    notify_administrator(core, direction, original, content, failures, &id).await
+    notify_administrator(core, direction, original, content, failures, about, &id).await
 }
 
-/// Notifies the administrator of failures, one notification a category that was asked for.
+/// Notifies the administrator of failures, one notification a category that was asked for. `name` is what their names
+/// are derived from.
 ///
 /// # Errors
 /// The disk's.
@@ -57,7 +81,8 @@ pub(super) async fn notify_administrator(
     original: &Envelope,
     content: &[u8],
     failures: &[Failure],
-    about: &SpoolId,
+    about: &EntryName,
+    name: &SpoolId,
 ) -> Result<(), DiskError> {
     let Some(administrator) = core.directory.administrator() else { return Ok(()) };
     let mut by_category: BTreeMap<Category, Vec<Failure>> = BTreeMap::new();
@@ -69,7 +94,7 @@ pub(super) async fn notify_administrator(
             reached(Point::NotificationUnwanted);
             continue;
         }
-        let id = about.derive(&format!("notification {category:?}"));
+        let id = name.derive(&format!("notification {category:?}"));
         let notification = Notification {
             administrator: &administrator.address,
             direction,
@@ -83,15 +108,15 @@ pub(super) async fn notify_administrator(
         };
         if let Some(notification) = notification.compose() {
             reached(Point::NotificationComposed);
-            file(core, id, notification).await?;
+            file(core, about, id, notification).await?;
         }
     }
     Ok(())
 }
 
-async fn file(core: &Core, id: SpoolId, report: Report) -> Result<(), DiskError> {
+async fn file(core: &Core, about: &EntryName, id: SpoolId, report: Report) -> Result<(), DiskError> {
     let name = EntryName::from(id.clone());
     core.spool.file_in(Folder::In, &name, &report.envelope, &report.content).await?;
-    core.arrived(id);
+    core.filed.add(about, id);
     Ok(())
 }

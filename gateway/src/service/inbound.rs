@@ -90,8 +90,9 @@ impl Worker {
             if died >= core.config.quarantine.deaths {
                 reached(Point::QuarantinedAfterDeaths);
                 let why = format!("the service died {died} times while it was being processed");
-                notify_of_quarantine(core, &name.id, &why).await;
+                notify_of_quarantine(core, &name.id, &why).await?;
                 set_aside(core, &name.to_string(), &why).await?;
+                filing::announce(core, &name);
                 continue;
             }
             if died > 0 {
@@ -184,9 +185,9 @@ impl Worker {
     /// Sets a message aside and tells the administrator. What it had come to before goes its way: the file in `bad/` is
     /// the rest.
     async fn quarantine(&self, id: &SpoolId, why: &str) -> Result<(), DiskError> {
-        notify_of_quarantine(&self.core, id, why).await;
+        notify_of_quarantine(&self.core, id, why).await?;
         set_aside(&self.core, id.as_str(), why).await?;
-        self.order_parts(id).await
+        self.release_all(id).await
     }
 
     async fn process(&self, id: &SpoolId) -> Result<(), DiskError> {
@@ -198,13 +199,13 @@ impl Worker {
                 reached(Point::DamagedSetAside);
                 set_aside(core, id.as_str(), &damage.to_string()).await?;
                 // An earlier try may have filed some of it while it could be read.
-                return self.order_parts(id).await;
+                return self.release_all(id).await;
             }
             // It was announced twice, or the last step of an earlier try failed after the file was gone.
             Err(ReadError::Disk(error)) if error.cause.kind() == ErrorKind::NotFound => {
                 reached(Point::GoneFromIn);
                 core.spool.settle(Folder::In, id.as_str()).await?;
-                return self.order_parts(id).await;
+                return self.release_all(id).await;
             }
             Err(ReadError::Disk(error)) => return Err(error),
         };
@@ -239,7 +240,7 @@ impl Worker {
             }
             .log();
         }
-        self.file_parts(id, &message, sorted.parts).await?;
+        let parts = self.file_parts(id, &message, sorted.parts).await?;
         if !sorted.failures.is_empty() {
             let direction = Direction::Inbound;
             filing::report(core, direction, &message.envelope, &message.content, &sorted.failures, &name, 1)
@@ -251,16 +252,23 @@ impl Worker {
             Event::Dropped { recipient, why }.log();
         }
         core.spool.remove(Folder::In, &name).await?;
-        self.order_parts(id).await
+        self.release(id, parts);
+        Ok(())
     }
 
-    /// Has the courier carry what is in `out/` of a message that is no longer in `in/`: all of it or, if the disk fails,
-    /// none, so that the next try finds it from its first part on.
-    async fn order_parts(&self, id: &SpoolId) -> Result<(), DiskError> {
+    /// A message is no longer in `in/`: has the courier carry its parts, and what was filed about it processed.
+    fn release(&self, id: &SpoolId, parts: Vec<EntryName>) {
         let due = Instant::now();
-        for name in self.parts_from(id, 1).await? {
-            self.core.order(Order { name, due });
-        }
+        parts.into_iter().for_each(|name| self.core.order(Order { name, due }));
+        filing::announce(&self.core, &EntryName::from(id.clone()));
+    }
+
+    /// The same, where it is not known how many parts there are: all of them or, if the disk fails, none, so that the
+    /// next try finds them.
+    async fn release_all(&self, id: &SpoolId) -> Result<(), DiskError> {
+        let mut parts = self.core.spool.list(Folder::Out).await?.entries;
+        parts.retain(|name| name.id == *id);
+        self.release(id, parts);
         Ok(())
     }
 
@@ -284,9 +292,9 @@ impl Worker {
         id: &SpoolId,
         message: &Message,
         parts: BTreeMap<(Option<NextHop>, String), Vec<Address>>,
-    ) -> Result<(), DiskError> {
+    ) -> Result<Vec<EntryName>, DiskError> {
         let spool = &self.core.spool;
-        let mut count = 0;
+        let mut names = Vec::new();
         for (number, ((next_hop, _), recipients)) in (1..).zip(parts) {
             let name = EntryName::part(id.clone(), number);
             let envelope = Envelope { recipients, next_hop, ..message.envelope.clone() };
@@ -297,13 +305,14 @@ impl Worker {
                 spool.remove(Folder::Out, &name).await?;
             }
             spool.file_in(Folder::Out, &name, &envelope, &message.content).await?;
-            count = number;
+            names.push(name);
         }
         // The last first: what a crash leaves of them is found again.
-        for name in self.parts_from(id, count + 1).await?.iter().rev() {
+        let first = u16::try_from(names.len()).unwrap_or(u16::MAX).saturating_add(1);
+        for name in self.parts_from(id, first).await?.iter().rev() {
             spool.remove(Folder::Out, name).await?;
         }
-        Ok(())
+        Ok(names)
     }
 
     /// Where each recipient goes: the extensions are asked first, then the routing table. An extension may rewrite the
@@ -370,10 +379,18 @@ impl Sorted {
 
 /// Tells the administrator of a message that is about to be set aside. Its sender is told nothing: the message is not
 /// lost, and somebody will look at it. What the message did to its processing it may do to its report too.
-async fn notify_of_quarantine(core: &Core, id: &SpoolId, why: &str) {
+///
+/// # Errors
+/// The disk's: the administrator is still to be told.
+async fn notify_of_quarantine(core: &Core, id: &SpoolId, why: &str) -> Result<(), DiskError> {
+    let about = EntryName::from(id.clone());
     let notify = async {
-        let Ok(message) = core.spool.read(Folder::In, &EntryName::from(id.clone())).await else {
-            return Ok(());
+        let message = match core.spool.read(Folder::In, &about).await {
+            Ok(message) => message,
+            // There is no message to tell of.
+            Err(ReadError::Damaged { .. }) => return Ok(()),
+            Err(ReadError::Disk(error)) if error.cause.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(ReadError::Disk(error)) => return Err(error),
         };
         let failed = |recipient: &Address| Failure {
             recipient: recipient.clone(),
@@ -381,14 +398,15 @@ async fn notify_of_quarantine(core: &Core, id: &SpoolId, why: &str) {
         };
         let failures: Vec<Failure> = message.envelope.recipients.iter().map(failed).collect();
         let (envelope, content) = (&message.envelope, &message.content);
-        filing::notify_administrator(core, Direction::Inbound, envelope, content, &failures, id).await
+        filing::notify_administrator(core, Direction::Inbound, envelope, content, &failures, &about, id).await
     };
-    let failed = match exception::filter(notify).await {
-        Ok(Ok(())) => return,
-        Ok(Err(error)) => error.to_string(),
-        Err(exception) => exception.to_string(),
-    };
-    Event::ReportFailed { id: id.clone(), why: failed }.log();
+    match exception::filter(notify).await {
+        Ok(notified) => notified,
+        Err(exception) => {
+            Event::ReportFailed { id: id.clone(), why: exception.to_string() }.log();
+            Ok(())
+        }
+    }
 }
 
 /// Moves a file of `in/` to `bad/`, with event 4117.

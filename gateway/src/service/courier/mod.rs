@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use self::destination::{Destination, destination};
 use self::round::Round;
 use super::core::Core;
+use super::filing;
 use crate::env::DiskError;
 use crate::eventlog::Event;
 use crate::exception;
@@ -163,7 +164,10 @@ async fn set_aside(core: &Core, name: &EntryName, why: &str) -> Option<Duration>
         Err(error) => Err(error),
     };
     match moved {
-        Ok(()) => None,
+        Ok(()) => {
+            filing::announce(core, name);
+            None
+        }
         Err(error) => {
             Event::RetriedLater { id: name.id.clone(), why: error.to_string() }.log();
             Some(DISK_PAUSE)
@@ -183,6 +187,7 @@ async fn attempt(core: &Core, name: &EntryName) -> Result<Option<Duration>, Disk
         Err(ReadError::Disk(error)) if error.cause.kind() == ErrorKind::NotFound => {
             reached(Point::EntryGone);
             core.spool.settle(Folder::Out, &name.to_string()).await?;
+            filing::announce(core, name);
             return Ok(None);
         }
         Err(ReadError::Disk(error)) => return Err(error),

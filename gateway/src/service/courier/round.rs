@@ -239,11 +239,13 @@ impl<'a> Round<'a> {
         }
         if waiting.is_empty() {
             core.spool.remove(Folder::Out, name).await?;
+            filing::announce(core, name);
             return Ok(None);
         }
         for progress in &noted {
             core.spool.note(name, progress).await?;
         }
+        filing::announce(core, name);
         if unanswered {
             core.spool.note(name, &Progress::Unanswered { attempt }).await?;
         }

@@ -214,9 +214,13 @@ impl Session {
         let failures: Vec<Failure> = envelope.recipients.iter().map(failed).collect();
         let id = SpoolId::draw(&*self.core.env.entropy);
         let (core, way) = (&self.core, Direction::Inbound);
-        if let Err(error) = filing::notify_administrator(core, way, envelope, content, &failures, &id).await {
+        let about = EntryName::from(id.clone());
+        if let Err(error) =
+            filing::notify_administrator(core, way, envelope, content, &failures, &about, &id).await
+        {
             Event::ReportFailed { id, why: error.to_string() }.log();
         }
+        filing::announce(core, &about);
         self.say(Refusal::CODE, &refusal.to_string()).await
     }
 

@@ -12,8 +12,8 @@ use std::ops::RangeInclusive;
 use std::task::{Context, Poll, Waker};
 
 use super::super::MachineId;
-use super::network::Wire;
 use super::tcp::{Answer, End, Holder, Segment, State};
+use super::wire::Wire;
 
 /// The ports of those who connect (RFC 6335, section 6). They go up through the whole run, so that an address in a
 /// trace means one connection until there have been sixteen thousand.
@@ -202,6 +202,12 @@ impl Kernels {
             self.connections[id.slot] = None;
             self.free.push(id.slot);
         }
+    }
+
+    /// How many connections there are, and for how many there was ever room.
+    #[cfg(test)]
+    pub(super) fn connections(&self) -> (usize, usize) {
+        (self.connections.iter().flatten().count(), self.connections.len())
     }
 
     /// Begins to open a connection.

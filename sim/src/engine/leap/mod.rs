@@ -9,11 +9,14 @@
 //! The loop knows no mail, no plan, no socket. It does not know a task that computes for ever without an `await`:
 //! that one stops it.
 
+#[cfg(test)]
+mod growth;
 mod kernels;
 mod network;
 mod sockets;
 mod tasks;
 mod tcp;
+mod wire;
 
 use std::future::poll_fn;
 use std::pin::Pin;

@@ -20,89 +20,13 @@ use std::time::Duration;
 use super::super::{Carriage, Links, MachineId, Observer};
 use super::kernels::{Connection, ConnectionId, Flow, Kernels};
 use super::tcp::{Answer, Segment, State};
-
-/// Milliseconds since the start of the run.
-pub(super) type Millis = u64;
-
-/// How long a sender first waits for an acknowledgement (RFC 6298: 1 s until it has measured).
-const FIRST_WAIT: Millis = 1_000;
-
-/// It waits no longer than this, however often it doubled: RFC 6298 wants a minute at least.
-const LONGEST_WAIT: Millis = 64_000;
+use super::wire::{Flight, Millis, wait_after};
 
 /// How long it tries to connect: six repetitions, at 1, 3, 7, 15, 31 and 63 s, as Linux does.
 const CONNECT_PATIENCE: Millis = 127_000;
 
 /// How long it tries to send: what Linux's fifteen repetitions come to (`tcp_retries2`).
 const SEND_PATIENCE: Millis = 924_000;
-
-/// One direction of a connection.
-#[derive(Default)]
-pub(super) struct Wire {
-    on_the_way: VecDeque<Flight>,
-    /// When the last was sent that its sender keeps, and when the last of all arrives.
-    last_sent: Millis,
-    last_due: Millis,
-    /// What was lost, and what waits behind it.
-    backlog: VecDeque<Segment>,
-    /// There while the sender waits for an acknowledgement that is late.
-    retry: Option<Retry>,
-    /// The time of this wire's entry in the calendar, if it has one.
-    entry: Option<Millis>,
-}
-
-struct Flight {
-    due: Millis,
-    segment: Segment,
-}
-
-#[derive(Clone, Copy)]
-struct Retry {
-    /// When the sender last made progress.
-    since: Millis,
-    tries: u32,
-    at: Millis,
-}
-
-impl Wire {
-    /// Whether nothing is left to send or to arrive.
-    pub(super) fn is_idle(&self) -> bool {
-        self.on_the_way.is_empty() && self.backlog.is_empty() && self.retry.is_none()
-    }
-
-    /// The sender forgets what it would have sent. What is on its way arrives.
-    pub(super) fn give_up(&mut self) {
-        self.backlog.clear();
-        self.retry = None;
-    }
-
-    /// Nothing of it arrives.
-    pub(super) fn clear(&mut self) {
-        self.give_up();
-        self.on_the_way.clear();
-    }
-
-    fn next(&self) -> Option<Millis> {
-        let arrival = self.on_the_way.front().map(|flight| flight.due);
-        arrival.into_iter().chain(self.retry.map(|retry| retry.at)).min()
-    }
-
-    /// Sees to it that the sender tries again.
-    fn arm(&mut self, now: Millis) {
-        let at = (self.last_sent + FIRST_WAIT).max(now);
-        self.retry.get_or_insert(Retry { since: self.last_sent, tries: 0, at });
-    }
-
-    /// The sender has heard that what it sent arrives.
-    fn acknowledge(&mut self, now: Millis, waits_for_room: bool) {
-        let done = self.backlog.is_empty() && !waits_for_room;
-        self.retry = self.retry.filter(|_| !done).map(|retry| Retry { since: now, ..retry });
-    }
-}
-
-fn wait_after(tries: u32) -> Millis {
-    (FIRST_WAIT << tries.min(10)).min(LONGEST_WAIT)
-}
 
 /// The kernels and what is between them.
 pub(super) struct Network<'a> {
