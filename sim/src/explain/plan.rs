@@ -3,6 +3,7 @@
 use toml::{Table, Value};
 
 use crate::shrink::Shrunk;
+use crate::shrink::lines::kind;
 use crate::shrink::tree::{Step, children, get, keys};
 
 /// The plan, a sentence for each of its parts.
@@ -29,11 +30,10 @@ pub(super) fn sentences(shrunk: &Shrunk) -> Vec<String> {
         let (at, task) = (text(errand, "at"), text(errand, "do"));
         sentences.push(format!("At {at} the administrator does `{task}`{}.", message.unwrap_or_default()));
     }
-    for fault in list(root.get("fault")).filter_map(Value::as_table) {
-        let rest = fault.iter().filter(|(key, _)| *key != "kind");
+    for fault in list(root.get("fault")) {
+        let rest = fault.as_table().into_iter().flatten().filter(|(key, _)| *key != "kind");
         let rest: Vec<String> = rest.map(|(key, value)| format!("{key} {}", bare(value))).collect();
-        let kind = fault.get("kind").and_then(Value::as_str).unwrap_or_default();
-        sentences.push(format!("What goes wrong: {kind} ({}).", rest.join(", ")));
+        sentences.push(format!("What goes wrong: {} ({}).", kind(fault), rest.join(", ")));
     }
     sentences
 }

@@ -9,6 +9,7 @@
 use toml::{Table, Value};
 
 use super::tree::{Path, Step, children, get, keys, then};
+use crate::fault::Fault;
 
 /// A line of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,8 +66,7 @@ pub(crate) fn lines(root: &Table) -> Vec<Line> {
         lines.push(line(errand, name));
     }
     for fault in children(root, &keys(&["fault"])) {
-        let kind = text(root, &then(&fault, Step::Key("kind".to_owned()))).unwrap_or_default();
-        let name = format!("the fault `{kind}`");
+        let name = format!("the fault `{}`", get(root, &fault).map(kind).unwrap_or_default());
         lines.push(line(fault, name));
     }
     lines
@@ -75,6 +75,14 @@ pub(crate) fn lines(root: &Table) -> Vec<Line> {
 /// How many lines a scenario has.
 pub(crate) fn count(root: &Table) -> usize {
     lines(root).len()
+}
+
+/// The kind of a fault, as it is counted.
+pub(crate) fn kind(fault: &Value) -> String {
+    match fault.clone().try_into::<Fault>() {
+        Ok(fault) => fault.kind().to_owned(),
+        Err(_) => fault.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned(),
+    }
 }
 
 /// The rows of a text that are not blank, and their places.

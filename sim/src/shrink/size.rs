@@ -11,10 +11,11 @@ use super::tree::{get, leaves};
 pub(super) struct Size {
     /// Its lines.
     lines: usize,
+    /// Its senders, recipients and subjects that are not the plainest. A sender outweighs the value that it is: the
+    /// null reverse path is the odd one.
+    odd: usize,
     /// Its values.
     values: usize,
-    /// Its senders and subjects that are not the plainest.
-    odd: usize,
     /// All its spans of time, in milliseconds, and all its numbers.
     sum: u128,
     /// What is left to tell two scenarios apart: the shorter first, then in the order of the alphabet.
@@ -33,8 +34,8 @@ impl Size {
         });
         Size {
             lines: lines::count(root),
-            values: leaves.len(),
             odd: calm::odd(root),
+            values: leaves.len(),
             sum: sum.fold(0, u128::saturating_add),
             length: text.len(),
             text: text.to_owned(),
