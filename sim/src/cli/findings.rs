@@ -101,7 +101,8 @@ impl Findings {
         let is_new = create(&file, &text)
             .into_diagnostic()
             .wrap_err_with(|| format!("{} cannot be written", file.display()))?;
-        let shown = file.display();
+        let here = std::env::current_dir().unwrap_or_default();
+        let shown = file.strip_prefix(here).unwrap_or(&file).display();
         if is_new {
             let (before, after, runs) = (shrunk.lines_before, shrunk.lines, shrunk.runs);
             anstream::println!("    {shown}: {after} of {before} lines, after {runs} runs");

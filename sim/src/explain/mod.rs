@@ -62,7 +62,7 @@ struct Page(String);
 
 impl Page {
     fn say(&mut self, text: &str) {
-        for line in textwrap::wrap(text, WIDTH) {
+        for line in textwrap::wrap(text, options()) {
             writeln!(self.0, "{line}").expect("a string takes it");
         }
     }
@@ -72,14 +72,19 @@ impl Page {
     }
 
     fn item(&mut self, text: &str) {
-        let options = textwrap::Options::new(WIDTH).initial_indent("  - ").subsequent_indent("    ");
+        let options = options().initial_indent("  - ").subsequent_indent("    ");
         self.0.push_str(&textwrap::fill(text, options));
         self.0.push('\n');
     }
 
     fn row(&mut self, text: &str) {
-        let options = textwrap::Options::new(WIDTH).subsequent_indent("                  ");
+        let options = options().subsequent_indent("                  ");
         self.0.push_str(&textwrap::fill(text, options));
         self.0.push('\n');
     }
+}
+
+/// Names have hyphens in them, and are not to be broken there.
+fn options() -> textwrap::Options<'static> {
+    textwrap::Options::new(WIDTH).word_splitter(textwrap::WordSplitter::NoHyphenation)
 }

@@ -1,10 +1,12 @@
 //! What is shown of a run: the dialogue before the failure, the entry that broke the oracle, and what follows it.
 //!
 //! Which entry broke an oracle is known from what the oracle said, where that is an event's description or the end of
-//! the process. Otherwise it is the last entry that speaks of the message that the oracle spoke of; failing that, the
-//! last of all.
+//! the process. Otherwise it is the last entry that speaks of the message that the oracle spoke of, by its name or by
+//! the name of its spool file; failing that, the last of all.
 
 use std::time::Duration;
+
+use gateway::envelope::SpoolId;
 
 use crate::plan::Plan;
 use crate::record::{Content, Entry, Record, Service, What};
@@ -65,7 +67,12 @@ fn broken(plan: &Plan, entries: &[Entry], what: &str) -> Option<usize> {
         _ => false,
     };
     let about = message(plan, what);
-    let speaks = |entry: &Entry| about.is_some_and(|message| speaks_of(entry, message));
+    let files: Vec<&str> = words(what).filter(|word| word.parse::<SpoolId>().is_ok()).collect();
+    let names_file = |entry: &Entry| match &entry.what {
+        What::Event(event) => words(&event.description).any(|word| files.contains(&word)),
+        _ => false,
+    };
+    let speaks = |entry: &Entry| names_file(entry) || about.is_some_and(|message| speaks_of(entry, message));
     entries
         .iter()
         .position(says)
@@ -75,8 +82,11 @@ fn broken(plan: &Plan, entries: &[Entry], what: &str) -> Option<usize> {
 
 /// The message of the plan that a text speaks of.
 fn message<'a>(plan: &'a Plan, what: &str) -> Option<&'a str> {
-    let words: Vec<&str> = what.split(|c: char| !(c.is_alphanumeric() || c == '-')).collect();
-    plan.messages().map(|message| message.name.as_str()).find(|name| words.contains(name))
+    plan.messages().map(|message| message.name.as_str()).find(|name| words(what).any(|word| word == *name))
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '-'))
 }
 
 /// Whether an entry is about a message, or a report on it.
