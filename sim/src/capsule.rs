@@ -9,6 +9,8 @@
 //!
 //! It knows no folder of findings and no command line.
 
+use std::sync::Arc;
+
 use gateway::release::Release;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::{Deserialize, Serialize};
@@ -97,7 +99,7 @@ pub enum CapsuleError {
         what: String,
         /// The text.
         #[source_code]
-        text: NamedSource<String>,
+        text: Arc<NamedSource<String>>,
         /// Where.
         #[label("here")]
         place: Option<SourceSpan>,
@@ -218,7 +220,7 @@ impl Capsule {
         let damaged = |error: toml::de::Error| CapsuleError::Damaged {
             name: name.to_owned(),
             what: error.message().trim().to_owned(),
-            text: NamedSource::new(name, text.to_owned()).with_language("TOML"),
+            text: Arc::new(NamedSource::new(name, text.to_owned()).with_language("TOML")),
             place: error.span().map(Into::into),
         };
         let Head { format } = toml::from_str(text).map_err(damaged)?;

@@ -126,7 +126,7 @@ fn two_bugs_in_one_run_are_shrunk_apart_and_neither_becomes_the_other() {
     assert_eq!(oracles, ["liveness", "service"], "{found:?}");
     for signature in &found {
         let shrunk = shrink(&scenario, Release::V55Rtm, signature);
-        assert_eq!(shrunk.found, [signature.clone()]);
+        assert_eq!(shrunk.found, std::slice::from_ref(signature));
         let text = shrunk.scenario.to_toml();
         assert_eq!(text.contains("extension-hangs"), signature.oracle == "liveness", "{text}");
     }

@@ -13,7 +13,7 @@
 //! thousand lines most go in the first dozen runs. What speaks of a message or a machine goes with it; otherwise the
 //! check of the scenario would refuse to let either go first.
 //!
-//! **Termination.** A candidate is only looked at if its [`Size`](size::Size) is less, by an order in which nothing
+//! **Termination.** A candidate is only looked at if its size is less, by an order in which nothing
 //! descends for ever: lines, then odd senders and the like, then values, then the sum of all numbers, then the text. All passes are
 //! repeated until one round takes nothing. Every candidate is run once: its text is its name in a memo, so the last
 //! round, which only confirms, costs little. And there is a limit to the number of runs; where it is reached, that is
