@@ -47,7 +47,8 @@ impl From<SignedDuration> for Step {
 
 impl From<Step> for String {
     fn from(step: Step) -> String {
-        format!("{:#}", step.0)
+        let sign = if step.0.is_negative() { "-" } else { "" };
+        format!("{sign}{:#}", step.0.abs())
     }
 }
 
@@ -69,5 +70,8 @@ mod tests {
         let value = toml::Value::from("-1h");
         assert!(value.clone().try_into::<Span>().is_err());
         assert_eq!(value.try_into::<Step>().unwrap(), Step(SignedDuration::from_hours(-1)));
+        let step = Step(SignedDuration::from_mins(-90));
+        assert_eq!(toml::Value::from(String::from(step)).try_into::<Step>().unwrap(), step);
+        assert_eq!(String::from(step), "-1h 30m");
     }
 }

@@ -115,7 +115,7 @@ fn a_clock_that_jumps_or_is_wrong_costs_no_mail() {
         r#"{ kind = "clock-skew", by = "-8760h" }"#,
     ] {
         let story = two_messages(&[line]);
-        assert_eq!((story.bites(), story.times("the clock is found changed")), (vec![1], 1), "{line}");
+        assert_eq!((story.bites(), story.times("the clock is found set")), (vec![1], 1), "{line}");
         assert_eq!(reached(&story, "the gateway's clock was set back"), line.contains("\"-"));
         ends_well(&story);
     }

@@ -46,7 +46,8 @@ impl VirtualWallClock {
 
     fn is_seen(&self, step: &Step, now: Duration) {
         self.scene.bites.bit(step.fault, now);
-        let what = format!("the clock is found changed by {:#}", step.by);
+        let way = if step.by.is_negative() { "back" } else { "forward" };
+        let what = format!("the clock is found set {way} by {:#}", step.by.abs());
         self.scene.journal.note_at(now, &self.machine, What::Fault(what));
         if step.by.is_negative() {
             self.scene.points.reached(points::CLOCK_SET_BACK);

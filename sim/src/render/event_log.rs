@@ -102,10 +102,12 @@ fn spool_names(record: &Record) -> BTreeMap<String, String> {
     names
 }
 
-/// The first spool name in a text: a word of eight upper-case letters and digits.
+/// The first spool name in a text: a word of eight upper-case letters and digits, which is no number.
 fn spool_name(text: &str) -> Option<&str> {
-    text.split(|c: char| !c.is_ascii_alphanumeric())
-        .find(|word| word.parse::<gateway::envelope::SpoolId>().is_ok())
+    let is_name = |word: &&str| {
+        word.parse::<gateway::envelope::SpoolId>().is_ok() && !word.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    text.split(|c: char| !c.is_ascii_alphanumeric()).find(is_name)
 }
 
 fn rename(text: &str, names: &BTreeMap<String, String>) -> String {
