@@ -92,9 +92,10 @@ impl Caller<'_> {
     /// MAIL, as it is said to a server that has answered EHLO like this.
     pub(super) fn mail(&self, ehlo: &str) -> String {
         let MessagePlan { from, content, .. } = self.message;
+        let size = if ehlo.contains("SIZE") { format!(" SIZE={}", content.len()) } else { String::new() };
         let eight_bit = !content.is_ascii() && ehlo.contains("8BITMIME");
         let body = if eight_bit { " BODY=8BITMIME" } else { "" };
-        format!("MAIL FROM:<{from}> SIZE={}{body}", content.len())
+        format!("MAIL FROM:<{from}>{size}{body}")
     }
 }
 
@@ -113,9 +114,10 @@ impl Talk {
         mischief.before(Stage::Connection).await?;
         mischief.after(Stage::Connection, CONNECTION).await?;
         self.expect(CONNECTION, 220).await?;
-        let ehlo = self.command(Stage::Ehlo, &format!("EHLO {}", caller.name), 250, mischief).await?;
+        let hello = format!("{} {}", mischief.hello(), caller.name);
+        let ehlo = self.command(Stage::Ehlo, &hello, 250, mischief).await?;
         mischief.after_ehlo(self, caller).await?;
-        if let Some(account) = caller.account {
+        if let Some(account) = caller.account.filter(|_| mischief.hello() == "EHLO") {
             self.command(Stage::Ehlo, &format!("AUTH PLAIN {}", account.sasl_plain()), 235, &Mischief::NONE)
                 .await?;
         }
@@ -153,7 +155,10 @@ impl Talk {
         self.send(first, CONTENT).await?;
         mischief.before(Stage::Content).await?;
         let (second, dot) = second.split_at(second.len() - mischief.holds_back());
-        self.send(second, CONTENT).await?;
+        for piece in mischief.pieces(second) {
+            mischief.dawdle().await;
+            self.send(piece, CONTENT).await?;
+        }
         if !dot.is_empty() {
             mischief.before(Stage::FinalDot).await?;
             self.send(dot, FINAL_DOT).await?;

@@ -101,6 +101,20 @@ impl Lapses {
         self.say(dialogue, instead, due).await
     }
 
+    /// Gives the reply that is due to RCPT: one more line of the plan may be about the first of a message.
+    pub(super) async fn reply_to_rcpt(
+        &self,
+        dialogue: &mut Dialogue,
+        is_first: bool,
+        due: &[&str],
+    ) -> std::io::Result<Said> {
+        let instead = self.find(|does| {
+            let refuses = is_first && matches!(does, ServerDoes::RefusesOne { .. });
+            refuses || stage_of(does) == Some(Stage::Rcpt)
+        });
+        self.say(dialogue, instead, due).await
+    }
+
     async fn say(
         &self,
         dialogue: &mut Dialogue,
@@ -122,7 +136,7 @@ impl Lapses {
                 self.scene.points.reached(super::SILENCE_GIVEN_UP);
                 return Ok(Said::Nothing);
             }
-            Some(ServerDoes::Replies { reply, .. }) => {
+            Some(ServerDoes::Replies { reply, .. } | ServerDoes::RefusesOne { reply }) => {
                 for line in reply.lines() {
                     dialogue.say(line).await?;
                 }
@@ -170,6 +184,7 @@ fn stage_of(does: &ServerDoes) -> Option<Stage> {
         | ServerDoes::RepliesTooLong(stage)
         | ServerDoes::RepliesTwice(stage) => Some(*stage),
         ServerDoes::PercentReplies
+        | ServerDoes::RefusesOne { .. }
         | ServerDoes::Stalls { .. }
         | ServerDoes::Drips
         | ServerDoes::HandsBack => None,

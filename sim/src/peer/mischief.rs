@@ -22,10 +22,16 @@ const UNREAD: Duration = Duration::from_secs(2);
 const GUESSES: usize = 10;
 /// How many replies a client listens to after those that it expects.
 const MORE_REPLIES: usize = 100;
+/// The reply after which the gateway closes the connection (RFC 5321, 3.8).
+const CLOSING: u16 = 421;
 /// The end of a message.
 const DOT: &[u8] = b".\r\n";
 /// What a program must not take for a format.
 const WILD: &str = "%s%n%x%d";
+/// How long a client that dawdles waits before each piece of its message, and how many pieces it has.
+const DAWDLE: (Duration, usize) = (Duration::from_mins(4), 20);
+/// How often a client that chatters says NOOP.
+const CHATTER: usize = 120;
 
 /// What is wrong with one try.
 pub(super) struct Mischief(Option<Line>);
@@ -70,6 +76,25 @@ impl Mischief {
     pub(super) fn line(&self, command: &str) -> Vec<u8> {
         let end = if self.bites(|does| *does == ClientDoes::BareLf).is_some() { "\n" } else { "\r\n" };
         format!("{command}{end}").into_bytes()
+    }
+
+    /// How the client says hello.
+    pub(super) fn hello(&self) -> &'static str {
+        if self.bites(|does| *does == ClientDoes::SaysHelo).is_some() { "HELO" } else { "EHLO" }
+    }
+
+    /// The pieces in which a part of the message is sent.
+    pub(super) fn pieces<'a>(&self, part: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let dawdles = self.0.as_ref().is_some_and(|line| line.does == ClientDoes::Dawdles);
+        let pieces = if dawdles { DAWDLE.1 } else { 1 };
+        part.chunks(part.len().div_ceil(pieces).max(1))
+    }
+
+    /// Before each piece.
+    pub(super) async fn dawdle(&self) {
+        if self.bites(|does| *does == ClientDoes::Dawdles).is_some() {
+            sleep(DAWDLE.0).await;
+        }
     }
 
     /// Before anything is said at a stage.
@@ -199,14 +224,15 @@ impl Mischief {
     /// The conversation ended there.
     pub(super) async fn after_ehlo(&self, talk: &mut Talk, caller: &Caller<'_>) -> Result<(), Outcome> {
         let says = |does: &ClientDoes| {
-            use ClientDoes::{GuessesPasswords, LongCommand, Misorders, Percent};
-            matches!(does, GuessesPasswords | LongCommand | Misorders | Percent)
+            use ClientDoes::{Chatters, GuessesPasswords, LongCommand, Misorders, Percent};
+            matches!(does, Chatters | GuessesPasswords | LongCommand | Misorders | Percent)
         };
         let recipient = caller.message.to.first().map(ToString::to_string).unwrap_or_default();
         let from = &caller.message.from;
         let commands = match self.bites(says) {
             None => return Ok(()),
             Some(ClientDoes::LongCommand) => vec![format!("NOOP {}", "x".repeat(TOO_LONG))],
+            Some(ClientDoes::Chatters) => vec!["NOOP".to_owned(); CHATTER],
             Some(ClientDoes::GuessesPasswords) => {
                 let outcome = guess(talk).await;
                 if let (Err(Outcome::Lost { .. }), Some(line)) = (&outcome, &self.0) {
@@ -241,7 +267,10 @@ impl Mischief {
         };
         for command in commands {
             talk.send(format!("{command}\r\n").as_bytes(), &command).await?;
-            talk.hear(&command).await?;
+            let reply = talk.hear(&command).await?;
+            if reply.code == CLOSING {
+                return Err(Outcome::Refused { command, reply: reply.text });
+            }
         }
         Ok(())
     }
@@ -287,8 +316,12 @@ fn percent(content: &[u8]) -> Vec<u8> {
     [format!("X-Percent: {WILD}\r\n").as_bytes(), before, wild.as_bytes(), after].concat()
 }
 
-/// Guesses passwords until it is thrown out or has had enough.
+/// Breaks an authentication off, then guesses passwords until it is thrown out or has had enough.
 async fn guess(talk: &mut Talk) -> Result<(), Outcome> {
+    for line in ["AUTH LOGIN", "*"] {
+        talk.send(format!("{line}\r\n").as_bytes(), line).await?;
+        talk.hear(line).await?;
+    }
     let guessed = "AUTH PLAIN AHVzZXIxAGd1ZXNz";
     let mut last = lost(guessed);
     for _ in 0..GUESSES {

@@ -216,7 +216,8 @@ impl Hand<'_> {
         let (at, until) = self.period();
         let server = self.dice.pick(&self.cast.servers).host.name.clone();
         let connection = self.dice.chance(30).then(|| self.dice.number([1, 4]));
-        let stage = *self.dice.pick(&Stage::ALL);
+        // What is said of a recipient is where servers differ most.
+        let stage = if self.dice.chance(30) { Stage::Rcpt } else { *self.dice.pick(&Stage::ALL) };
         // Nobody replies in the middle of a message.
         let reply_to = if stage == Stage::Content { Stage::FinalDot } else { stage };
         let does = match kind {
@@ -235,6 +236,10 @@ impl Hand<'_> {
                     "521 no mail",
                 ];
                 ServerDoes::Replies { to: reply_to, reply: (*self.dice.pick(&replies)).to_owned() }
+            }
+            "server-refuses-one" => {
+                let replies = ["450 4.2.1 busy", "550 5.1.1 no such user"];
+                ServerDoes::RefusesOne { reply: (*self.dice.pick(&replies)).to_owned() }
             }
             "server-garbles" => ServerDoes::Garbles(reply_to),
             "server-replies-forever" => ServerDoes::RepliesForever(reply_to),
@@ -267,6 +272,9 @@ impl Hand<'_> {
             "client-percent" => ClientDoes::Percent,
             "client-bare-lf" => ClientDoes::BareLf,
             "client-misorders" => ClientDoes::Misorders,
+            "client-dawdles" => ClientDoes::Dawdles,
+            "client-chatters" => ClientDoes::Chatters,
+            "client-says-helo" => ClientDoes::SaysHelo,
             _ => ClientDoes::GuessesPasswords,
         };
         Fault::Client { message: self.message(), attempt: self.dice.small_number([1, 3]) as usize, does }

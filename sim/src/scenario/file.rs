@@ -130,6 +130,8 @@ pub(crate) enum Shape {
     FarTravelled,
     /// No text at all.
     Empty,
+    /// More than a report returns whole.
+    Large,
 }
 
 impl Shape {
