@@ -130,6 +130,7 @@ points! {
 
     // Reports.
     ReportComposed: "reported to a sender",
+    ReportWithdrawn: "took a report back that an earlier try had filed",
     NoReportOnNullPath: "reported nothing on a null reverse path",
     NotificationComposed: "notified the administrator",
     NotificationUnwanted: "left a notification out that nobody wants",

@@ -117,7 +117,9 @@ fn recipients(case: &Case<'_>, message: &str, reports: &Reports<'_>, sheet: &mut
         if times > copies.accepted + restarts(case) {
             let what = format!("{message} for {recipient}: {times} reports, taken {} times", copies.accepted);
             sheet.finds("a recipient was reported once too often", what);
-        } else if arrived.min(copies.accepted) + times > copies.accepted + copies.unacknowledged {
+        } else if arrived.min(copies.accepted) + times
+            > copies.accepted + copies.unacknowledged + restarts(case)
+        {
             sheet.finds("a recipient who has the message was reported", format!("{message} for {recipient}"));
         }
     }

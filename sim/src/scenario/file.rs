@@ -95,7 +95,7 @@ pub(crate) struct Message {
     pub(crate) from: Option<Address>,
     pub(crate) to: Vec<Address>,
     pub(crate) subject: String,
-    #[serde(default = "body")]
+    #[serde(default = "body", skip_serializing_if = "is_usual_body")]
     pub(crate) body: String,
     /// What its content is like.
     #[serde(default, skip_serializing_if = "Shape::is_plain")]
@@ -138,6 +138,10 @@ impl Shape {
     fn is_plain(&self) -> bool {
         *self == Shape::Plain
     }
+}
+
+fn is_usual_body(text: &str) -> bool {
+    text == body()
 }
 
 fn body() -> String {

@@ -189,6 +189,7 @@ async fn attempt(core: &Core, name: &EntryName) -> Result<Option<Duration>, Disk
         }
         Err(ReadError::Disk(error)) => return Err(error),
     };
+    filing::withdraw(core, name).await?;
     let progress = core.spool.progress(name).await?;
     let mut round = Round::new(core, name, &message, &progress);
 
