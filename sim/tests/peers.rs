@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use gateway::release::Release;
-use sim::engine::Leap;
+use sim::engine::{Classic, Engine, Leap};
 use sim::fault::Family;
 use sim::oracle;
 use sim::record::{Outcome, Record, What};
@@ -56,16 +56,39 @@ domains = ["partner.test", "fabrikam.test"]
 
 /// What came of the message with one fault, of which kind it was, and that no oracle minds.
 fn with(fault: &str) -> (Record, &'static str) {
-    let text = format!("{PLAIN}\n[[fault]]\n{fault}\n");
-    let scenario =
-        Scenario::parse("peers", "peers.toml", &text).unwrap_or_else(|error| panic!("{error}\n{fault}"));
-    let plan = scenario.plan(Release::Current, scenario.seed());
-    let record = run(&plan, &Leap, Keep::Digest).unwrap();
-    assert_eq!(oracle::judge(&plan, &record), [], "{fault}");
+    let (record, kind) = told(PLAIN, &[fault], &Leap);
     assert!(record.bites[0].times > 0, "it changed nothing: {fault}");
-    assert!(record.end.service_up, "{fault}");
-    (record, plan.faults[0].kind())
+    (record, kind)
 }
+
+/// What came of a scenario with these faults, and of which kind the first is. No oracle minds, and the service is up.
+fn told(scenario: &str, faults: &[&str], engine: &dyn Engine) -> (Record, &'static str) {
+    let lines: String = faults.iter().map(|fault| format!("\n[[fault]]\n{fault}\n")).collect();
+    let text = format!("{scenario}{lines}");
+    let scenario =
+        Scenario::parse("peers", "peers.toml", &text).unwrap_or_else(|error| panic!("{error}\n{lines}"));
+    let plan = scenario.plan(Release::Current, scenario.seed());
+    let record = run(&plan, engine, Keep::Digest).unwrap();
+    assert_eq!(oracle::judge(&plan, &record), [], "{lines}");
+    assert!(record.end.service_up, "{lines}");
+    (record, plan.faults.first().map_or("none", |fault| fault.kind()))
+}
+
+fn bites(record: &Record) -> Vec<bool> {
+    record.bites.iter().map(|bite| bite.times > 0).collect()
+}
+
+/// The stages of a conversation, and what a client waits for that leaves at each; at the last nothing that matters.
+const STAGES: &[(&str, &str)] = &[
+    ("connection", "the connection"),
+    ("ehlo", "EHLO"),
+    ("mail", "MAIL"),
+    ("rcpt", "RCPT"),
+    ("data", "DATA"),
+    ("content", "the message"),
+    ("final-dot", "the final dot"),
+    ("quit", ""),
+];
 
 /// What a mail server or a mailbox has at the end, sorted.
 fn has(places: &[(String, Vec<sim::mailbag::Item>)], place: &str) -> Vec<String> {
@@ -131,6 +154,76 @@ fn a_mail_server_that_misbehaves_for_a_while_has_the_message_or_the_report_in_th
 }
 
 #[test]
+fn a_mail_server_can_fail_at_every_stage() {
+    for (stage, _) in STAGES {
+        let mut lapses = vec![
+            format!("{{ drops = \"{stage}\" }}"),
+            format!("{{ replies = {{ to = \"{stage}\", reply = \"450 4.2.0 later\" }} }}"),
+            format!("{{ garbles = \"{stage}\" }}"),
+            format!("{{ replies-forever = \"{stage}\" }}"),
+            format!("{{ replies-too-long = \"{stage}\" }}"),
+        ];
+        // In the middle of a message no reply is due.
+        if *stage != "content" {
+            lapses.push(format!("{{ replies-twice = \"{stage}\" }}"));
+        }
+        for does in lapses {
+            let (record, _) = with(&server(&does));
+            assert!(partner(&record).contains(&"m1".to_owned()), "{does}");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_of_ehlo_is_one_of_helo_too_but_from_a_server_that_knows_no_ehlo() {
+    let (refused, _) = with(&server(r#"{ replies = { to = "ehlo", reply = "550 not you" } }"#));
+    assert_eq!(partner(&refused), [""; 0]);
+    let (greeted, _) = with(&server("\"knows-no-ehlo\""));
+    assert_eq!(partner(&greeted), ["m1"]);
+    assert_eq!(greeted.reached["a server that knows no EHLO was greeted with HELO"], 1);
+}
+
+#[test]
+fn of_two_lapses_at_one_stage_the_first_in_the_plan_has_its_way() {
+    let first_time = |does| server(does).replace("until", "connection = 1\nuntil");
+    let kept = first_time("{ resets-after-final-dot = { kept = true } }");
+    let refused = first_time(r#"{ replies = { to = "final-dot", reply = "550 no" } }"#);
+    let twice = first_time(r#"{ replies-twice = "final-dot" }"#);
+    for (lines, expected) in [
+        ([&kept, &refused], &["m1", "m1"][..]),
+        ([&refused, &kept], &["report on m1"]),
+        ([&twice, &refused], &["m1"]),
+    ] {
+        let (record, _) = told(PLAIN, &lines.map(String::as_str), &Leap);
+        assert_eq!(partner(&record), expected, "{lines:?}");
+        assert_eq!(bites(&record), [true, false], "{lines:?}");
+    }
+}
+
+#[test]
+fn two_lapses_at_two_stages_both_have_their_way() {
+    let lines = [server("\"drips\""), server(r#"{ drops = "quit" }"#)];
+    let (record, _) = told(PLAIN, &lines.each_ref().map(String::as_str), &Leap);
+    assert_eq!((partner(&record), bites(&record)), (vec!["m1".to_owned()], vec![true, true]));
+}
+
+#[test]
+fn a_mail_server_that_was_killed_goes_on_counting_its_connections_and_has_its_mail() {
+    let lines = [
+        server(r#"{ resets-after-final-dot = { kept = true } }"#).replace("until", "connection = 1\nuntil"),
+        "kind = \"kill\"\nmachine = \"mx.partner.test\"\nwhen = { at = \"1m\" }\nrestart_after = \"10s\""
+            .to_owned(),
+        server(r#"{ replies = { to = "mail", reply = "450 later" } }"#)
+            .replace("until", "connection = 1\nat = \"70s\"\nuntil"),
+        server(r#"{ replies = { to = "mail", reply = "450 later" } }"#)
+            .replace("until", "connection = 2\nuntil"),
+    ];
+    let (record, _) = told(PLAIN, &lines.each_ref().map(String::as_str), &Leap);
+    assert_eq!(partner(&record), ["m1", "m1"]);
+    assert_eq!(bites(&record), [true, true, false, true]);
+}
+
+#[test]
 fn a_message_kept_without_an_answer_comes_twice_and_that_is_nobodys_fault() {
     let fault =
         server(r#"{ resets-after-final-dot = { kept = true } }"#).replace("until", "connection = 1\nuntil");
@@ -190,6 +283,48 @@ fn a_client_that_misbehaves_gets_what_it_deserves_and_its_next_try_is_taken() {
 }
 
 #[test]
+fn a_client_that_breaks_off_says_truly_how_far_it_had_come() {
+    for (stage, awaits) in STAGES {
+        for does in ["drops", "resets"] {
+            let (record, _) = with(&client(&format!("{{ {does} = \"{stage}\" }}")));
+            let got = answers(&record);
+            let lost = format!("connection lost, no reply to {awaits}");
+            let expected = if awaits.is_empty() { vec!["250"] } else { vec![lost.as_str(), "250"] };
+            let as_expected = got.len() == expected.len()
+                && got.iter().zip(&expected).all(|(got, expected)| got.starts_with(expected));
+            assert!(as_expected, "{does} at {stage}: {got:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_client_that_resets_its_connection_leaves_a_reply_unread() {
+    for (stage, _) in STAGES {
+        let (record, _) = with(&client(&format!("{{ resets = \"{stage}\" }}")));
+        assert_eq!(record.reached["a client closed its connection with a reply unread"], 1, "{stage}");
+    }
+}
+
+#[test]
+fn a_client_may_fall_silent_for_a_while_at_every_stage() {
+    for (stage, _) in STAGES {
+        let (record, _) = with(&client(&format!("{{ stalls = {{ at = \"{stage}\", by = \"30s\" }} }}")));
+        assert!(matches!(&answers(&record)[..], [only] if only.starts_with("250")), "{stage}");
+    }
+}
+
+#[test]
+fn a_client_misbehaves_at_the_try_that_is_named_alone() {
+    let second = client(r#"{ drops = "mail" }"#).replace("does", "attempt = 2\ndoes");
+    let (record, _) = told(PLAIN, &[&client(r#"{ drops = "data" }"#), &second], &Leap);
+    let got = answers(&record);
+    assert!(got[0].contains("no reply to DATA") && got[1].contains("no reply to MAIL"), "{got:#?}");
+    assert!(got[2].starts_with("250") && got.len() == 3, "{got:#?}");
+    let (record, _) = told(PLAIN, &[&second], &Leap);
+    assert_eq!(bites(&record), [false], "there was no second try");
+}
+
+#[test]
 fn what_a_client_smuggles_is_nowhere() {
     for (does, _) in CLIENTS.iter().filter(|(does, _)| does.contains("smuggles")) {
         let (record, _) = with(&client(does));
@@ -223,6 +358,54 @@ fn a_name_server_that_lies_for_a_while_delays_mail_or_has_it_reported() {
     }
 }
 
+#[test]
+fn a_lie_that_answers_no_question_is_none() {
+    for (name, answer) in [
+        ("partner.test", "refusing-addresses"),
+        ("mx.partner.test", "null-mx"),
+        ("mx.partner.test", "mx-to-itself"),
+        ("elsewhere.test", "nxdomain"),
+    ] {
+        let (record, _) = told(PLAIN, &[&names(name, answer)], &Leap);
+        assert_eq!(
+            (partner(&record), bites(&record)),
+            (vec!["m1".to_owned()], vec![false]),
+            "{name} {answer}"
+        );
+    }
+}
+
+#[test]
+fn a_name_is_meant_without_case_and_the_first_line_that_has_an_answer_is_heard() {
+    let lines = [names("partner.test", "refusing-addresses"), names("PARTNER.test", "servfail")];
+    let (record, _) = told(PLAIN, &lines.each_ref().map(String::as_str), &Leap);
+    assert_eq!((partner(&record), bites(&record)), (vec!["m1".to_owned()], vec![false, true]));
+}
+
+/// What a message is like, and where it is in the end: a message that has passed too many hosts is sent back.
+const SHAPES: &[(&str, &[&str])] = &[
+    ("plain", DELIVERED),
+    ("eight-bit", DELIVERED),
+    ("long-lines", DELIVERED),
+    ("dots", DELIVERED),
+    ("nested", DELIVERED),
+    ("far-travelled", REPORTED),
+    ("empty", DELIVERED),
+    ("large", DELIVERED),
+];
+
+#[test]
+fn a_message_of_any_shape_arrives_as_it_was_sent_unless_it_has_come_too_far() {
+    for (shape, expected) in SHAPES {
+        for keys in ["octets = 0", "octets = 20000", "body = \"It has no end\"", "body = \"\""] {
+            let shaped = format!("\nshape = \"{shape}\"\n{keys}\nsubject =");
+            let (record, _) = told(&PLAIN.replacen("\nsubject =", &shaped, 1), &[], &Leap);
+            assert!(matches!(&answers(&record)[..], [only] if only.starts_with("250")), "{shape}, {keys}");
+            assert_eq!(partner(&record), *expected, "{shape}, {keys}");
+        }
+    }
+}
+
 /// What the extension does, and what is in the mailbox in the end.
 const EXTENSION: &[(&str, &[&str])] = &[
     ("panics", &[]),
@@ -244,6 +427,59 @@ fn an_extension_that_misbehaves_stops_its_message_at_most() {
         let (record, _) = with(&extension(does));
         assert_eq!(has(&record.end.mailboxes, "bob@contoso.test"), *expected, "{does}");
         assert!(matches!(answers(&record)[..], [ref answer] if answer.starts_with("250")), "{does}");
+    }
+}
+
+#[test]
+fn the_other_engine_tells_the_same_stories() {
+    let soon = PLAIN.replace("duration = \"12h\"", "duration = \"4m\"").replace("[\"2m\"]", "[\"1m\"]");
+    for (line, answer) in [
+        (server(r#"{ resets-after-final-dot = { kept = false } }"#).replace("30m", "1m"), "250"),
+        (server("\"knows-no-ehlo\""), "250"),
+        (client(r#"{ smuggles = "lf-dot-crlf" }"#), "554"),
+        (client("\"pipelines\""), "250"),
+        (names("partner.test", "timeout").replace("30m", "1m"), "250"),
+    ] {
+        let [leap, classic] =
+            [&Leap as &dyn Engine, &Classic::COARSE].map(|engine| told(&soon, &[&line], engine).0);
+        assert!(answers(&classic)[0].starts_with(answer), "{line}");
+        assert_eq!((partner(&leap), bites(&leap)), (partner(&classic), bites(&classic)), "{line}");
+    }
+}
+
+#[test]
+fn every_point_of_the_peers_is_reached_by_one_of_these_stories() {
+    for (line, points) in [
+        (server("\"says-nothing\""), &["a silent server was given up"][..]),
+        (server(r#"{ replies-forever = "mail" }"#), &["a reply without an end was cut off"]),
+        (
+            server(r#"{ stalls = { by = "90s" } }"#),
+            &["a server went on after a stall and had the whole message"],
+        ),
+        (server("\"knows-no-ehlo\""), &["a server that knows no EHLO was greeted with HELO"]),
+        (server("\"hands-back\""), &["a server handed a message back"]),
+        (
+            server(r#"{ resets-after-final-dot = { kept = true } }"#)
+                .replace("until", "connection = 1\nuntil"),
+            &["a server kept a message and the answer was lost"],
+        ),
+        (
+            client(r#"{ resets = "final-dot" }"#),
+            &[
+                "a client lost the answer to its final dot",
+                "a client tried again and was answered",
+                "a client closed its connection with a reply unread",
+            ],
+        ),
+        (client(r#"{ smuggles = "cr-dot-cr" }"#), &["a message with another hidden in it was refused"]),
+        (client("\"guesses-passwords\""), &["a client that guessed passwords was thrown out"]),
+        (client("\"pipelines\""), &["a message sent in one go with its commands was taken"]),
+        (names("partner.test", "cname-chain"), &["a chain of names was followed to its end"]),
+    ] {
+        let (record, _) = with(&line);
+        for point in points {
+            assert!(record.reached.contains_key(point), "{line}: {point}, but {:?}", record.reached);
+        }
     }
 }
 

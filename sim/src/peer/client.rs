@@ -74,6 +74,10 @@ impl Client {
     }
 }
 
+/// What a client waits for first.
+pub(super) const CONNECTION: &str = "the connection";
+/// What it is sending when it breaks off, or is cut off, before the final dot is on its way.
+pub(super) const CONTENT: &str = "the message";
 /// What a client waits for after the message.
 pub(super) const FINAL_DOT: &str = "the final dot";
 
@@ -108,7 +112,8 @@ impl Talk {
             return outcome;
         }
         mischief.before(Stage::Connection).await?;
-        self.expect("the connection", 220).await?;
+        mischief.after(Stage::Connection, CONNECTION).await?;
+        self.expect(CONNECTION, 220).await?;
         let hello = format!("{} {}", mischief.hello(), caller.name);
         let ehlo = self.command(Stage::Ehlo, &hello, 250, mischief).await?;
         mischief.after_ehlo(self, caller).await?;
@@ -129,14 +134,16 @@ impl Talk {
         if let (true, Some(refusal)) = (recipients.is_empty(), refusal) {
             return Err(refusal);
         }
-        self.command(Stage::Data, "DATA", 354, mischief).await?;
+        self.say(Stage::Data, "DATA", mischief).await?;
+        mischief.reset_within_the_message(self, caller).await?;
+        self.expect("DATA", 354).await?;
         self.content(caller, mischief).await?;
         mischief.after(Stage::FinalDot, FINAL_DOT).await?;
-        let reply = self.expect(FINAL_DOT, 250).await?;
+        let reply = self.expect(FINAL_DOT, 250).await;
+        mischief.hear_out(self, reply.is_err()).await;
+        let reply = reply?;
         // The message is handed over: whatever becomes of QUIT changes nothing.
-        if mischief.before(Stage::Quit).await.is_ok() && self.dialogue.say("QUIT").await.is_ok() {
-            let _ = timeout(PATIENCE, self.dialogue.reply()).await;
-        }
+        let _ = self.command(Stage::Quit, "QUIT", 221, mischief).await;
         Ok(Outcome::Accepted { recipients, reply: reply.text })
     }
 
@@ -145,11 +152,16 @@ impl Talk {
         let wire = dotted(&mischief.content(caller.message));
         let wire = mischief.with_false_end(wire, caller.message);
         let (first, second) = wire.split_at(wire.len() / 2);
-        self.dialogue.send(first).await.map_err(|_| lost(FINAL_DOT))?;
+        self.send(first, CONTENT).await?;
         mischief.before(Stage::Content).await?;
+        let (second, dot) = second.split_at(second.len() - mischief.holds_back());
         for piece in mischief.pieces(second) {
             mischief.dawdle().await;
-            self.dialogue.send(piece).await.map_err(|_| lost(FINAL_DOT))?;
+            self.send(piece, CONTENT).await?;
+        }
+        if !dot.is_empty() {
+            mischief.before(Stage::FinalDot).await?;
+            self.send(dot, FINAL_DOT).await?;
         }
         Ok(())
     }
@@ -162,10 +174,23 @@ impl Talk {
         wanted: u16,
         mischief: &Mischief,
     ) -> Result<Reply, Outcome> {
-        mischief.before(stage).await?;
-        self.dialogue.send(&mischief.line(command)).await.map_err(|_| lost(command))?;
-        mischief.after(stage, command).await?;
+        self.say(stage, command, mischief).await?;
         self.expect(command, wanted).await
+    }
+
+    /// Says a command.
+    async fn say(&mut self, stage: Stage, command: &str, mischief: &Mischief) -> Result<(), Outcome> {
+        mischief.before(stage).await?;
+        self.send(&mischief.line(command), command).await?;
+        mischief.after(stage, command).await
+    }
+
+    /// Sends octets. The other side need not read them: there is an end to waiting for that, too.
+    pub(super) async fn send(&mut self, octets: &[u8], awaited: &str) -> Result<(), Outcome> {
+        match timeout(PATIENCE, self.dialogue.send(octets)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(lost(awaited)),
+        }
     }
 
     pub(super) async fn expect(&mut self, awaited: &str, wanted: u16) -> Result<Reply, Outcome> {
@@ -189,4 +214,83 @@ impl Talk {
 
 pub(super) fn lost(awaiting: &str) -> Outcome {
     Outcome::Lost { awaiting: awaiting.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+    use crate::fault::FalseEnd;
+    use crate::scenario::Scenario;
+    use crate::trace::{Keep, Trace};
+
+    /// A gateway that takes a false end of data for the true one. Gives the messages that it took.
+    async fn fooled(mut wire: DuplexStream, false_end: &[u8], to_the_first: &str) -> Vec<String> {
+        let (mut said, mut taken, mut in_data): (_, Vec<String>, _) = (Vec::new(), Vec::new(), false);
+        wire.write_all(b"220 naive\r\n").await.unwrap();
+        loop {
+            let ends: [&[u8]; 2] = if in_data { [false_end, b"\r\n.\r\n"] } else { [b"\r\n"; 2] };
+            let found = ends.into_iter().filter_map(|end| {
+                let at = said.windows(end.len()).position(|octets: &[u8]| octets == end)?;
+                Some((at, at + end.len()))
+            });
+            let Some((at, end)) = found.min() else {
+                if wire.read_buf(&mut said).await.unwrap_or_default() == 0 {
+                    return taken;
+                }
+                continue;
+            };
+            let part = String::from_utf8_lossy(&said[..at]).into_owned();
+            said.drain(..end);
+            let reply = match &part[..] {
+                _ if std::mem::take(&mut in_data) => {
+                    taken.push(part);
+                    if taken.len() == 1 { to_the_first } else { "250 taken" }
+                }
+                "DATA" => {
+                    in_data = true;
+                    "354 go ahead"
+                }
+                "QUIT" => "221 bye",
+                _ => "250 OK",
+            };
+            // It takes its time: a client that has gone by now is not heard.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if wire.write_all(format!("{reply}\r\n").as_bytes()).await.is_err() || reply.starts_with("221") {
+                return taken;
+            }
+        }
+    }
+
+    #[test]
+    fn a_gateway_that_is_fooled_by_a_false_end_takes_a_second_message_whatever_it_said_to_the_first() {
+        for false_end in FalseEnd::ALL {
+            for to_the_first in ["250 taken", "554 bare LF"] {
+                let text = include_str!("../../../scenarios/kb/Q178091-homed-sender.toml");
+                let does = toml::Value::try_from(false_end).unwrap();
+                let fault = format!(
+                    "\n[[fault]]\nkind = \"client\"\nmessage = \"m1\"\ndoes = {{ smuggles = {does} }}"
+                );
+                let scenario = Scenario::parse("fooled", "fooled.toml", &format!("{text}{fault}")).unwrap();
+                let plan = Arc::new(scenario.plan(scenario.releases()[0], scenario.seed()));
+                let clock: crate::engine::Clock = Arc::new(|| Duration::ZERO);
+                let trace = Trace::new(Arc::clone(&clock), Keep::Digest);
+                let scene = Scene::new(Arc::clone(&plan), clock, trace);
+                let message = &plan.clients[0].messages[0];
+                let caller = Caller { name: "client.test", account: None, message };
+                let (near, far) = duplex(100_000);
+                let talk = async {
+                    let mut talk = Talk { dialogue: Dialogue::new(Box::new(near)) };
+                    talk.hand_over(&caller, &Mischief::of(&scene, &message.name, 1)).await
+                };
+                let runtime =
+                    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+                let fooled = fooled(far, false_end.octets(), to_the_first);
+                let (_, taken) = runtime.unwrap().block_on(async { tokio::join!(talk, fooled) });
+                assert_eq!(taken.len(), 2, "{false_end:?}, {to_the_first}: {taken:#?}");
+                assert!(taken[1].contains("<m1-smuggled@plan.test>"), "{false_end:?}: {taken:#?}");
+            }
+        }
+    }
 }

@@ -70,28 +70,14 @@ impl Lapses {
         }
     }
 
-    /// What the server says to the first recipient of a message.
-    pub(super) fn refuses_one(&self) -> Option<&str> {
-        match self.find(|does| matches!(does, ServerDoes::RefusesOne { .. }))? {
-            ServerDoes::RefusesOne { reply } => Some(reply),
-            _ => None,
+    /// Whether the server keeps a message whose final dot it has read.
+    pub(super) fn keep_the_message(&self) -> bool {
+        let stands_there = |(_, does): &&(usize, ServerDoes)| stage_of(does) == Some(Stage::FinalDot);
+        match self.lines.iter().find(stands_there) {
+            None | Some((_, ServerDoes::RepliesTwice(_))) => true,
+            Some((_, ServerDoes::ResetsAfterFinalDot { kept })) => *kept,
+            Some(_) => false,
         }
-    }
-
-    /// Whether the server breaks off after the final dot, and has kept the message then.
-    pub(super) fn breaks_off_after_the_final_dot(&self) -> Option<bool> {
-        match self.find(|does| matches!(does, ServerDoes::ResetsAfterFinalDot { .. }))? {
-            ServerDoes::ResetsAfterFinalDot { kept } => Some(*kept),
-            _ => None,
-        }
-    }
-
-    /// Whether a reply at this stage will be the one that is due.
-    pub(super) fn lets_pass(&self, stage: Stage) -> bool {
-        !self
-            .lines
-            .iter()
-            .any(|(_, does)| stage_of(does) == Some(stage) && !matches!(does, ServerDoes::RepliesTwice(_)))
     }
 
     /// Gives the reply that is due at a stage, or what this server has instead.
@@ -101,10 +87,44 @@ impl Lapses {
         stage: Stage,
         due: &[&str],
     ) -> std::io::Result<Said> {
-        match self.find(|does| stage_of(does) == Some(stage)) {
+        let instead = self.find(|does| stage_of(does) == Some(stage));
+        self.say(dialogue, instead, due).await
+    }
+
+    /// Gives the reply that is due to HELO: with EHLO it makes one stage, but for a server that knows only this.
+    pub(super) async fn reply_to_helo(&self, dialogue: &mut Dialogue, due: &[&str]) -> std::io::Result<Said> {
+        if self.lines.iter().any(|(_, does)| *does == ServerDoes::KnowsNoEhlo) {
+            self.scene.points.reached(super::GREETED_WITH_HELO);
+        }
+        let instead =
+            self.find(|does| *does != ServerDoes::KnowsNoEhlo && stage_of(does) == Some(Stage::Ehlo));
+        self.say(dialogue, instead, due).await
+    }
+
+    /// Gives the reply that is due to RCPT: one more line of the plan may be about the first of a message.
+    pub(super) async fn reply_to_rcpt(
+        &self,
+        dialogue: &mut Dialogue,
+        is_first: bool,
+        due: &[&str],
+    ) -> std::io::Result<Said> {
+        let instead = self.find(|does| {
+            let refuses = is_first && matches!(does, ServerDoes::RefusesOne { .. });
+            refuses || stage_of(does) == Some(Stage::Rcpt)
+        });
+        self.say(dialogue, instead, due).await
+    }
+
+    async fn say(
+        &self,
+        dialogue: &mut Dialogue,
+        instead: Option<&ServerDoes>,
+        due: &[&str],
+    ) -> std::io::Result<Said> {
+        match instead {
             None => {
-                let wild =
-                    if self.has(|does| *does == ServerDoes::PercentReplies) { " %s%n%x%d" } else { "" };
+                let is_wild = !due.is_empty() && self.has(|does| *does == ServerDoes::PercentReplies);
+                let wild = if is_wild { " %s%n%x%d" } else { "" };
                 for line in due {
                     dialogue.say(&format!("{line}{wild}")).await?;
                 }
@@ -112,10 +132,11 @@ impl Lapses {
             }
             Some(ServerDoes::SaysNothing) => {
                 // It listens until the other side has had enough.
-                while dialogue.line().await?.is_some() {}
+                while let Ok(Some(_)) = dialogue.line().await {}
+                self.scene.points.reached(super::SILENCE_GIVEN_UP);
                 return Ok(Said::Nothing);
             }
-            Some(ServerDoes::Replies { reply, .. }) => {
+            Some(ServerDoes::Replies { reply, .. } | ServerDoes::RefusesOne { reply }) => {
                 for line in reply.lines() {
                     dialogue.say(line).await?;
                 }
@@ -124,7 +145,10 @@ impl Lapses {
             Some(ServerDoes::Garbles(_)) => dialogue.send(b"\x00\xffHTTP/1.1 400 Bad Request\r\n").await?,
             Some(ServerDoes::RepliesForever(_)) => {
                 for _ in 0..FOR_EVER {
-                    dialogue.say("250-and so on").await?;
+                    if let Err(broken) = dialogue.say("250-and so on").await {
+                        self.scene.points.reached(super::REPLY_CUT_OFF);
+                        return Err(broken);
+                    }
                     sleep(PAUSE).await;
                 }
                 return Ok(Said::Nothing);
@@ -150,6 +174,9 @@ fn stage_of(does: &ServerDoes) -> Option<Stage> {
     match does {
         ServerDoes::SaysNothing => Some(Stage::Connection),
         ServerDoes::KnowsNoEhlo => Some(Stage::Ehlo),
+        ServerDoes::ResetsAfterFinalDot { .. } => Some(Stage::FinalDot),
+        // In the middle of a message no reply is due, so none is given twice.
+        ServerDoes::RepliesTwice(Stage::Content) => None,
         ServerDoes::Drops(stage)
         | ServerDoes::Replies { to: stage, .. }
         | ServerDoes::Garbles(stage)
@@ -158,7 +185,6 @@ fn stage_of(does: &ServerDoes) -> Option<Stage> {
         | ServerDoes::RepliesTwice(stage) => Some(*stage),
         ServerDoes::PercentReplies
         | ServerDoes::RefusesOne { .. }
-        | ServerDoes::ResetsAfterFinalDot { .. }
         | ServerDoes::Stalls { .. }
         | ServerDoes::Drips
         | ServerDoes::HandsBack => None,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::client::{Caller, FINAL_DOT, Talk, lost};
+use super::client::{CONNECTION, CONTENT, Caller, FINAL_DOT, Talk, lost};
 use super::dialogue::{Dialogue, dotted};
 use crate::fault::{ClientDoes, Fault, Stage};
 use crate::plan::MessagePlan;
@@ -20,6 +20,14 @@ const TOO_LONG: usize = 5_000;
 const UNREAD: Duration = Duration::from_secs(2);
 /// How often a client guesses before it has had enough.
 const GUESSES: usize = 10;
+/// How many replies a client listens to after those that it expects.
+const MORE_REPLIES: usize = 100;
+/// The reply after which the gateway closes the connection (RFC 5321, 3.8).
+const CLOSING: u16 = 421;
+/// The end of a message.
+const DOT: &[u8] = b".\r\n";
+/// What a program must not take for a format.
+const WILD: &str = "%s%n%x%d";
 /// How long a client that dawdles waits before each piece of its message, and how many pieces it has.
 const DAWDLE: (Duration, usize) = (Duration::from_mins(4), 20);
 /// How often a client that chatters says NOOP.
@@ -104,7 +112,7 @@ impl Mischief {
                 sleep(by.0).await;
                 Ok(())
             }
-            Some(_) => Err(lost(FINAL_DOT)),
+            Some(_) => Err(lost(if stage == Stage::Connection { CONNECTION } else { CONTENT })),
             None => Ok(()),
         }
     }
@@ -120,13 +128,60 @@ impl Mischief {
             _ => false,
         };
         match self.bites(now) {
-            // With something unread, closing is resetting.
             Some(ClientDoes::Resets(_)) => {
-                sleep(UNREAD).await;
+                self.leave_a_reply_unread().await;
                 Err(lost(awaiting))
             }
             Some(_) => Err(lost(awaiting)),
             None => Ok(()),
+        }
+    }
+
+    /// Waits until there is something unread: then closing is resetting.
+    async fn leave_a_reply_unread(&self) {
+        sleep(UNREAD).await;
+        if let Some(line) = &self.0 {
+            line.scene.points.reached(super::RESET_UNREAD);
+        }
+    }
+
+    /// Sends half of a message on top of a reply to DATA that is left unread, and resets the connection.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub(super) async fn reset_within_the_message(
+        &self,
+        talk: &mut Talk,
+        caller: &Caller<'_>,
+    ) -> Result<(), Outcome> {
+        if self.bites(|does| *does == ClientDoes::Resets(Stage::Content)).is_none() {
+            return Ok(());
+        }
+        self.leave_a_reply_unread().await;
+        let wire = dotted(&caller.message.content);
+        talk.send(&wire[..wire.len() / 2], CONTENT).await?;
+        sleep(UNREAD).await;
+        Err(lost(CONTENT))
+    }
+
+    /// How many octets at the end of a message it holds back, to fall silent before them.
+    pub(super) fn holds_back(&self) -> usize {
+        let stalls = |line: &Line| matches!(line.does, ClientDoes::Stalls { at: Stage::FinalDot, .. });
+        if self.0.as_ref().is_some_and(stalls) { DOT.len() } else { 0 }
+    }
+
+    /// Listens until the gateway closes, if there may be replies to commands that were hidden in the message.
+    pub(super) async fn hear_out(&self, talk: &mut Talk, is_refused: bool) {
+        let Some(Line { scene, does: ClientDoes::Smuggles(_), .. }) = &self.0 else { return };
+        if is_refused {
+            scene.points.reached(super::SMUGGLER_REFUSED);
+        }
+        if talk.send(b"QUIT\r\n", "QUIT").await.is_ok() {
+            for _ in 0..MORE_REPLIES {
+                if talk.hear("QUIT").await.is_err() {
+                    break;
+                }
+            }
         }
     }
 
@@ -138,7 +193,7 @@ impl Mischief {
                 let line = format!("{}\r\n", "x".repeat(TOO_LONG));
                 [&message.content[..], line.as_bytes()].concat().into()
             }
-            Some(_) => [b"X-Percent: %s%n%x%d\r\n", &message.content[..]].concat().into(),
+            Some(_) => percent(&message.content).into(),
             None => Cow::Borrowed(&message.content),
         }
     }
@@ -149,7 +204,7 @@ impl Mischief {
             self.bites(|does| matches!(does, ClientDoes::Smuggles(_)))
         {
             // The true end comes last.
-            wire.truncate(wire.len() - b".\r\n".len());
+            wire.truncate(wire.len() - DOT.len());
             wire.truncate(wire.trim_ascii_end().len());
             wire.extend_from_slice(false_end.octets());
             let recipient = message.to.first().map(ToString::to_string).unwrap_or_default();
@@ -178,7 +233,13 @@ impl Mischief {
             None => return Ok(()),
             Some(ClientDoes::LongCommand) => vec![format!("NOOP {}", "x".repeat(TOO_LONG))],
             Some(ClientDoes::Chatters) => vec!["NOOP".to_owned(); CHATTER],
-            Some(ClientDoes::GuessesPasswords) => return guess(talk).await,
+            Some(ClientDoes::GuessesPasswords) => {
+                let outcome = guess(talk).await;
+                if let (Err(Outcome::Lost { .. }), Some(line)) = (&outcome, &self.0) {
+                    line.scene.points.reached(super::GUESSER_THROWN_OUT);
+                }
+                return outcome;
+            }
             Some(ClientDoes::Misorders) => vec![
                 format!("RCPT TO:<{recipient}>"),
                 "DATA".to_owned(),
@@ -189,17 +250,27 @@ impl Mischief {
                 "RSET".to_owned(),
             ],
             Some(_) => vec![
-                "NOOP %s%n%x%d".to_owned(),
-                "VRFY %s%n%x%d".to_owned(),
-                "HELP %s%n%x%d".to_owned(),
-                "%s%n%x%d".to_owned(),
-                "MAIL FROM:<%s%n%x%d@fabrikam.test>".to_owned(),
+                format!("EHLO {WILD}.test"),
+                format!("AUTH {WILD}"),
+                format!("AUTH PLAIN {WILD}"),
+                format!("NOOP {WILD}"),
+                format!("VRFY {WILD}"),
+                format!("HELP {WILD}"),
+                WILD.to_owned(),
+                format!("MAIL FROM:<{from}> {WILD}={WILD}"),
                 "RSET".to_owned(),
+                format!("MAIL FROM:<{WILD}@fabrikam.test>"),
+                format!("RCPT TO:<{WILD}@{WILD}.test>"),
+                "RSET".to_owned(),
+                format!("EHLO {}", caller.name),
             ],
         };
         for command in commands {
-            talk.dialogue.say(&command).await.map_err(|_| lost(&command))?;
-            talk.hear(&command).await?;
+            talk.send(format!("{command}\r\n").as_bytes(), &command).await?;
+            let reply = talk.hear(&command).await?;
+            if reply.code == CLOSING {
+                return Err(Outcome::Refused { command, reply: reply.text });
+            }
         }
         Ok(())
     }
@@ -220,10 +291,14 @@ impl Mischief {
         let mut wire: Vec<u8> =
             commands.iter().flat_map(|command| format!("{command}\r\n").into_bytes()).collect();
         wire.extend(dotted(&caller.message.content));
-        if talk.dialogue.send(&wire).await.is_err() {
-            return Some(Err(lost("everything at once")));
+        if let Err(lost) = talk.send(&wire, "everything at once").await {
+            return Some(Err(lost));
         }
-        Some(replies(talk, &commands, recipients.len()).await)
+        let outcome = replies(talk, &commands, recipients.len()).await;
+        if let (Ok(_), Some(line)) = (&outcome, &self.0) {
+            line.scene.points.reached(super::ALL_AT_ONCE_TAKEN);
+        }
+        Some(outcome)
     }
 }
 
@@ -232,16 +307,25 @@ fn is_awaited(stage: Stage) -> bool {
     !matches!(stage, Stage::Connection | Stage::Content | Stage::Quit)
 }
 
+/// The content with what a program must not take for a format in its header.
+fn percent(content: &[u8]) -> Vec<u8> {
+    const SUBJECT: &[u8] = b"\r\nSubject: ";
+    let at = content.windows(SUBJECT.len()).position(|octets| octets == SUBJECT);
+    let (before, after) = content.split_at(at.map_or(0, |at| at + SUBJECT.len()));
+    let wild = if at.is_some() { WILD } else { "" };
+    [format!("X-Percent: {WILD}\r\n").as_bytes(), before, wild.as_bytes(), after].concat()
+}
+
 /// Breaks an authentication off, then guesses passwords until it is thrown out or has had enough.
 async fn guess(talk: &mut Talk) -> Result<(), Outcome> {
     for line in ["AUTH LOGIN", "*"] {
-        talk.dialogue.say(line).await.map_err(|_| lost(line))?;
+        talk.send(format!("{line}\r\n").as_bytes(), line).await?;
         talk.hear(line).await?;
     }
     let guessed = "AUTH PLAIN AHVzZXIxAGd1ZXNz";
     let mut last = lost(guessed);
     for _ in 0..GUESSES {
-        talk.dialogue.say(guessed).await.map_err(|_| lost(guessed))?;
+        talk.send(format!("{guessed}\r\n").as_bytes(), guessed).await?;
         let reply = talk.hear(guessed).await?;
         last = Outcome::Refused { command: guessed.to_owned(), reply: reply.text };
     }
@@ -250,7 +334,7 @@ async fn guess(talk: &mut Talk) -> Result<(), Outcome> {
 
 /// Reads the replies to commands that were said at once, and the one to the message behind them.
 async fn replies(talk: &mut Talk, commands: &[String], recipients: usize) -> Result<Outcome, Outcome> {
-    talk.expect("the connection", 220).await?;
+    talk.expect(CONNECTION, 220).await?;
     let mut accepted = Vec::new();
     let mut refusal = None;
     let first_recipient = commands.len() - 1 - recipients;

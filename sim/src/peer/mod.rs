@@ -29,6 +29,28 @@ const LOST_AT_THE_FINAL_DOT: &str = "a client lost the answer to its final dot";
 const TRIED_AGAIN: &str = "a client tried again and was answered";
 const CHAIN_FOLLOWED: &str = "a chain of names was followed to its end";
 
+const GREETED_WITH_HELO: &str = "a server that knows no EHLO was greeted with HELO";
+const SILENCE_GIVEN_UP: &str = "a silent server was given up";
+const REPLY_CUT_OFF: &str = "a reply without an end was cut off";
+const WENT_ON_AFTER_A_STALL: &str = "a server went on after a stall and had the whole message";
+const RESET_UNREAD: &str = "a client closed its connection with a reply unread";
+const SMUGGLER_REFUSED: &str = "a message with another hidden in it was refused";
+const GUESSER_THROWN_OUT: &str = "a client that guessed passwords was thrown out";
+const ALL_AT_ONCE_TAKEN: &str = "a message sent in one go with its commands was taken";
+
 /// The points of the peers.
-pub(crate) const POINTS: &[&str] =
-    &[KEPT_AND_BROKE_OFF, HANDED_BACK, LOST_AT_THE_FINAL_DOT, TRIED_AGAIN, CHAIN_FOLLOWED];
+pub(crate) const POINTS: &[&str] = &[
+    KEPT_AND_BROKE_OFF,
+    HANDED_BACK,
+    LOST_AT_THE_FINAL_DOT,
+    TRIED_AGAIN,
+    CHAIN_FOLLOWED,
+    GREETED_WITH_HELO,
+    SILENCE_GIVEN_UP,
+    REPLY_CUT_OFF,
+    WENT_ON_AFTER_A_STALL,
+    RESET_UNREAD,
+    SMUGGLER_REFUSED,
+    GUESSER_THROWN_OUT,
+    ALL_AT_ONCE_TAKEN,
+];

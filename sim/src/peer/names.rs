@@ -54,12 +54,13 @@ impl FaultyNames {
         FaultyNames { scene: scene.clone() }
     }
 
-    /// What is said of a name now instead of the truth, if anything is.
-    fn lie(&self, name: &str) -> Option<DnsAnswer> {
+    /// What is said of a name now instead of the truth, if anything is: the first line that has an answer to such a
+    /// question.
+    fn lie(&self, name: &str, answers: impl Fn(DnsAnswer) -> bool) -> Option<DnsAnswer> {
         let now = self.scene.now();
         let (place, answer) = self.scene.faults().find_map(|(place, fault)| match fault {
             Fault::Dns { name: about, answer, at, until }
-                if about.eq_ignore_ascii_case(name) && (at.0..until.0).contains(&now) =>
+                if about.eq_ignore_ascii_case(name) && (at.0..until.0).contains(&now) && answers(*answer) =>
             {
                 Some((place, *answer))
             }
@@ -72,7 +73,7 @@ impl FaultyNames {
     async fn mail_exchangers_of(&self, domain: &Domain) -> Result<Vec<MailExchanger>, DnsError> {
         let names = &self.scene.plan.names;
         let only = |preference, host: &str| Ok(vec![MailExchanger { preference, host: host.to_owned() }]);
-        match self.lie(domain.as_str()) {
+        match self.lie(domain.as_str(), |answer| answer != DnsAnswer::RefusingAddresses) {
             Some(DnsAnswer::NoMx) => Ok(Vec::new()),
             Some(DnsAnswer::MxToItself) => only(10, &self.scene.plan.gateway.name),
             Some(DnsAnswer::NullMx) => only(0, "."),
@@ -83,16 +84,20 @@ impl FaultyNames {
 
     async fn addresses_of(&self, host: &str) -> Result<Vec<IpAddr>, DnsError> {
         let names = &self.scene.plan.names;
-        match self.lie(host) {
+        // The clients are there, and none of them listens.
+        let refuse: Vec<IpAddr> =
+            self.scene.plan.clients.iter().take(2).map(|client| client.address).collect();
+        let right = names.addresses(host);
+        let answers = |answer| match answer {
+            DnsAnswer::MxToItself | DnsAnswer::NullMx => false,
+            DnsAnswer::RefusingAddresses => right.is_ok() && !refuse.is_empty(),
+            _ => true,
+        };
+        match self.lie(host, answers) {
             Some(DnsAnswer::NoMx) => Err(DnsError::NoSuchName),
-            Some(DnsAnswer::RefusingAddresses) => {
-                let right = names.addresses(host)?;
-                // The clients are there, and none of them listens.
-                let clients = self.scene.plan.clients.iter().take(2).map(|client| client.address);
-                Ok(clients.chain(right).collect())
-            }
-            Some(lie) => self.said_of_any_name(lie).await.unwrap_or_else(|| names.addresses(host)),
-            None => names.addresses(host),
+            Some(DnsAnswer::RefusingAddresses) => Ok([refuse, right?].concat()),
+            Some(lie) => self.said_of_any_name(lie).await.unwrap_or(right),
+            None => right,
         }
     }
 

@@ -93,7 +93,8 @@ impl Server {
                     let name = format!("250-{}", self.machine);
                     lapses.reply(talk, Stage::Ehlo, &[&name, "250-8BITMIME", "250 SIZE"]).await?
                 }
-                Ok(Request::Helo { .. } | Request::Noop { .. }) => {
+                Ok(Request::Helo { .. }) => lapses.reply_to_helo(talk, &["250 OK"]).await?,
+                Ok(Request::Noop { .. }) => {
                     dialogue.say("250 OK").await?;
                     Said::AsDue
                 }
@@ -105,16 +106,11 @@ impl Server {
                 }
                 Ok(Request::Rcpt { to }) => {
                     let is_first = !std::mem::replace(&mut transaction.asked, true);
-                    if let (true, Some(reply)) = (is_first, lapses.refuses_one()) {
-                        talk.say(reply).await?;
-                        Said::Otherwise
-                    } else {
-                        let said = lapses.reply(talk, Stage::Rcpt, &["250 OK"]).await?;
-                        if said == Said::AsDue {
-                            transaction.recipients.push(to.address.into_owned());
-                        }
-                        said
+                    let said = lapses.reply_to_rcpt(talk, is_first, &["250 OK"]).await?;
+                    if said == Said::AsDue {
+                        transaction.recipients.push(to.address.into_owned());
                     }
+                    said
                 }
                 Ok(Request::Data) if transaction.recipients.is_empty() => {
                     dialogue.say("503 no recipients").await?;
@@ -151,30 +147,33 @@ impl Server {
         transaction: Transaction,
     ) -> std::io::Result<Said> {
         let mut content = Vec::new();
+        let (mut early, mut stalled) = (Said::AsDue, false);
         loop {
             let Some(line) = dialogue.line().await? else { return Ok(Said::Nothing) };
             if line == b"." {
                 break;
             }
             if content.is_empty() {
-                if lapses.has(|does| *does == ServerDoes::Drops(Stage::Content)) {
+                early = lapses.reply(dialogue, Stage::Content, &[]).await?;
+                if early == Said::Nothing {
                     return Ok(Said::Nothing);
                 }
                 if let Some(by) = lapses.stalls() {
                     sleep(by).await;
+                    stalled = true;
                 }
             }
             content.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
             content.extend_from_slice(b"\r\n");
         }
-        if let Some(kept) = lapses.breaks_off_after_the_final_dot() {
-            if kept {
-                self.scene.points.reached(super::KEPT_AND_BROKE_OFF);
-                self.keep(&content, &transaction);
-            }
-            return Ok(Said::Nothing);
+        if early == Said::Otherwise {
+            // It has said all that it has to say of this message.
+            return Ok(early);
         }
-        if !lapses.lets_pass(Stage::FinalDot) {
+        if stalled {
+            self.scene.points.reached(super::WENT_ON_AFTER_A_STALL);
+        }
+        if !lapses.keep_the_message() {
             return lapses.reply(dialogue, Stage::FinalDot, &[]).await;
         }
         self.keep(&content, &transaction);
@@ -185,7 +184,7 @@ impl Server {
             let net = Arc::clone(&seat.net);
             seat.spawn.spawn("handing back", Box::pin(async move { back.run(&*net).await }));
         }
-        if said.is_err() {
+        if !matches!(said, Ok(Said::AsDue)) {
             self.scene.points.reached(super::KEPT_AND_BROKE_OFF);
         }
         said

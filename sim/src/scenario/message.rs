@@ -33,8 +33,7 @@ pub(super) fn content(message: &Message, starts: Timestamp) -> Vec<u8> {
         .subject(message.subject.as_str());
     let builder = match message.shape {
         Shape::Large => builder.text_body(filler(LARGE)),
-        Shape::Plain if message.octets == 0 => builder.text_body(message.body.as_str()),
-        Shape::Plain => builder.text_body(format!("{}{}", message.body, filler(message.octets))),
+        Shape::Plain => builder.text_body(text(message)),
         Shape::Nested => builder.body(nested(message)),
         shape => {
             let head = format!(
@@ -53,7 +52,6 @@ pub(super) fn content(message: &Message, starts: Timestamp) -> Vec<u8> {
 /// A message that no builder would write.
 fn raw(shape: Shape, head: &str, message: &Message) -> Vec<u8> {
     let octets = message.octets;
-    let text = message.body.replace('\n', "\r\n");
     let mut content = Vec::new();
     if shape == Shape::FarTravelled {
         for hop in (1..=HOPS).rev() {
@@ -71,7 +69,7 @@ fn raw(shape: Shape, head: &str, message: &Message) -> Vec<u8> {
         Shape::EightBit => {
             // Latin-1, as undeclared as it was in its time.
             content.extend_from_slice(b"Gr\xfc\xdfe aus K\xf6ln, \xa1hola!\r\n");
-            content.extend_from_slice(filler(octets).replace('\n', "\r\n").as_bytes());
+            content.extend_from_slice(in_crlf(&filler(octets)).as_bytes());
         }
         Shape::LongLines => {
             for _ in 0..=octets / LONGEST {
@@ -85,8 +83,7 @@ fn raw(shape: Shape, head: &str, message: &Message) -> Vec<u8> {
             }
         }
         Shape::FarTravelled | Shape::Plain | Shape::Nested | Shape::Large => {
-            content.extend_from_slice(text.as_bytes());
-            content.extend_from_slice(filler(octets).replace('\n', "\r\n").as_bytes());
+            content.extend_from_slice(in_crlf(&text(message)).as_bytes());
         }
     }
     content
@@ -99,7 +96,7 @@ fn nested(message: &Message) -> MimePart<'static> {
     };
     let inner =
         "Message-ID: <inner@elsewhere.test>\r\nSubject: within\r\n\r\nA message within a message.\r\n";
-    let text = MimePart::new("text/plain", format!("{}{}", message.body, filler(message.octets)));
+    let text = MimePart::new("text/plain", text(message));
     let alternative = multipart(
         "multipart/alternative",
         "inner-boundary",
@@ -114,6 +111,18 @@ fn nested(message: &Message) -> MimePart<'static> {
             MimePart::new("application/octet-stream", (0..=255).collect::<Vec<u8>>()),
         ],
     )
+}
+
+/// The text of a message, of whole lines that end in LF.
+fn text(message: &Message) -> String {
+    let body = &message.body;
+    let end = if body.is_empty() || body.ends_with('\n') { "" } else { "\n" };
+    format!("{body}{end}{}", filler(message.octets))
+}
+
+/// The same lines, ending in CRLF.
+fn in_crlf(text: &str) -> String {
+    text.lines().map(|line| format!("{line}\r\n")).collect()
 }
 
 /// Lines of text, so many octets about.
@@ -131,22 +140,31 @@ mod tests {
     fn every_shape_is_a_message_of_lines_that_end_in_crlf_and_are_no_longer_than_they_may_be() {
         for shape in ["plain", "eight-bit", "long-lines", "dots", "nested", "far-travelled", "empty", "large"]
         {
-            let text = include_str!("../../../scenarios/kb/Q178091-homed-sender.toml");
-            let text =
-                text.replacen("\nsubject =", &format!("\nshape = \"{shape}\"\noctets = 3000\nsubject ="), 1);
-            let scenario = Scenario::parse("shapes", "shapes.toml", &text).unwrap();
-            let plan = scenario.plan(Release::V55Rtm, scenario.seed());
-            let content = &plan.clients[0].messages[0].content;
-            assert!(content.ends_with(b"\r\n"), "{shape}");
-            let lines = content.split_inclusive(|octet| *octet == b'\n');
-            for line in lines {
-                let text =
-                    line.strip_suffix(b"\r\n").unwrap_or_else(|| panic!("{shape}: {}", line.escape_ascii()));
-                assert!(!text.contains(&b'\r') && text.len() <= super::LONGEST, "{shape}");
+            for body in ["", "no end", "one line\\n", "two\\r\\nlines", "\\n\\n"] {
+                for octets in [0, 3000] {
+                    is_a_message_of_lines(shape, body, octets);
+                }
             }
-            let item = crate::mailbag::identify(content);
-            assert_eq!(item.kind.to_string(), "m1", "{shape}");
-            assert_eq!(item.hops, if shape == "far-travelled" { super::HOPS } else { 0 });
         }
+    }
+
+    fn is_a_message_of_lines(shape: &str, body: &str, octets: usize) {
+        let text = include_str!("../../../scenarios/kb/Q178091-homed-sender.toml");
+        let keys = format!("\nshape = \"{shape}\"\noctets = {octets}\nbody = \"{body}\"\nsubject =");
+        let text = text.replacen("\nsubject =", &keys, 1);
+        let scenario = Scenario::parse("shapes", "shapes.toml", &text).unwrap();
+        let plan = scenario.plan(Release::V55Rtm, scenario.seed());
+        let content = &plan.clients[0].messages[0].content;
+        let shape = format!("{shape}, {body:?}, {octets}");
+        assert!(content.ends_with(b"\r\n"), "{shape}");
+        let lines = content.split_inclusive(|octet| *octet == b'\n');
+        for line in lines {
+            let text =
+                line.strip_suffix(b"\r\n").unwrap_or_else(|| panic!("{shape}: {}", line.escape_ascii()));
+            assert!(!text.contains(&b'\r') && text.len() <= super::LONGEST, "{shape}");
+        }
+        let item = crate::mailbag::identify(content);
+        assert_eq!(item.kind.to_string(), "m1", "{shape}");
+        assert_eq!(item.hops, if shape.starts_with("far-travelled") { super::HOPS } else { 0 });
     }
 }
