@@ -312,7 +312,7 @@ impl<'a> Hand<'a> {
         if busy.is_empty() || self.dice.chance(15) {
             return self.dice.pick(&cast.servers);
         }
-        self.dice.pick(&busy)
+        busy[self.dice.number([0, busy.len() as u64 - 1]) as usize]
     }
 
     fn message(&mut self) -> String {
