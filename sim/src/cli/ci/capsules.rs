@@ -1,0 +1,35 @@
+//! Which findings have a capsule in the folder `findings/` of the project.
+//!
+//! A capsule is a TOML file that says, among others, the `profile`, the `oracle` and the `cause`. It is not judged
+//! here: what cannot be read is left out.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// The capsules by the name of the check that has failed.
+#[derive(Default)]
+pub(crate) struct Capsules(BTreeMap<String, String>);
+
+impl Capsules {
+    /// Looks into a project. Where there is no folder there are none.
+    #[expect(clippy::disallowed_methods, reason = "findings are on the real disk")]
+    pub(crate) fn look(root: &Path) -> Self {
+        let entries = fs::read_dir(root.join("findings")).into_iter().flatten().flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+        names.sort();
+        let capsule = |name: &std::ffi::OsString| {
+            let file = Path::new("findings").join(name);
+            let text = fs::read_to_string(root.join(&file)).ok()?;
+            let table: toml::Table = text.parse().ok()?;
+            let [profile, oracle, cause] = ["profile", "oracle", "cause"].map(|key| table.get(key)?.as_str());
+            Some((format!("{}: {}: {}", profile?, oracle?, cause?), file.display().to_string()))
+        };
+        Capsules(names.iter().filter_map(capsule).collect())
+    }
+
+    /// The capsule of a finding.
+    pub(crate) fn of(&self, case: &str) -> Option<&str> {
+        self.0.get(case).map(String::as_str)
+    }
+}
