@@ -185,7 +185,8 @@ fn a_finding_of_one_shard_and_its_capsule_are_in_what_is_merged() {
                    \"smallest\": 3, \"what\": \"m1 | gone\" }]";
     project.edit("2/explore-mixed.2-of-3.json", "\"findings\": []", finding);
     fs::create_dir(project.path("findings")).unwrap();
-    let capsule = "profile = \"mixed\"\noracle = \"custody\"\ncause = \"a message is lost\"\n";
+    let capsule =
+        "profile = \"mixed\"\nrelease = \"current\"\noracle = \"custody\"\ncause = \"a message is lost\"\n";
     fs::write(project.path("findings/lost.toml"), capsule).unwrap();
     let merged = project.run("merge 1 2 3 --summary merged.md");
     assert_eq!(merged.code, Some(1), "{}{}", merged.printed, merged.complaint);

@@ -1,11 +1,13 @@
 //! Which findings have a capsule in the folder `findings/` of the project.
 //!
-//! A capsule is a TOML file that says, among others, the `profile`, the `oracle` and the `cause`. It is not judged
-//! here: what cannot be read is left out.
+//! A capsule is a TOML file that says, among others, the `profile`, the `release`, the `oracle` and the `cause`. It is
+//! not judged here: what cannot be read is left out, and what is not of today's release.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+
+use gateway::release::Release;
 
 /// The capsules by the name of the check that has failed.
 #[derive(Default)]
@@ -22,8 +24,10 @@ impl Capsules {
             let file = Path::new("findings").join(name);
             let text = fs::read_to_string(root.join(&file)).ok()?;
             let table: toml::Table = text.parse().ok()?;
-            let [profile, oracle, cause] = ["profile", "oracle", "cause"].map(|key| table.get(key)?.as_str());
-            Some((format!("{}: {}: {}", profile?, oracle?, cause?), file.display().to_string()))
+            let [profile, release, oracle, cause] =
+                ["profile", "release", "oracle", "cause"].map(|key| table.get(key)?.as_str());
+            let case = format!("{}: {}: {}", profile?, oracle?, cause?);
+            (release? == Release::Current.name()).then(|| (case, file.display().to_string()))
         };
         Capsules(names.iter().filter_map(capsule).collect())
     }
