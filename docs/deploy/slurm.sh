@@ -17,4 +17,4 @@ results="results/$NIGHT"
 cd "${SLURM_SUBMIT_DIR:-.}"
 exec target/release/postmortem ci --night "$NIGHT" --for "${TIME:-1h}" \
     --shard "$SLURM_ARRAY_TASK_ID/$shards" --jobs "${SLURM_CPUS_PER_TASK:-1}" \
-    --json "$results" --junit "$results/junit.$SLURM_ARRAY_TASK_ID.xml"
+    --json "$results" --findings "$results/findings" --junit "$results/junit.$SLURM_ARRAY_TASK_ID.xml"

@@ -72,7 +72,6 @@ points! {
     NotHomedHere: "refused a sender who is not homed here",
     ExemptNotHomedHere: "refused an exempt host's sender who is not homed here",
     AccountMismatch: "refused a sender who is not the account",
-    ClientGoneBeforeAnswer: "took a message, and its client had gone before it was told",
 
     // The spool.
     DraftDiscarded: "threw a draft away",
@@ -80,7 +79,6 @@ points! {
     CommitFailedAtSync: "failed to commit a message: it could not be synchronised",
     CommitFailedAtRename: "failed to commit a message: it could not be renamed",
     CommitFailedAtDirectory: "failed to commit a message: its directory could not be synchronised",
-    LeftInFolder: "could not take back a message that it did not commit",
     FiledBefore: "found what it was about to file filed already",
     WorkEmptied: "removed a leftover of work at a start",
     MemoryOfTheGone: "forgot an entry that was gone at a start",
@@ -108,7 +106,6 @@ points! {
 
     // The courier.
     WaitingRecovered: "recovered an entry that is not due yet",
-    WaitTooLongForTheClock: "cut a recovered wait that was longer than any",
     OrderedTwice: "was told twice to carry an entry",
     EntryGone: "found an entry taken out",
     ClockWentBack: "met a message from the future",
@@ -128,12 +125,12 @@ points! {
     EndOfDataUnanswered: "had no answer to the end of data",
     RetriedAfterLostAnswer: "retried after a lost answer to the end of data",
     DeliveryNotedLate: "could not note a delivery at once",
-    ConversationTooLong: "gave up a conversation that took too long",
     CarryingPutOff: "put an entry off for the disk",
     WaitCutToExpiry: "cut a wait to the age at which a message expires",
 
     // Reports.
     ReportComposed: "reported to a sender",
+    ReportWithdrawn: "took a report back that an earlier try had filed",
     NoReportOnNullPath: "reported nothing on a null reverse path",
     NotificationComposed: "notified the administrator",
     NotificationUnwanted: "left a notification out that nobody wants",

@@ -22,6 +22,9 @@
 //! | [`oracle`] | what must be true of every run |
 //! | [`render`] | the Record as text |
 //! | [`explore`] | many seeds, side by side |
+//! | [`shrink`] | the smallest scenario that fails in the same way |
+//! | [`capsule`] | a finding in one file, and whether it is still there |
+//! | [`explain`] | the story of a failure, on one page |
 //! | [`parity`] | one plan on two engines |
 //! | [`snapshot`], [`verdict`] | the Record beside what was reviewed and what is expected |
 
@@ -31,10 +34,12 @@ compile_error!(
      host's runtime unseeded, and `select!` would differ from run to run"
 );
 
+pub mod capsule;
 pub mod contain;
 pub mod draw;
 mod end;
 pub mod engine;
+pub mod explain;
 pub mod explore;
 pub mod fault;
 mod links;
@@ -52,6 +57,7 @@ pub mod run;
 pub mod scenario;
 mod scene;
 mod service_control;
+pub mod shrink;
 pub mod snapshot;
 pub mod span;
 mod timed;

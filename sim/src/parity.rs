@@ -16,25 +16,8 @@ use crate::scenario::Scenario;
 use crate::trace::{Keep, first_difference};
 use crate::verdict::unmet;
 
-/// Runs a plan on both engines and compares: where they part, with what is around it on both sides; nothing if they
-/// agree.
-///
-/// # Errors
-/// An engine broke down, or something reached for the machine itself.
-pub fn compare(
-    scenario: &Scenario,
-    plan: &Plan,
-    one: &dyn Engine,
-    other: &dyn Engine,
-) -> Result<Option<String>, RunError> {
-    let lines = |engine: &dyn Engine| -> Result<Vec<String>, RunError> {
-        let record = run(plan, engine, Keep::Digest)?;
-        let mut lines = render::without_times(&record);
-        lines.extend(verdict(scenario, plan, &record));
-        Ok(lines)
-    };
-    Ok(first_difference(&lines(one)?, &lines(other)?))
-}
+/// The longest run, in virtual time, that is worth making on an engine to which each tick costs something.
+pub const LONGEST: Duration = Duration::from_hours(1);
 
 /// How two runs of one plan agree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +28,27 @@ pub struct Agreement {
     pub race: Option<String>,
 }
 
+/// Runs a plan on both engines and compares everything but times: the event log and the state of the service in their
+/// order, what each client got, what became of the mail, and the verdict. Nothing if the plan takes longer than
+/// [`LONGEST`], by the second engine.
+///
+/// # Errors
+/// An engine broke down, or something reached for the machine itself.
+pub fn compare(
+    scenario: &Scenario,
+    plan: &Plan,
+    one: &dyn Engine,
+    other: &dyn Engine,
+) -> Result<Option<Agreement>, RunError> {
+    let Some((ours, theirs)) = both(plan, one, other)? else { return Ok(None) };
+    let lines = |record: &Record| -> Vec<String> {
+        render::without_times(record).into_iter().chain(verdict(scenario, plan, record)).collect()
+    };
+    Ok(Some(Agreement { verdict: first_difference(&lines(&ours), &lines(&theirs)), race: None }))
+}
+
 /// Runs a plan on both engines and compares the verdicts: what the oracles find, and whether the service is up at the
-/// end. Nothing if the plan takes longer than `longest`, by the second engine.
+/// end. Nothing if the plan takes longer than [`LONGEST`], by the second engine.
 ///
 /// # Errors
 /// An engine broke down, or something reached for the machine itself.
@@ -54,18 +56,22 @@ pub fn compare_verdicts(
     plan: &Plan,
     one: &dyn Engine,
     other: &dyn Engine,
-    longest: Duration,
 ) -> Result<Option<Agreement>, RunError> {
-    let theirs = run(plan, other, Keep::Digest)?;
-    if theirs.ended > longest {
-        return Ok(None);
-    }
-    let ours = run(plan, one, Keep::Digest)?;
+    let Some((ours, theirs)) = both(plan, one, other)? else { return Ok(None) };
     let race = || first_difference(&render::without_times(&ours), &render::without_times(&theirs));
     Ok(Some(Agreement {
         verdict: first_difference(&causes(plan, &ours), &causes(plan, &theirs)),
         race: (render::outcomes(&ours) != render::outcomes(&theirs)).then(race).flatten(),
     }))
+}
+
+/// The two runs of a plan, if it is short enough.
+fn both(plan: &Plan, one: &dyn Engine, other: &dyn Engine) -> Result<Option<(Record, Record)>, RunError> {
+    let theirs = run(plan, other, Keep::Digest)?;
+    if theirs.ended > LONGEST {
+        return Ok(None);
+    }
+    Ok(Some((run(plan, one, Keep::Digest)?, theirs)))
 }
 
 /// What the oracles find, and the state of the service at the end.

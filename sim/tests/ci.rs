@@ -24,8 +24,8 @@ impl Project {
         let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         for folder in ["scenarios/kb", "scenarios/perturbation", "snapshots"] {
             fs::create_dir_all(project.path(folder)).unwrap();
-            for entry in fs::read_dir(original.join(folder)).unwrap() {
-                let entry = entry.unwrap();
+            let entries = fs::read_dir(original.join(folder)).unwrap().map(|entry| entry.unwrap());
+            for entry in entries.filter(|entry| entry.path().is_file()) {
                 fs::copy(entry.path(), project.path(folder).join(entry.file_name())).unwrap();
             }
         }
@@ -230,6 +230,7 @@ fn what_cannot_be_done_is_refused_before_anything_runs() {
         ("ci --junit file/ci.xml", "cannot be written"),
         ("ci --summary snapshots", "cannot be written"),
         ("ci --json file/results", "cannot be written"),
+        ("ci --findings file/findings", "findings cannot be written"),
     ] {
         let refused = project.run(line);
         assert_eq!(refused.code, Some(2), "{line}: {}", refused.complaint);

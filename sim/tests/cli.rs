@@ -227,7 +227,8 @@ fn two_files_of_one_name_are_refused_with_both() {
     let refused = project.run(&["list"]);
     assert_eq!(refused.code, Some(2), "{}", refused.printed);
     let both = "`Q178091`: scenarios/kb/Q178091.toml and scenarios/regression/Q178091.toml";
-    assert!(refused.complaint.contains(both), "{}", refused.complaint);
+    // A long line is broken at a slash.
+    assert!(refused.complaint.replace("/ ", "/").contains(both), "{}", refused.complaint);
 }
 
 #[test]

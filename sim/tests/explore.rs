@@ -9,7 +9,12 @@ use sim::explore::Report;
 
 fn explore(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_postmortem"));
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).arg("explore").args(args).output().unwrap()
+    command
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["explore", "--no-findings"])
+        .args(args)
+        .output()
+        .unwrap()
 }
 
 fn said(output: &Output) -> String {
@@ -78,7 +83,17 @@ fn seeds_are_run_twice_when_asked_and_are_the_same() {
 fn ctrl_c_ends_an_exploration_with_what_was_found() {
     let child = Command::new(env!("CARGO_BIN_EXE_postmortem"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["explore", "localhost-route", "--release", "5.0", "--for", "10m", "--jobs", "1"])
+        .args([
+            "explore",
+            "localhost-route",
+            "--release",
+            "5.0",
+            "--for",
+            "10m",
+            "--jobs",
+            "1",
+            "--no-findings",
+        ])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

@@ -104,6 +104,7 @@ const SERVERS: &[(&str, &[&str])] = &[
     (r#"{ replies = { to = "final-dot", reply = "452-no\n452 room" } }"#, DELIVERED),
     // Nor does the report get through.
     (r#"{ replies = { to = "mail", reply = "550 5.7.1 never" } }"#, &[]),
+    (r#"{ refuses-one = { reply = "450 4.2.1 busy" } }"#, DELIVERED),
     (r#"{ garbles = "data" }"#, DELIVERED),
     (r#"{ replies-forever = "ehlo" }"#, DELIVERED),
     (r#"{ replies-too-long = "mail" }"#, DELIVERED),
@@ -162,6 +163,9 @@ const CLIENTS: &[(&str, &[&str])] = &[
     (r#""bare-lf""#, &["500"]),
     (r#""misorders""#, &["250"]),
     (r#""guesses-passwords""#, &["connection lost", "250"]),
+    (r#""dawdles""#, &["connection lost", "250"]),
+    (r#""chatters""#, &["421", "250"]),
+    (r#""says-helo""#, &["250"]),
     (r#"{ smuggles = "lf-dot-lf" }"#, &["554"]),
     (r#"{ smuggles = "lf-dot-crlf" }"#, &["554"]),
     (r#"{ smuggles = "crlf-dot-lf" }"#, &["554"]),

@@ -5,6 +5,7 @@
 //! gone before would be filed, and sent, a second time when the disk has the entry tried again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::sync::{Mutex, PoisonError};
 
 use super::core::Core;
@@ -27,6 +28,26 @@ impl Filed {
     fn take(&self, about: &EntryName) -> BTreeSet<SpoolId> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(about).unwrap_or_default()
     }
+}
+
+/// Takes back what an earlier try of an entry filed and did not come to announce: this try may end otherwise, and files
+/// its own.
+///
+/// # Errors
+/// The disk's: the try is not to be made yet.
+pub(super) async fn withdraw(core: &Core, about: &EntryName) -> Result<(), DiskError> {
+    let mut filed = core.filed.take(about);
+    while let Some(id) = filed.pop_first() {
+        match core.spool.remove(Folder::In, &EntryName::from(id.clone())).await {
+            Err(error) if error.cause.kind() != ErrorKind::NotFound => {
+                filed.insert(id);
+                filed.into_iter().for_each(|id| core.filed.add(about, id));
+                return Err(error);
+            }
+            _ => reached(Point::ReportWithdrawn),
+        }
+    }
+    Ok(())
 }
 
 /// Has what was filed about an entry processed: the entry is done with, or its failure is.

@@ -209,6 +209,7 @@ impl Worker {
             }
             Err(ReadError::Disk(error)) => return Err(error),
         };
+        filing::withdraw(core, &name).await?;
         let hops = trace::hops(&message.content);
         let sorted = if hops > core.config.limits.hops {
             reached(Point::HopCountExceeded);

@@ -313,7 +313,6 @@ impl Conversation {
 
     fn too_late(&self, stage: Stage) -> Interruption {
         if self.end <= Instant::now() && !matches!(stage, Stage::EndOfData | Stage::Quit) {
-            reached(Point::ConversationTooLong);
             Interruption::TookTooLong { stage }
         } else {
             Interruption::TimedOut { stage }

@@ -20,6 +20,7 @@ use sim::profile::Profile;
 use sim::scenario::Library;
 
 use super::EngineArg;
+use super::findings::Findings;
 use super::seeds::{self, Shard};
 
 /// How many seeds an exploration must have before it fails for a fault that never bit and an oracle that never judged.
@@ -59,6 +60,13 @@ pub(crate) struct ExploreArgs {
     /// Write the report to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Shrink each finding and write its capsule into this folder; `findings` in the project's folder if none is given.
+    /// A finding that is there already stays as it is.
+    #[arg(long, value_name = "DIR")]
+    findings: Option<PathBuf>,
+    /// Write no capsules.
+    #[arg(long, conflicts_with = "findings")]
+    no_findings: bool,
     #[command(flatten)]
     engine: EngineArg,
 }
@@ -66,8 +74,8 @@ pub(crate) struct ExploreArgs {
 /// Explores, and prints what came out. True if nothing was found.
 ///
 /// # Errors
-/// There is no such profile, there are no seeds in the shard, or the report cannot be written. All but the last are
-/// found before anything runs.
+/// There is no such profile, there are no seeds in the shard, or the report or a finding cannot be written. What can be
+/// is found before anything runs.
 pub(super) fn run(library: &Library, args: &ExploreArgs) -> miette::Result<bool> {
     let profile = find(library, &args.profile)?;
     let seeds = args.seeds()?;
@@ -79,6 +87,8 @@ pub(super) fn run(library: &Library, args: &ExploreArgs) -> miette::Result<bool>
         // What cannot be written is said before an hour of work, not after it.
         write(file, "")?;
     }
+    let folder = || args.findings.clone().unwrap_or_else(|| library.root().join("findings"));
+    let findings = if args.no_findings { None } else { Some(Findings::open(folder())?) };
     let exploration = Exploration {
         profile,
         release: args.release,
@@ -108,6 +118,9 @@ pub(super) fn run(library: &Library, args: &ExploreArgs) -> miette::Result<bool>
     if let Some(file) = &args.json {
         let json = serde_json::to_string_pretty(&report).into_diagnostic()?;
         write(file, &format!("{json}\n"))?;
+    }
+    if let Some(findings) = findings {
+        findings.write(&report, profile, args.engine.engine(), library.root())?;
     }
     Ok(report.findings.is_empty() && (report.count() < ENOUGH || is_alive(&report, profile)))
 }

@@ -9,7 +9,9 @@ pub(super) fn print(library: &Library) {
         let releases: Vec<&str> = scenario.releases().iter().copied().map(Release::name).collect();
         anstream::println!("{}  [{}]\n    {}", scenario.name, releases.join(", "), scenario.title());
     }
-    anstream::println!("\nprofiles, for `postmortem explore`:");
+    if !library.profiles().is_empty() {
+        anstream::println!("\nprofiles, for `postmortem explore`:");
+    }
     for profile in library.profiles() {
         anstream::println!("{}\n    {}", profile.name, profile.title());
     }

@@ -70,7 +70,7 @@ pub(super) fn run(library: &Library, args: &MergeArgs) -> miette::Result<bool> {
         cases: &cases,
         reports: &reports,
         gaps: &gaps,
-        capsules: &Capsules::look(library.root()),
+        capsules: &Capsules::look(&library.root().join("findings"), library.root()),
     })?;
     Ok(case::failed(&cases).next().is_none())
 }

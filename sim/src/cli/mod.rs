@@ -2,13 +2,16 @@
 
 mod audit;
 mod ci;
+mod explain;
 mod explore;
+mod findings;
 mod list;
 mod merge;
 mod parity;
 mod plan;
 mod replay;
 mod seeds;
+mod shrink;
 mod suite;
 mod wanted;
 
@@ -17,12 +20,14 @@ use std::path::PathBuf;
 use audit::AuditArgs;
 use ci::CiArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use explain::ExplainArgs;
 use explore::ExploreArgs;
 use gateway::release::Release;
 use merge::MergeArgs;
 use miette::{IntoDiagnostic, WrapErr};
 use parity::ParityArgs;
 use plan::PlanArgs;
+use shrink::ShrinkArgs;
 use sim::engine::{Classic, Engine, Leap};
 use sim::scenario::{Library, Source};
 
@@ -43,12 +48,17 @@ pub(crate) struct Cli {
 enum Command {
     /// Lists the scenarios and the releases each is replayed on, and the profiles.
     List,
-    /// Replays one scenario, or one seed of a profile, and prints its full Record.
+    /// Replays one scenario, or one seed of a profile, and prints its full Record; or says whether a finding is still
+    /// there.
     Replay(ReplayArgs),
     /// Prints the scenario that a seed draws from a profile, as a file.
     Plan(PlanArgs),
     /// Runs many seeds of a profile and judges each run with every oracle.
     Explore(ExploreArgs),
+    /// Takes everything out of a failing scenario that the failure does not need.
+    Shrink(ShrinkArgs),
+    /// Tells the story of a failure on one page.
+    Explain(ExplainArgs),
     /// Makes each run a second time in another process, and compares the digests.
     Audit(AuditArgs),
     /// Runs each scenario on both engines, and compares what happened.
@@ -70,7 +80,7 @@ enum Command {
 /// What to replay.
 #[derive(Args)]
 pub(crate) struct ReplayArgs {
-    /// The scenario's or the profile's name, as `list` shows it.
+    /// The scenario's or the profile's name, as `list` shows it; or a finding, the file of a capsule.
     scenario: String,
     /// The release, such as `5.0`, `5.5-sp1` or `current`; the scenario's first if none is given, `current` for a
     /// profile.
@@ -148,6 +158,17 @@ impl Cli {
             return audit::answer(root, *engine);
         }
         let here = std::env::current_dir().into_diagnostic().wrap_err("the current folder cannot be read")?;
+        // A finding, or a file, is enough by itself: these need no project.
+        match &self.command {
+            Some(Command::Shrink(args)) => return shrink::run(&here, args),
+            Some(Command::Explain(args)) => return explain::print(&here, args),
+            Some(Command::Replay(args)) => {
+                if let Some(text) = shrink::file(&args.scenario)? {
+                    return replay::finding(args, &text);
+                }
+            }
+            _ => {}
+        }
         let library = Library::open(&here)?;
         match self.command {
             None => Ok(suite::run(&library, self.engine)),
@@ -162,7 +183,9 @@ impl Cli {
             Some(Command::Parity(args)) => parity::run(&library, &args),
             Some(Command::Ci(args)) => ci::run(&library, &args),
             Some(Command::Merge(args)) => merge::run(&library, &args),
-            Some(Command::Answer { .. }) => unreachable!("answered above"),
+            Some(Command::Answer { .. } | Command::Shrink(_) | Command::Explain(_)) => {
+                unreachable!("answered above")
+            }
         }
     }
 }

@@ -1,7 +1,5 @@
 //! `postmortem parity`: each run on both engines.
 
-use std::time::Duration;
-
 use clap::Args;
 use indicatif::ProgressBar;
 use miette::IntoDiagnostic;
@@ -10,9 +8,6 @@ use sim::parity;
 use sim::scenario::{Library, Source};
 
 use super::wanted::WantedArgs;
-
-/// The longest run, in virtual time, that is made on the classic engine, to which each tick costs something.
-const LONGEST: Duration = Duration::from_hours(1);
 
 /// What to compare.
 #[derive(Args)]
@@ -36,14 +31,13 @@ pub(super) fn run(library: &Library, args: &ParityArgs) -> miette::Result<bool> 
         let scenario = wanted.source.scenario(wanted.seed, wanted.release);
         let plan = wanted.plan();
         let strict = matches!(wanted.source, Source::Scenario(_));
-        let compared_with = if strict {
-            let difference = parity::compare(&scenario, &plan, &Classic::COARSE, &Leap).into_diagnostic()?;
-            Some(parity::Agreement { verdict: difference, race: None })
+        let agreement = if strict {
+            parity::compare(&scenario, &plan, &Classic::COARSE, &Leap)
         } else {
-            parity::compare_verdicts(&plan, &Classic::COARSE, &Leap, LONGEST).into_diagnostic()?
+            parity::compare_verdicts(&plan, &Classic::COARSE, &Leap)
         };
         progress.inc(1);
-        let Some(parity::Agreement { verdict, race }) = compared_with else {
+        let Some(parity::Agreement { verdict, race }) = agreement.into_diagnostic()? else {
             long += 1;
             continue;
         };

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use gateway::release::Release;
 use miette::IntoDiagnostic;
+use sim::capsule::{Capsule, Replayed};
 use sim::draw::Seed;
 use sim::render;
 use sim::scenario::{Library, Source};
@@ -72,6 +73,45 @@ pub(super) fn run(library: &Library, args: &ReplayArgs) -> miette::Result<bool> 
         }
     }
     Ok(good)
+}
+
+/// Replays a finding and says whether it is still there. True if it is not.
+///
+/// # Errors
+/// The text is no capsule, or one that this build cannot judge.
+pub(super) fn finding(args: &ReplayArgs, text: &str) -> miette::Result<bool> {
+    let name = &args.scenario;
+    if !Capsule::is_one(text) {
+        let help = "a scenario is replayed by its name, without the folder and `.toml`";
+        return Err(miette::miette!(help = help, "{name} is no finding"));
+    }
+    if args.release.is_some() || args.seed.is_some() {
+        let help = "`postmortem shrink` and `explain` take them";
+        return Err(miette::miette!(help = help, "a finding has a release and a seed of its own"));
+    }
+    let ready = Capsule::read(name, text)?.ready(name)?;
+    let again = ready.replay();
+    if args.twice && again != ready.replay() {
+        anstream::println!("twice: THE RUNS DIFFER");
+        return Ok(false);
+    }
+    anstream::println!("{} on {}", ready.capsule.signature(), ready.release);
+    match &again {
+        Replayed::BitForBit => {
+            anstream::println!("it reproduces, bit for bit: digest {}", ready.digest());
+        }
+        Replayed::SameFinding(digest) => {
+            anstream::println!("it reproduces; the run is another one, so the code has changed since");
+            anstream::println!("digest {digest}, was {} at {}", ready.digest(), ready.capsule.commit);
+        }
+        Replayed::NotAnyMore(digest, found) => {
+            anstream::println!("it does not reproduce any more");
+            found.iter().for_each(|other| anstream::println!("found instead: {other}"));
+            let same = if *digest == ready.digest() { ", the same run" } else { "" };
+            anstream::println!("digest {digest}{same}, was {} at {}", ready.digest(), ready.capsule.commit);
+        }
+    }
+    Ok(matches!(again, Replayed::NotAnyMore(..)))
 }
 
 /// Does `work` on a thread of its own, while another thread goes on doing something else.

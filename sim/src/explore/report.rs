@@ -2,12 +2,13 @@
 //! each, in whatever order and however they were shared out.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 
 use gateway::release::Release;
 use serde::{Deserialize, Serialize};
 
-use crate::oracle::{Judgement, ORACLES};
+use crate::oracle::{Finding, Judgement, ORACLES};
 use crate::plan::Plan;
 use crate::record::Record;
 use crate::run::RunError;
@@ -74,6 +75,28 @@ pub struct Bitten {
     pub times: u64,
 }
 
+impl Signature {
+    /// Of what an oracle found.
+    pub fn of(finding: &Finding) -> Self {
+        Signature { oracle: finding.oracle.to_owned(), cause: finding.cause.clone() }
+    }
+
+    /// Of a run that gave no Record.
+    pub fn of_breakdown(error: &RunError) -> Self {
+        let cause = match error {
+            RunError::Leak(leak) => format!("{} asked the machine", leak.culprit),
+            RunError::Engine(_) => "the engine broke down".to_owned(),
+        };
+        Signature { oracle: "run".to_owned(), cause }
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.oracle, self.cause)
+    }
+}
+
 impl Report {
     /// Of no seed yet.
     pub fn new(profile: &str, release: Release, engine: &str) -> Self {
@@ -115,7 +138,7 @@ impl Report {
         for (oracle, judgement) in ORACLES.iter().zip(judgements) {
             *self.judged.entry(oracle.name.to_owned()).or_default() += judgement.judged;
             for finding in &judgement.findings {
-                self.find(seed, finding.oracle, &finding.cause, &finding.what);
+                self.find(seed, Signature::of(finding), &finding.what);
             }
         }
     }
@@ -123,22 +146,19 @@ impl Report {
     /// A seed gave no Record.
     pub(super) fn broke_down(&mut self, seed: u64, error: &RunError) {
         self.take_seed(seed..seed + 1);
-        let cause = match error {
-            RunError::Leak(leak) => format!("{} asked the machine", leak.culprit),
-            RunError::Engine(_) => "the engine broke down".to_owned(),
-        };
-        self.find(seed, "run", &cause, &error.to_string());
+        self.find(seed, Signature::of_breakdown(error), &error.to_string());
     }
 
     /// A seed was run a second time.
     pub(super) fn ran_again(&mut self, seed: u64, same: bool) {
         if !same {
-            self.find(seed, "run", "a run differs from itself", "made twice, the two Records differ");
+            let signature =
+                Signature { oracle: "run".to_owned(), cause: "a run differs from itself".to_owned() };
+            self.find(seed, signature, "made twice, the two Records differ");
         }
     }
 
-    fn find(&mut self, seed: u64, oracle: &str, cause: &str, what: &str) {
-        let signature = Signature { oracle: oracle.to_owned(), cause: cause.to_owned() };
+    fn find(&mut self, seed: u64, signature: Signature, what: &str) {
         self.add_found(&Found { signature, seeds: 1, smallest: seed, what: what.to_owned() });
     }
 
@@ -229,7 +249,8 @@ mod tests {
             one.take_seed(*seed..*seed + 1);
             one.digest = u128::MAX - u128::from(*seed);
             for (_, cause) in found.iter().filter(|(at, _)| at == seed) {
-                one.find(*seed, "custody", cause, &format!("{cause} in {seed}"));
+                let signature = Signature { oracle: "custody".to_owned(), cause: (*cause).to_owned() };
+                one.find(*seed, signature, &format!("{cause} in {seed}"));
             }
             report.add(&one);
         }

@@ -456,6 +456,11 @@ pub enum ServerDoes {
         /// The whole reply, code first; its lines parted by line feeds.
         reply: String,
     },
+    /// It answers the first recipient of each message with this, and takes the others.
+    RefusesOne {
+        /// The whole reply, code first.
+        reply: String,
+    },
     /// It answers with what is no reply.
     Garbles(Stage),
     /// Its reply has line after line without an end.
@@ -515,8 +520,14 @@ pub enum ClientDoes {
     BareLf,
     /// It sends its commands in the wrong order, and some that nobody knows, before the right ones.
     Misorders,
-    /// It goes on trying to authenticate with a wrong password.
+    /// It breaks an authentication off, and then goes on trying with a wrong password.
     GuessesPasswords,
+    /// It pauses for minutes after each of many pieces of its message.
+    Dawdles,
+    /// It says NOOP more than a hundred times before it comes to the matter.
+    Chatters,
+    /// It says HELO, and knows no extension of the protocol.
+    SaysHelo,
 }
 
 /// What resembles the end of data and is none (RFC 5321, 4.1.1.4).

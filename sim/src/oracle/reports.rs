@@ -1,7 +1,7 @@
 //! Reports: who sent a message hears of each failure once, and the administrator of those that were asked for.
 //!
 //! For each recipient a message was taken for, there is at most one report, and none beside a copy that arrived, but
-//! for lost acknowledgements (RFC 5321, 6.1; RFC 3464). A report goes where its reader's mail goes. There is none on a
+//! for lost acknowledgements and for a process that ended in the middle (RFC 5321, 6.1; RFC 3464). A report goes where its reader's mail goes. There is none on a
 //! message with a null reverse path and none on a report (RFC 5321, 4.5.5). For each failure of a kind that the
 //! administrator chose to hear of there is a notification (Q217195, Q190708), refused submissions and messages set
 //! aside included; for other kinds there is none.
@@ -15,6 +15,7 @@ use gateway::report::Category;
 
 use super::{Case, Oracle, Place, Sheet, Where, copies, ledger, policy};
 use crate::mailbag::{Item, Kind};
+use crate::record::{Entry, Service, What};
 
 pub(super) const ORACLE: Oracle = Oracle {
     name: "reports",
@@ -96,6 +97,13 @@ fn to_the_sender(case: &Case<'_>, message: &str, sender: &str, reports: &Reports
     }
 }
 
+/// How often the service was started again. Between filing a report and being done with what it is about the process may
+/// end, and then the report is filed once more: two files cannot change at once.
+fn restarts(case: &Case<'_>) -> usize {
+    let starts = |entry: &&Entry| entry.what == What::Service(Service::Starts);
+    case.record.entries.iter().filter(starts).count().saturating_sub(1)
+}
+
 fn recipients(case: &Case<'_>, message: &str, reports: &Reports<'_>, sheet: &mut Sheet) {
     let mut reported: BTreeMap<String, usize> = BTreeMap::new();
     for (_, report) in reports.values().filter_map(|copies| copies.first()) {
@@ -106,10 +114,12 @@ fn recipients(case: &Case<'_>, message: &str, reports: &Reports<'_>, sheet: &mut
         sheet.judges();
         let copies = copies::count(case, message, &recipient);
         let arrived = copies.taken + copies.in_mailbox;
-        if times > copies.accepted {
+        if times > copies.accepted + restarts(case) {
             let what = format!("{message} for {recipient}: {times} reports, taken {} times", copies.accepted);
             sheet.finds("a recipient was reported once too often", what);
-        } else if arrived.min(copies.accepted) + times > copies.accepted + copies.unacknowledged {
+        } else if arrived.min(copies.accepted) + times
+            > copies.accepted + copies.unacknowledged + restarts(case)
+        {
             sheet.finds("a recipient who has the message was reported", format!("{message} for {recipient}"));
         }
     }

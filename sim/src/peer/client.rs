@@ -88,9 +88,10 @@ impl Caller<'_> {
     /// MAIL, as it is said to a server that has answered EHLO like this.
     pub(super) fn mail(&self, ehlo: &str) -> String {
         let MessagePlan { from, content, .. } = self.message;
+        let size = if ehlo.contains("SIZE") { format!(" SIZE={}", content.len()) } else { String::new() };
         let eight_bit = !content.is_ascii() && ehlo.contains("8BITMIME");
         let body = if eight_bit { " BODY=8BITMIME" } else { "" };
-        format!("MAIL FROM:<{from}> SIZE={}{body}", content.len())
+        format!("MAIL FROM:<{from}>{size}{body}")
     }
 }
 
@@ -108,9 +109,10 @@ impl Talk {
         }
         mischief.before(Stage::Connection).await?;
         self.expect("the connection", 220).await?;
-        let ehlo = self.command(Stage::Ehlo, &format!("EHLO {}", caller.name), 250, mischief).await?;
+        let hello = format!("{} {}", mischief.hello(), caller.name);
+        let ehlo = self.command(Stage::Ehlo, &hello, 250, mischief).await?;
         mischief.after_ehlo(self, caller).await?;
-        if let Some(account) = caller.account {
+        if let Some(account) = caller.account.filter(|_| mischief.hello() == "EHLO") {
             self.command(Stage::Ehlo, &format!("AUTH PLAIN {}", account.sasl_plain()), 235, &Mischief::NONE)
                 .await?;
         }
@@ -145,7 +147,11 @@ impl Talk {
         let (first, second) = wire.split_at(wire.len() / 2);
         self.dialogue.send(first).await.map_err(|_| lost(FINAL_DOT))?;
         mischief.before(Stage::Content).await?;
-        self.dialogue.send(second).await.map_err(|_| lost(FINAL_DOT))
+        for piece in mischief.pieces(second) {
+            mischief.dawdle().await;
+            self.dialogue.send(piece).await.map_err(|_| lost(FINAL_DOT))?;
+        }
+        Ok(())
     }
 
     /// Says a command and waits for the wanted reply.

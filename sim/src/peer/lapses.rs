@@ -70,6 +70,14 @@ impl Lapses {
         }
     }
 
+    /// What the server says to the first recipient of a message.
+    pub(super) fn refuses_one(&self) -> Option<&str> {
+        match self.find(|does| matches!(does, ServerDoes::RefusesOne { .. }))? {
+            ServerDoes::RefusesOne { reply } => Some(reply),
+            _ => None,
+        }
+    }
+
     /// Whether the server breaks off after the final dot, and has kept the message then.
     pub(super) fn breaks_off_after_the_final_dot(&self) -> Option<bool> {
         match self.find(|does| matches!(does, ServerDoes::ResetsAfterFinalDot { .. }))? {
@@ -149,6 +157,7 @@ fn stage_of(does: &ServerDoes) -> Option<Stage> {
         | ServerDoes::RepliesTooLong(stage)
         | ServerDoes::RepliesTwice(stage) => Some(*stage),
         ServerDoes::PercentReplies
+        | ServerDoes::RefusesOne { .. }
         | ServerDoes::ResetsAfterFinalDot { .. }
         | ServerDoes::Stalls { .. }
         | ServerDoes::Drips

@@ -20,6 +20,10 @@ const TOO_LONG: usize = 5_000;
 const UNREAD: Duration = Duration::from_secs(2);
 /// How often a client guesses before it has had enough.
 const GUESSES: usize = 10;
+/// How long a client that dawdles waits before each piece of its message, and how many pieces it has.
+const DAWDLE: (Duration, usize) = (Duration::from_mins(4), 20);
+/// How often a client that chatters says NOOP.
+const CHATTER: usize = 120;
 
 /// What is wrong with one try.
 pub(super) struct Mischief(Option<Line>);
@@ -64,6 +68,25 @@ impl Mischief {
     pub(super) fn line(&self, command: &str) -> Vec<u8> {
         let end = if self.bites(|does| *does == ClientDoes::BareLf).is_some() { "\n" } else { "\r\n" };
         format!("{command}{end}").into_bytes()
+    }
+
+    /// How the client says hello.
+    pub(super) fn hello(&self) -> &'static str {
+        if self.bites(|does| *does == ClientDoes::SaysHelo).is_some() { "HELO" } else { "EHLO" }
+    }
+
+    /// The pieces in which a part of the message is sent.
+    pub(super) fn pieces<'a>(&self, part: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let dawdles = self.0.as_ref().is_some_and(|line| line.does == ClientDoes::Dawdles);
+        let pieces = if dawdles { DAWDLE.1 } else { 1 };
+        part.chunks(part.len().div_ceil(pieces).max(1))
+    }
+
+    /// Before each piece.
+    pub(super) async fn dawdle(&self) {
+        if self.bites(|does| *does == ClientDoes::Dawdles).is_some() {
+            sleep(DAWDLE.0).await;
+        }
     }
 
     /// Before anything is said at a stage.
@@ -146,14 +169,15 @@ impl Mischief {
     /// The conversation ended there.
     pub(super) async fn after_ehlo(&self, talk: &mut Talk, caller: &Caller<'_>) -> Result<(), Outcome> {
         let says = |does: &ClientDoes| {
-            use ClientDoes::{GuessesPasswords, LongCommand, Misorders, Percent};
-            matches!(does, GuessesPasswords | LongCommand | Misorders | Percent)
+            use ClientDoes::{Chatters, GuessesPasswords, LongCommand, Misorders, Percent};
+            matches!(does, Chatters | GuessesPasswords | LongCommand | Misorders | Percent)
         };
         let recipient = caller.message.to.first().map(ToString::to_string).unwrap_or_default();
         let from = &caller.message.from;
         let commands = match self.bites(says) {
             None => return Ok(()),
             Some(ClientDoes::LongCommand) => vec![format!("NOOP {}", "x".repeat(TOO_LONG))],
+            Some(ClientDoes::Chatters) => vec!["NOOP".to_owned(); CHATTER],
             Some(ClientDoes::GuessesPasswords) => return guess(talk).await,
             Some(ClientDoes::Misorders) => vec![
                 format!("RCPT TO:<{recipient}>"),
@@ -208,8 +232,12 @@ fn is_awaited(stage: Stage) -> bool {
     !matches!(stage, Stage::Connection | Stage::Content | Stage::Quit)
 }
 
-/// Guesses passwords until it is thrown out or has had enough.
+/// Breaks an authentication off, then guesses passwords until it is thrown out or has had enough.
 async fn guess(talk: &mut Talk) -> Result<(), Outcome> {
+    for line in ["AUTH LOGIN", "*"] {
+        talk.dialogue.say(line).await.map_err(|_| lost(line))?;
+        talk.hear(line).await?;
+    }
     let guessed = "AUTH PLAIN AHVzZXIxAGd1ZXNz";
     let mut last = lost(guessed);
     for _ in 0..GUESSES {

@@ -35,6 +35,8 @@ pub(crate) struct Server {
 struct Transaction {
     from: String,
     recipients: Vec<String>,
+    /// Whether a recipient was asked for.
+    asked: bool,
 }
 
 impl Server {
@@ -98,15 +100,21 @@ impl Server {
                 Ok(Request::Mail { from }) => {
                     let said = lapses.reply(talk, Stage::Mail, &["250 OK"]).await?;
                     let from = from.address.into_owned();
-                    transaction = Transaction { from, recipients: Vec::new() };
+                    transaction = Transaction { from, ..Transaction::default() };
                     said
                 }
                 Ok(Request::Rcpt { to }) => {
-                    let said = lapses.reply(talk, Stage::Rcpt, &["250 OK"]).await?;
-                    if said == Said::AsDue {
-                        transaction.recipients.push(to.address.into_owned());
+                    let is_first = !std::mem::replace(&mut transaction.asked, true);
+                    if let (true, Some(reply)) = (is_first, lapses.refuses_one()) {
+                        talk.say(reply).await?;
+                        Said::Otherwise
+                    } else {
+                        let said = lapses.reply(talk, Stage::Rcpt, &["250 OK"]).await?;
+                        if said == Said::AsDue {
+                            transaction.recipients.push(to.address.into_owned());
+                        }
+                        said
                     }
-                    said
                 }
                 Ok(Request::Data) if transaction.recipients.is_empty() => {
                     dialogue.say("503 no recipients").await?;
@@ -172,7 +180,7 @@ impl Server {
         self.keep(&content, &transaction);
         let said = lapses.reply(dialogue, Stage::FinalDot, &["250 taken"]).await;
         if lapses.has(|does| *does == ServerDoes::HandsBack) {
-            let Transaction { from, recipients } = transaction;
+            let Transaction { from, recipients, .. } = transaction;
             let back = HandBack { server: self.clone(), from, recipients, content };
             let net = Arc::clone(&seat.net);
             seat.spawn.spawn("handing back", Box::pin(async move { back.run(&*net).await }));

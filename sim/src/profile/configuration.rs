@@ -47,6 +47,12 @@ pub(super) fn draw(chances: &Configuration, cast: &Cast, seed: Seed) -> Setup {
     setup.routing(chances, cast, &mut dice);
     setup.delivery(chances, cast, &mut dice);
     setup.limits(chances, &mut dice);
+    for path in [format!("{SPOOL}/in/desktop.ini"), format!("{SPOOL}/in/STRAY001")] {
+        if dice.chance(chances.stray_file) {
+            let content = "no message\n".to_owned();
+            setup.files.push(DiskFile { path: plain(PathBuf::from(path)), content });
+        }
+    }
     if administrator {
         let told = Category::ALL.into_iter().filter(|_| dice.chance(chances.notification));
         let told: Vec<Value> = told.map(|kind| Value::try_from(kind).expect("a kind has a name")).collect();

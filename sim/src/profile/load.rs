@@ -94,7 +94,14 @@ impl Writer<'_> {
         let mut to: Vec<Address> = Vec::new();
         for _ in 0..dice.small_number(load.recipients) {
             let kind = dice.weighted(weights.clone()).unwrap_or(Recipient::Here);
-            for address in self.recipients(kind, dice) {
+            let drawn = match to.last() {
+                // Who writes to somebody writes to a colleague too.
+                Some(last) if !last.domain().as_str().ends_with("contoso.test") && dice.chance(25) => {
+                    vec![parse(&format!("{}@{}", someone(dice), last.domain()))]
+                }
+                _ => self.recipients(kind, dice),
+            };
+            for address in drawn {
                 if !to.contains(&address) {
                     to.push(address);
                 }
@@ -133,7 +140,6 @@ impl Writer<'_> {
     }
 
     fn recipients(&self, kind: Recipient, dice: &mut Dice) -> Vec<Address> {
-        let someone = |dice: &mut Dice| *dice.pick(&["dave", "erin", "frank"]);
         let address = match kind {
             Recipient::Elsewhere if !self.cast.elsewhere.is_empty() => {
                 dice.pick(&self.cast.elsewhere).clone()
@@ -155,6 +161,10 @@ impl Writer<'_> {
         };
         vec![parse(&address)]
     }
+}
+
+fn someone(dice: &mut Dice) -> &'static str {
+    ["dave", "erin", "frank"][dice.number([0, 2]) as usize]
 }
 
 fn parse(address: &str) -> Address {

@@ -115,6 +115,8 @@ struct Configuration {
     routes: Range,
     /// A small limit instead of the default one, for each limit.
     tight_limit: u64,
+    /// A file in the spool that is no message, for each of two kinds: of a name that no message has, and of one.
+    stray_file: u64,
     /// The shortest wait of the retry schedule; each further one is up to twice as long.
     retry: SpanRange,
     /// How many waits it has.

@@ -1,11 +1,12 @@
 //! The faults of a drawn scenario: some families on, the others fully off.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
 use super::Faults;
-use super::cast::Cast;
+use super::cast::{Cast, Server};
 use crate::draw::{Dice, Seed};
 use crate::fault::{
     ClientDoes, DiskFailure, DiskFolder, DiskOp, DnsAnswer, FalseEnd, Family, Fault, ServerDoes, Stage, When,
@@ -20,6 +21,8 @@ pub(super) fn draw(faults: &Faults, cast: &Cast, clients: &[Client], seed: Seed)
         .flat_map(|client| &client.message)
         .map(|message| message.name.as_ref().as_str())
         .collect();
+    let recipients = clients.iter().flat_map(|client| &client.message).flat_map(|message| &message.to);
+    let asked: BTreeSet<&str> = recipients.map(|recipient| recipient.domain().as_str()).collect();
     let mut drawn = Vec::new();
     for (family, chance) in &faults.families {
         // Each family has a stream of its own: one more or less changes no other.
@@ -28,7 +31,7 @@ pub(super) fn draw(faults: &Faults, cast: &Cast, clients: &[Client], seed: Seed)
             continue;
         }
         let lines = dice.small_number(faults.lines);
-        let mut hand = Hand { faults, cast, messages: &messages, dice };
+        let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, dice };
         drawn.extend((0..lines).filter_map(|_| hand.line(*family)));
     }
     drawn
@@ -39,10 +42,12 @@ struct Hand<'a> {
     faults: &'a Faults,
     cast: &'a Cast,
     messages: &'a [&'a str],
+    /// The domains that there is mail for.
+    asked: &'a BTreeSet<&'a str>,
     dice: Dice,
 }
 
-impl Hand<'_> {
+impl<'a> Hand<'a> {
     fn line(&mut self, family: Family) -> Option<Fault> {
         let weight = |kind: &&'static str| self.faults.kinds.get(*kind).copied().unwrap_or(1);
         let kinds: Vec<_> = family.kinds().iter().map(|kind| (*kind, weight(kind))).collect();
@@ -61,9 +66,11 @@ impl Hand<'_> {
 
     fn network(&mut self, kind: &str) -> Fault {
         let (at, until) = self.period();
-        let peers = self.cast.clients.iter().chain(self.cast.servers.iter().map(|server| &server.host));
-        let peers: Vec<String> = peers.map(|host| host.name.clone()).collect();
-        let peer = self.dice.pick(&peers).clone();
+        let peer = if self.dice.chance(50) {
+            self.dice.pick(&self.cast.clients).name.clone()
+        } else {
+            self.mail_server().host.name.clone()
+        };
         let gateway = self.cast.gateway.name.clone();
         let between = [gateway.clone(), peer.clone()];
         match kind {
@@ -94,9 +101,8 @@ impl Hand<'_> {
             let (op, folder) = self.disk_place();
             When::Disk { op, folder, nth: self.dice.number([1, 8]) }
         };
-        let servers = &self.cast.servers;
-        let machine = (matches!(when, When::At(_)) && self.dice.chance(25))
-            .then(|| self.dice.pick(servers).host.name.clone());
+        let another = matches!(when, When::At(_)) && self.dice.chance(25);
+        let machine = another.then(|| self.mail_server().host.name.clone());
         if kind.starts_with("kill") {
             Fault::Kill { machine, when, restart_after }
         } else {
@@ -203,20 +209,23 @@ impl Hand<'_> {
         let of_a_host = matches!(answer, DnsAnswer::RefusingAddresses)
             || self.dice.chance(30)
                 && !matches!(answer, DnsAnswer::NullMx | DnsAnswer::MxToItself | DnsAnswer::NoMx);
-        let name = if of_a_host {
-            self.dice.pick(&self.cast.servers).host.name.clone()
-        } else {
-            let domains = self.cast.remote_domains();
-            (*self.dice.pick(&domains)).to_owned()
+        let server = self.mail_server();
+        let name = match server.domains.first() {
+            Some(_) if !of_a_host => {
+                let domains = server.domains.clone();
+                self.dice.pick(&domains).clone()
+            }
+            _ => server.host.name.clone(),
         };
         Fault::Dns { name, answer, at, until }
     }
 
     fn server(&mut self, kind: &str) -> Fault {
         let (at, until) = self.period();
-        let server = self.dice.pick(&self.cast.servers).host.name.clone();
+        let server = self.mail_server().host.name.clone();
         let connection = self.dice.chance(30).then(|| self.dice.number([1, 4]));
-        let stage = *self.dice.pick(&Stage::ALL);
+        // What is said of a recipient is where servers differ most.
+        let stage = if self.dice.chance(30) { Stage::Rcpt } else { *self.dice.pick(&Stage::ALL) };
         // Nobody replies in the middle of a message.
         let reply_to = if stage == Stage::Content { Stage::FinalDot } else { stage };
         let does = match kind {
@@ -235,6 +244,10 @@ impl Hand<'_> {
                     "521 no mail",
                 ];
                 ServerDoes::Replies { to: reply_to, reply: (*self.dice.pick(&replies)).to_owned() }
+            }
+            "server-refuses-one" => {
+                let replies = ["450 4.2.1 busy", "550 5.1.1 no such user"];
+                ServerDoes::RefusesOne { reply: (*self.dice.pick(&replies)).to_owned() }
             }
             "server-garbles" => ServerDoes::Garbles(reply_to),
             "server-replies-forever" => ServerDoes::RepliesForever(reply_to),
@@ -267,6 +280,9 @@ impl Hand<'_> {
             "client-percent" => ClientDoes::Percent,
             "client-bare-lf" => ClientDoes::BareLf,
             "client-misorders" => ClientDoes::Misorders,
+            "client-dawdles" => ClientDoes::Dawdles,
+            "client-chatters" => ClientDoes::Chatters,
+            "client-says-helo" => ClientDoes::SaysHelo,
             _ => ClientDoes::GuessesPasswords,
         };
         Fault::Client { message: self.message(), attempt: self.dice.small_number([1, 3]) as usize, does }
@@ -285,6 +301,18 @@ impl Hand<'_> {
             "extension-rewrites" => Fault::ExtensionRewrites { message },
             _ => Fault::ExtensionReroutes { message },
         }
+    }
+
+    /// A mail server: nearly always one of a domain that there is mail for. What nobody meets can do no harm.
+    fn mail_server(&mut self) -> &'a Server {
+        let cast = self.cast;
+        let is_asked =
+            |server: &&Server| server.domains.iter().any(|domain| self.asked.contains(domain.as_str()));
+        let busy: Vec<&Server> = cast.servers.iter().filter(is_asked).collect();
+        if busy.is_empty() || self.dice.chance(15) {
+            return self.dice.pick(&cast.servers);
+        }
+        *self.dice.pick(&busy)
     }
 
     fn message(&mut self) -> String {

@@ -95,7 +95,7 @@ pub(crate) struct Message {
     pub(crate) from: Option<Address>,
     pub(crate) to: Vec<Address>,
     pub(crate) subject: String,
-    #[serde(default = "body")]
+    #[serde(default = "body", skip_serializing_if = "is_usual_body")]
     pub(crate) body: String,
     /// What its content is like.
     #[serde(default, skip_serializing_if = "Shape::is_plain")]
@@ -130,12 +130,18 @@ pub(crate) enum Shape {
     FarTravelled,
     /// No text at all.
     Empty,
+    /// More than a report returns whole.
+    Large,
 }
 
 impl Shape {
     fn is_plain(&self) -> bool {
         *self == Shape::Plain
     }
+}
+
+fn is_usual_body(text: &str) -> bool {
+    text == body()
 }
 
 fn body() -> String {

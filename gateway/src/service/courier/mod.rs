@@ -80,9 +80,6 @@ impl Courier {
             if !wait.is_zero() {
                 reached(Point::WaitingRecovered);
             }
-            if wait > longest {
-                reached(Point::WaitTooLongForTheClock);
-            }
             let wait = wait.min(longest);
             core.order(Order { name, due: Instant::now() + wait });
         }
@@ -192,6 +189,7 @@ async fn attempt(core: &Core, name: &EntryName) -> Result<Option<Duration>, Disk
         }
         Err(ReadError::Disk(error)) => return Err(error),
     };
+    filing::withdraw(core, name).await?;
     let progress = core.spool.progress(name).await?;
     let mut round = Round::new(core, name, &message, &progress);
 

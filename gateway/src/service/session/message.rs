@@ -163,16 +163,11 @@ impl Session {
                 if envelope.reverse_path == ReversePath::Null {
                     reached(Point::NullReversePath);
                 }
-                let told = self.say(250, &format!("OK {id}")).await;
-                if told.is_err() {
-                    reached(Point::ClientGoneBeforeAnswer);
-                }
-                told
+                self.say(250, &format!("OK {id}")).await
             }
             Err(error) => {
                 Event::CommitFailed { id: id.clone(), why: error.to_string() }.log();
                 if error.is_left {
-                    reached(Point::LeftInFolder);
                     self.take_back(id);
                 }
                 self.answer(Reply::new(451, "the message could not be stored, try again later")).await

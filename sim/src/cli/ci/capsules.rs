@@ -1,4 +1,4 @@
-//! Which findings have a capsule in the folder `findings/` of the project.
+//! Which findings have a capsule in a folder.
 //!
 //! A capsule is a TOML file that says, among others, the `profile`, the `release`, the `oracle` and the `cause`. It is
 //! not judged here: what cannot be read is left out, and what is not of today's release.
@@ -14,20 +14,21 @@ use gateway::release::Release;
 pub(crate) struct Capsules(BTreeMap<String, String>);
 
 impl Capsules {
-    /// Looks into a project. Where there is no folder there are none.
+    /// Looks into a folder, shown as it is called in the project. Where there is no folder there are none.
     #[expect(clippy::disallowed_methods, reason = "findings are on the real disk")]
-    pub(crate) fn look(root: &Path) -> Self {
-        let entries = fs::read_dir(root.join("findings")).into_iter().flatten().flatten();
+    pub(crate) fn look(folder: &Path, root: &Path) -> Self {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
         names.sort();
         let capsule = |name: &std::ffi::OsString| {
-            let file = Path::new("findings").join(name);
-            let text = fs::read_to_string(root.join(&file)).ok()?;
+            let file = folder.join(name);
+            let text = fs::read_to_string(&file).ok()?;
             let table: toml::Table = text.parse().ok()?;
             let [profile, release, oracle, cause] =
                 ["profile", "release", "oracle", "cause"].map(|key| table.get(key)?.as_str());
             let case = format!("{}: {}: {}", profile?, oracle?, cause?);
-            (release? == Release::Current.name()).then(|| (case, file.display().to_string()))
+            (release? == Release::Current.name())
+                .then(|| (case, file.strip_prefix(root).unwrap_or(&file).display().to_string()))
         };
         Capsules(names.iter().filter_map(capsule).collect())
     }

@@ -28,12 +28,14 @@ pub(super) mod summary;
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use clap::Args;
 use indicatif::ProgressBar;
 use jiff::SignedDuration;
 use miette::miette;
+use sim::engine::Leap;
 use sim::scenario::Library;
 
 use canaries::Canaries;
@@ -46,6 +48,7 @@ use results::Checks;
 use summary::Summary;
 
 use super::explore;
+use super::findings::Findings;
 use super::seeds::{self, Shard};
 
 /// What to check.
@@ -69,6 +72,9 @@ pub(crate) struct CiArgs {
     /// Run each seed twice, and compare the two Records.
     #[arg(long)]
     twice: bool,
+    /// Shrink each finding and write its capsule into this folder; `findings` in the project's folder if none is given.
+    #[arg(long, value_name = "DIR")]
+    findings: Option<PathBuf>,
     #[command(flatten)]
     outputs: OutputArgs,
 }
@@ -98,6 +104,8 @@ pub(super) fn run(library: &Library, args: &CiArgs) -> miette::Result<bool> {
     }
     let canaries = Canaries::of(library)?;
     let results = args.outputs.open(shard)?;
+    let folder = args.findings.clone().unwrap_or_else(|| library.root().join("findings"));
+    let findings = Findings::open(folder.clone())?;
     let title = if shard == Shard::WHOLE { of.clone() } else { format!("shard {shard} of {of}") };
     anstream::println!("{title}");
 
@@ -150,6 +158,9 @@ pub(super) fn run(library: &Library, args: &CiArgs) -> miette::Result<bool> {
     tell(&audited, Group::Determinism, "profiles made again, the same");
     checks.extend(audited);
     progress.finish_and_clear();
+    for (report, profile) in reports.iter().zip(library.profiles()) {
+        findings.write(report, profile, &Leap, library.root())?;
+    }
 
     let mut cases = union(checks.iter().cloned().chain(explored));
     if interrupted() {
@@ -164,7 +175,7 @@ pub(super) fn run(library: &Library, args: &CiArgs) -> miette::Result<bool> {
     } else if let Some(results) = results {
         results.write_checks(&Checks { of, cases: union(checks) })?;
     }
-    let capsules = Capsules::look(library.root());
+    let capsules = Capsules::look(&folder, library.root());
     args.outputs.write(&Summary {
         title: &title,
         cases: &cases,
