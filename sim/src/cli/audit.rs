@@ -36,30 +36,51 @@ pub(crate) struct AuditArgs {
 /// # Errors
 /// There is no such scenario, or the other process does not run.
 pub(super) fn audit(library: &Library, args: &AuditArgs) -> miette::Result<bool> {
-    let requests = args.wanted.runs(library)?;
-    let mut there = There::start(library, args)?;
-    let progress = ProgressBar::new(requests.len() as u64);
+    let runs = args.wanted.runs(library)?;
+    let progress = ProgressBar::new(runs.len() as u64);
     let mut differing = 0;
-    for request in &requests {
-        there.ask("digest", request)?;
-        let here = make(request, args.engine, Keep::Digest)?;
-        let theirs = there.answer()?;
-        if here.digest.to_string() != theirs {
+    compare(library, &runs, args.engine, args.with.as_deref(), |difference| {
+        if let Some(difference) = difference {
             differing += 1;
-            let Wanted { source, release, seed } = request;
-            progress.suspend(|| {
-                anstream::println!("{} on {release}, seed {}: THE RUNS DIFFER", source.name(), seed.0)
-            });
-            if differing == 1 {
-                let shown = there.first_difference(request, args.engine)?;
-                progress.suspend(|| anstream::println!("{shown}"));
-            }
+            progress.suspend(|| anstream::println!("{difference}"));
         }
         progress.inc(1);
-    }
+    })?;
     progress.finish_and_clear();
-    anstream::println!("{} runs made twice, in two processes: {differing} differ", requests.len());
+    anstream::println!("{} runs made twice, in two processes: {differing} differ", runs.len());
     Ok(differing == 0)
+}
+
+/// Makes each run here and in another process, by this program or `with` another build of it. `each` is told how a run
+/// differs, if it does; of the first of those that do, also where.
+///
+/// # Errors
+/// The other process does not run, or a run cannot be made.
+pub(super) fn compare(
+    library: &Library,
+    runs: &[Wanted<'_>],
+    engine: EngineArg,
+    with: Option<&Path>,
+    mut each: impl FnMut(Option<&str>),
+) -> miette::Result<()> {
+    let mut there = There::start(library, engine, with)?;
+    let mut differing = 0;
+    for request in runs {
+        there.ask("digest", request)?;
+        let here = make(request, engine, Keep::Digest)?;
+        if here.digest.to_string() == there.answer()? {
+            each(None);
+            continue;
+        }
+        differing += 1;
+        let Wanted { source, release, seed } = request;
+        let mut difference = format!("{} on {release}, seed {}: THE RUNS DIFFER", source.name(), seed.0);
+        if differing == 1 {
+            difference = format!("{difference}\n{}", there.first_difference(request, engine)?);
+        }
+        each(Some(&difference));
+    }
+    Ok(())
 }
 
 fn make(request: &Wanted<'_>, engine: EngineArg, keep: Keep) -> miette::Result<Record> {
@@ -74,15 +95,15 @@ struct There {
 }
 
 impl There {
-    fn start(library: &Library, args: &AuditArgs) -> miette::Result<Self> {
-        let program = match &args.with {
+    fn start(library: &Library, engine: EngineArg, with: Option<&Path>) -> miette::Result<Self> {
+        let program = match with {
             Some(program) => std::path::absolute(program).into_diagnostic()?,
             None => std::env::current_exe().into_diagnostic()?,
         };
         let mut child = Command::new(&program)
             .arg("answer")
             .arg(library.root())
-            .args(["--engine", args.engine.name()])
+            .args(["--engine", engine.name()])
             .env_clear()
             .env("LANG", "tr_TR.UTF-8")
             .env("TZ", "Pacific/Kiritimati")

@@ -24,7 +24,7 @@ use super::findings::Findings;
 use super::seeds::{self, Shard};
 
 /// How many seeds an exploration must have before it fails for a fault that never bit and an oracle that never judged.
-const ENOUGH: u64 = 2_000;
+pub(super) const ENOUGH: u64 = 2_000;
 
 /// How many seeds are run if nobody says how many.
 const USUAL: Range<u64> = 0..1_000;
@@ -81,9 +81,7 @@ pub(super) fn run(library: &Library, args: &ExploreArgs) -> miette::Result<bool>
     let seeds = args.seeds()?;
     let limit = match args.time {
         None => None,
-        Some(time) => {
-            Some(Duration::try_from(time).into_diagnostic().wrap_err("`--for` takes a time to come")?)
-        }
+        Some(time) => Some(limit(time)?),
     };
     if let Some(file) = &args.json {
         // What cannot be written is said before an hour of work, not after it.
@@ -113,7 +111,7 @@ pub(super) fn run(library: &Library, args: &ExploreArgs) -> miette::Result<bool>
         limit.is_some_and(|limit| start.elapsed() >= limit) || interrupted.load(Ordering::Relaxed)
     });
     bar.finish_and_clear();
-    print(&report, profile, start.elapsed());
+    print(&report, profile, Some(start.elapsed()));
     if interrupted.load(Ordering::Relaxed) {
         anstream::println!("interrupted: what was found until then is above");
     }
@@ -142,8 +140,16 @@ impl ExploreArgs {
     }
 }
 
+/// How long an exploration may take.
+///
+/// # Errors
+/// It is less than nothing.
+pub(super) fn limit(time: SignedDuration) -> miette::Result<Duration> {
+    Duration::try_from(time).into_diagnostic().wrap_err("`--for` takes a time to come")
+}
+
 /// Finds a profile.
-fn find<'a>(library: &'a Library, name: &str) -> miette::Result<&'a Profile> {
+pub(super) fn find<'a>(library: &'a Library, name: &str) -> miette::Result<&'a Profile> {
     library.profiles().iter().find(|profile| profile.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
         let known: Vec<&str> = library.profiles().iter().map(|profile| profile.name.as_str()).collect();
         miette!(help = format!("the profiles are: {}", known.join(", ")), "there is no profile `{name}`")
@@ -165,7 +171,8 @@ fn bar(seeds: &Range<u64>, limit: Option<Duration>) -> ProgressBar {
     ProgressBar::new(length).with_style(style)
 }
 
-fn print(report: &Report, profile: &Profile, took: Duration) {
+/// Prints what came out, and how fast, if that is known.
+pub(super) fn print(report: &Report, profile: &Profile, took: Option<Duration>) {
     let Report { release, findings, .. } = report;
     let count = report.count();
     let (style, found) = match findings.len() {
@@ -174,11 +181,13 @@ fn print(report: &Report, profile: &Profile, took: Duration) {
         many => (BAD, format!("{many} findings")),
     };
     anstream::println!("{} on {release}: {count} seeds, {style}{found}{style:#}", report.profile);
+    let speed =
+        took.map(|took| format!("{:.0} seeds a second, ", count as f64 / took.as_secs_f64().max(0.001)));
+    let speed = speed.unwrap_or_default();
     anstream::println!(
-        "{DIM}{} messages, {} of virtual time, {:.0} seeds a second, digest {:032x}{DIM:#}",
+        "{DIM}{} messages, {} of virtual time, {speed}digest {:032x}{DIM:#}",
         report.messages,
         days(report.virtual_seconds),
-        count as f64 / took.as_secs_f64().max(0.001),
         report.digest
     );
     for found in findings {
@@ -198,8 +207,12 @@ fn print_finding(found: &Found, report: &Report) {
     let of = if *seeds == 1 { "1 seed".to_owned() } else { format!("{seeds} seeds, the smallest") };
     anstream::println!("\n{BAD}{}: {}{BAD:#}, {of} {smallest}", signature.oracle, signature.cause);
     anstream::println!("    {what}");
-    let release = report.release.name().replace(' ', "-").to_lowercase();
-    anstream::println!("    postmortem replay {} --seed {smallest} --release {release}", report.profile);
+    anstream::println!("    postmortem {}", reproduce(found, report));
+}
+
+/// The arguments that show a finding again.
+pub(super) fn reproduce(found: &Found, report: &Report) -> String {
+    format!("replay {} --seed {} --release {}", report.profile, found.smallest, super::typed(report.release))
 }
 
 fn list(what: &str, names: &[&str]) {
@@ -216,25 +229,30 @@ fn days(seconds: u64) -> String {
     }
 }
 
-fn cores() -> NonZeroUsize {
+/// How many seeds side by side if nobody says.
+pub(super) fn cores() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Real time: of the one who waits for an exploration, not of any run.
 #[expect(clippy::disallowed_methods, reason = "an exploration takes real time")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
 
+/// Writes a file.
+///
+/// # Errors
+/// It cannot be written.
 #[expect(clippy::disallowed_methods, reason = "a report goes to the real disk")]
-fn write(file: &Path, text: &str) -> miette::Result<()> {
+pub(super) fn write(file: &Path, text: &str) -> miette::Result<()> {
     std::fs::write(file, text)
         .into_diagnostic()
         .wrap_err_with(|| format!("{} cannot be written", file.display()))
 }
 
 /// Set once Ctrl-C was pressed. Pressed again, it ends the program.
-fn watch_for_ctrl_c() -> Arc<AtomicBool> {
+pub(super) fn watch_for_ctrl_c() -> Arc<AtomicBool> {
     let pressed = Arc::new(AtomicBool::new(false));
     // Where it cannot be watched for, Ctrl-C ends the program at once, as it does everywhere.
     let _ = flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&pressed));

@@ -42,17 +42,13 @@ impl Findings {
     /// # Errors
     /// A file cannot be written.
     pub(super) fn write(
-        self,
+        &self,
         report: &Report,
         profile: &Profile,
         engine: &dyn Engine,
         root: &Path,
     ) -> miette::Result<()> {
         if report.findings.is_empty() {
-            if self.is_new {
-                // Nobody asked for an empty folder.
-                let _ = fs::remove_dir(&self.folder);
-            }
             return Ok(());
         }
         anstream::println!("\ncapsules:");
@@ -110,6 +106,15 @@ impl Findings {
             anstream::println!("    {shown}: known already, left as it is");
         }
         Ok(())
+    }
+}
+
+impl Drop for Findings {
+    fn drop(&mut self) {
+        if self.is_new {
+            // Nobody asked for an empty folder; one that is not empty stays.
+            let _ = fs::remove_dir(&self.folder);
+        }
     }
 }
 

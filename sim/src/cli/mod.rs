@@ -1,10 +1,12 @@
 //! The commands.
 
 mod audit;
+mod ci;
 mod explain;
 mod explore;
 mod findings;
 mod list;
+mod merge;
 mod parity;
 mod plan;
 mod replay;
@@ -16,10 +18,12 @@ mod wanted;
 use std::path::PathBuf;
 
 use audit::AuditArgs;
+use ci::CiArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use explain::ExplainArgs;
 use explore::ExploreArgs;
 use gateway::release::Release;
+use merge::MergeArgs;
 use miette::{IntoDiagnostic, WrapErr};
 use parity::ParityArgs;
 use plan::PlanArgs;
@@ -59,6 +63,10 @@ enum Command {
     Audit(AuditArgs),
     /// Runs each scenario on both engines, and compares what happened.
     Parity(ParityArgs),
+    /// Checks everything: replays, canaries, seeds that nobody has run before, and a sample for determinism.
+    Ci(CiArgs),
+    /// Joins the results of the shards of `ci`, and says which are missing.
+    Merge(MergeArgs),
     /// The other process of an audit: makes the runs that are asked for on standard input.
     #[command(hide = true)]
     Answer {
@@ -89,7 +97,7 @@ pub(crate) struct ReplayArgs {
 }
 
 /// Which engine carries the machines.
-#[derive(Args, Clone, Copy)]
+#[derive(Args, Clone, Copy, Default)]
 pub(crate) struct EngineArg {
     /// What carries the machines.
     #[arg(long, value_enum, default_value_t)]
@@ -116,6 +124,11 @@ impl EngineArg {
     fn name(self) -> &'static str {
         self.engine().name()
     }
+}
+
+/// A release as it is typed.
+fn typed(release: Release) -> String {
+    release.name().replace(' ', "-").to_lowercase()
 }
 
 /// What a name stands for.
@@ -168,6 +181,8 @@ impl Cli {
             Some(Command::Explore(args)) => explore::run(&library, &args),
             Some(Command::Audit(args)) => audit::audit(&library, &args),
             Some(Command::Parity(args)) => parity::run(&library, &args),
+            Some(Command::Ci(args)) => ci::run(&library, &args),
+            Some(Command::Merge(args)) => merge::run(&library, &args),
             Some(Command::Answer { .. } | Command::Shrink(_) | Command::Explain(_)) => {
                 unreachable!("answered above")
             }

@@ -141,21 +141,25 @@ fn print_unused(replay: &Replay) {
 
 /// What was not as it should be, a line each.
 pub(super) fn print_verdict(replay: &Replay) {
-    for unmet in &replay.unmet {
-        anstream::println!("not as expected: {unmet}");
-    }
+    verdict(replay).iter().for_each(|line| anstream::println!("{line}"));
+}
+
+/// What was not as it should be. A difference from a snapshot has more than one line.
+pub(super) fn verdict(replay: &Replay) -> Vec<String> {
+    let mut lines: Vec<String> =
+        replay.unmet.iter().map(|unmet| format!("not as expected: {unmet}")).collect();
     for finding in &replay.findings {
         let expected = if replay.unexpected().any(|other| other == finding) { "" } else { ", as expected" };
         let (oracle, cause, what) = (finding.oracle, &finding.cause, &finding.what);
-        anstream::println!("broken oracle{expected}: {oracle}: {cause}: {what}");
+        lines.push(format!("broken oracle{expected}: {oracle}: {cause}: {what}"));
     }
-    match &replay.snapshot {
-        Some(Comparison::Differs(diff)) => {
-            anstream::println!("the event log differs from its snapshot:\n{diff}")
-        }
-        Some(Comparison::Missing) => anstream::println!(
+    lines.extend(match &replay.snapshot {
+        Some(Comparison::Differs(diff)) => Some(format!("the event log differs from its snapshot:\n{diff}")),
+        Some(Comparison::Missing) => Some(
             "there is no snapshot of this event log: run `cargo test -p scenarios`, then `cargo insta review`"
+                .to_owned(),
         ),
-        Some(Comparison::Same) | None => {}
-    }
+        Some(Comparison::Same) | None => None,
+    });
+    lines
 }

@@ -1,5 +1,6 @@
 //! Seeds on the command line: intervals and shards of them.
 
+use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
@@ -35,9 +36,30 @@ impl FromStr for Shard {
     }
 }
 
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.position(), self.of)
+    }
+}
+
 impl Shard {
     /// All there is.
     pub(super) const WHOLE: Shard = Shard { number: 0, of: 1 };
+
+    /// Which it is, from 1.
+    pub(super) fn position(self) -> u64 {
+        self.number + 1
+    }
+
+    /// How many there are.
+    pub(super) fn count(self) -> u64 {
+        self.of
+    }
+
+    /// Whether the thing at this place of a list, from 0, is this shard's.
+    pub(super) fn has(self, place: u64) -> bool {
+        place % self.of == self.number
+    }
 
     /// This part of the seeds.
     pub(super) fn of(self, seeds: Range<u64>) -> Range<u64> {

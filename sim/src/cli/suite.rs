@@ -17,11 +17,7 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 
 /// Replays everything and prints the table. True if all is as it should be.
 pub(super) fn run(library: &Library, engine: EngineArg) -> bool {
-    let wanted: Vec<(&Scenario, Release)> = library
-        .scenarios()
-        .iter()
-        .flat_map(|scenario| scenario.releases().iter().map(move |release| (scenario, *release)))
-        .collect();
+    let wanted = wanted(library);
     let width = wanted.iter().map(|(scenario, _)| scenario.name.len()).max().unwrap_or_default();
     let progress = ProgressBar::new(wanted.len() as u64).with_style(
         ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}").expect("the template is sound"),
@@ -65,7 +61,7 @@ pub(super) fn run(library: &Library, engine: EngineArg) -> bool {
         if let Ok(replay) = replay {
             print_verdict(replay);
         }
-        let release = release.name().replace(' ', "-").to_lowercase();
+        let release = super::typed(*release);
         let engine = if engine.name() == sim::snapshot::ENGINE {
             String::new()
         } else {
@@ -79,6 +75,13 @@ pub(super) fn run(library: &Library, engine: EngineArg) -> bool {
     let good = wanted.len() - bad.len();
     anstream::println!("\n{good} of {} replays as expected", wanted.len());
     bad.is_empty()
+}
+
+/// Every scenario on every release that it names.
+pub(super) fn wanted(library: &Library) -> Vec<(&Scenario, Release)> {
+    let on_each = |scenario| move |release: &Release| (scenario, *release);
+    let scenarios = library.scenarios().iter();
+    scenarios.flat_map(|scenario| scenario.releases().iter().map(on_each(scenario))).collect()
 }
 
 /// A replay in a few words.
