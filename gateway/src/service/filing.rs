@@ -38,13 +38,21 @@ impl Filed {
 pub(super) async fn withdraw(core: &Core, about: &EntryName) -> Result<(), DiskError> {
     let mut filed = core.filed.take(about);
     while let Some(id) = filed.pop_first() {
-        match core.spool.remove(Folder::In, &EntryName::from(id.clone())).await {
-            Err(error) if error.cause.kind() != ErrorKind::NotFound => {
-                filed.insert(id);
-                filed.into_iter().for_each(|id| core.filed.add(about, id));
-                return Err(error);
+        let taken_back = match core.spool.remove(Folder::In, &EntryName::from(id.clone())).await {
+            Ok(()) => {
+                reached(Point::ReportWithdrawn);
+                Ok(())
             }
-            _ => reached(Point::ReportWithdrawn),
+            // It was never there, or an earlier removal did not come to its end.
+            Err(error) if error.cause.kind() == ErrorKind::NotFound => {
+                core.spool.settle(Folder::In, id.as_str()).await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = taken_back {
+            filed.insert(id);
+            filed.into_iter().for_each(|id| core.filed.add(about, id));
+            return Err(error);
         }
     }
     Ok(())
@@ -137,7 +145,7 @@ pub(super) async fn notify_administrator(
 
 async fn file(core: &Core, about: &EntryName, id: SpoolId, report: Report) -> Result<(), DiskError> {
     let name = EntryName::from(id.clone());
-    core.spool.file_in(Folder::In, &name, &report.envelope, &report.content).await?;
+    // The disk may keep what it denies to have.
     core.filed.add(about, id);
-    Ok(())
+    core.spool.file_in(Folder::In, &name, &report.envelope, &report.content).await
 }

@@ -299,11 +299,16 @@ impl Worker {
         for (number, ((next_hop, _), recipients)) in (1..).zip(parts) {
             let name = EntryName::part(id.clone(), number);
             let envelope = Envelope { recipients, next_hop, ..message.envelope.clone() };
-            if let Ok(filed) = spool.read(Folder::Out, &name).await
-                && (filed.envelope != envelope || filed.content != message.content)
-            {
-                reached(Point::PartReplaced);
-                spool.remove(Folder::Out, &name).await?;
+            match spool.read(Folder::Out, &name).await {
+                Ok(filed) if filed.envelope != envelope || filed.content != message.content => {
+                    reached(Point::PartReplaced);
+                    spool.remove(Folder::Out, &name).await?;
+                }
+                Err(ReadError::Disk(error)) if error.cause.kind() != ErrorKind::NotFound => {
+                    return Err(error);
+                }
+                // It is the same, it is not there, or it is damaged and written anew.
+                Ok(_) | Err(_) => {}
             }
             spool.file_in(Folder::Out, &name, &envelope, &message.content).await?;
             names.push(name);

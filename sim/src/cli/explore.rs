@@ -156,9 +156,11 @@ pub(super) fn find<'a>(library: &'a Library, name: &str) -> miette::Result<&'a P
     })
 }
 
-/// Whether every fault that can be drawn has bitten, and every oracle had something to judge.
+/// Whether every fault that can be drawn has bitten, and every oracle had something to judge; and, of a profile from
+/// which everything can be drawn, whether every point was reached.
 fn is_alive(report: &Report, profile: &Profile) -> bool {
-    report.inert(&profile.kinds()).is_empty() && report.vacuous().is_empty()
+    let reaches_all = !profile.draws_everything() || report.unreached().is_empty();
+    report.inert(&profile.kinds()).is_empty() && report.vacuous().is_empty() && reaches_all
 }
 
 fn bar(seeds: &Range<u64>, limit: Option<Duration>) -> ProgressBar {

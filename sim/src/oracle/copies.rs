@@ -24,7 +24,7 @@ pub(super) struct Copies {
 
 /// Whether the gateway may be in charge of a message after this, whatever it answered.
 pub(super) fn may_be_accepted(case: &Case<'_>, transfer: &Transfer<'_>) -> bool {
-    let disk_fails = || case.plan.faults.iter().any(|fault| fault.family() == Family::Disk);
+    let disk_fails = || case.ledger.bit(|fault| fault.family() == Family::Disk);
     match &transfer.reply {
         None => true,
         // What could not be made durable is taken back, if the disk allows.
@@ -46,6 +46,10 @@ pub(super) fn count(case: &Case<'_>, message: &str, recipient: &str) -> Copies {
         .filter(|taken| taken.message == message)
         .map(|taken| taken.recipients.iter().filter(is_recipient).count())
         .sum::<usize>();
+    // A server that says that it does not take a message does not keep it.
+    let is_unanswered = |transfer: &&&Transfer<'_>| {
+        transfer.reply.as_ref().is_none_or(|reply| !reply.is_positive() && !(400..600).contains(&reply.code))
+    };
     let confirmed: Vec<usize> = outbound
         .iter()
         .filter(|transfer| transfer.is_answered())
@@ -57,7 +61,7 @@ pub(super) fn count(case: &Case<'_>, message: &str, recipient: &str) -> Copies {
     Copies {
         accepted,
         taken,
-        unacknowledged: outbound.len() - confirmed.len() + unnoted(case, &confirmed),
+        unacknowledged: outbound.iter().filter(is_unanswered).count() + unnoted(case, &confirmed),
         in_mailbox: items.map_or(0, |items| items.iter().filter(|item| item.kind.is(message)).count()),
     }
 }

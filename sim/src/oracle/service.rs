@@ -117,9 +117,7 @@ fn is_planned_panic(case: &Case<'_>, description: &str) -> bool {
     description.contains(PANIC)
         && faults.into_iter().any(|(fault, bite)| match fault {
             Fault::ExtensionPanics { message } => {
-                bite.times > 0
-                    || description.contains(&format!(" {message})"))
-                    || description.contains(&format!(" {message} "))
+                bite.times > 0 && description.contains(&format!("cannot read the header of {message})"))
             }
             _ => false,
         })
@@ -138,8 +136,7 @@ fn is_planned_end(case: &Case<'_>, exception: &Exception) -> bool {
         .faults
         .iter()
         .any(|fault| matches!(fault, Fault::ExtensionKills { message } if is_taken(message)));
-    let from_outside = || case.ledger.bit(|fault| fault.family() == Family::Process);
-    (kills && exception.address == 0) || from_outside()
+    kills && exception.address == 0
 }
 
 /// Whether the plan keeps the service from coming up: by its disk, or without a file that an extension needs.

@@ -218,6 +218,11 @@ impl Profile {
         on.copied().filter(|kind| kinds.get(*kind) != Some(&0)).collect()
     }
 
+    /// Whether a seed may draw any kind of fault.
+    pub fn draws_everything(&self) -> bool {
+        self.kinds().len() == Family::ALL.into_iter().map(|family| family.kinds().len()).sum::<usize>()
+    }
+
     /// Draws the scenario of a seed, for a release.
     pub fn scenario(&self, seed: Seed, release: Release) -> Scenario {
         let Ranges { title, starts, configuration, .. } = &self.ranges;

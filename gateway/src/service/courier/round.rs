@@ -242,8 +242,9 @@ impl<'a> Round<'a> {
             filing::announce(core, name);
             return Ok(None);
         }
-        for progress in &noted {
-            core.spool.note(name, progress).await?;
+        // The report is filed: from here on nobody may try these recipients again, nor take the report back.
+        for failed in &noted {
+            note_for_good(core, name, failed).await;
         }
         filing::announce(core, name);
         if unanswered {
@@ -258,6 +259,14 @@ impl<'a> Round<'a> {
         let why = deferred.unwrap_or_else(|| "no host took it".to_owned());
         core.spool.note(name, &Progress::Deferred { attempt, next, why }).await?;
         Ok(Some(wait))
+    }
+}
+
+/// Notes something, as often as it takes.
+async fn note_for_good(core: &Core, name: &EntryName, progress: &Progress) {
+    while let Err(error) = core.spool.note(name, progress).await {
+        Event::RetriedLater { id: name.id.clone(), why: error.to_string() }.log();
+        tokio::time::sleep(DISK_PAUSE).await;
     }
 }
 
