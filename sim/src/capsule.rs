@@ -14,7 +14,7 @@ use std::sync::Arc;
 use gateway::release::Release;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::engine::{Classic, Engine, Leap};
 use crate::explore::Signature;
@@ -56,6 +56,8 @@ pub struct Capsule {
     pub compiler: String,
     /// The hash of the lock file (XXH3, 128 bits).
     pub lock_file: String,
+    /// A checksum of what is judged: plan, release, oracle, cause and digest (XXH3, 64 bits).
+    checksum: String,
     /// The plan: the text of a scenario file.
     pub plan: String,
 }
@@ -165,7 +167,7 @@ impl Capsule {
     /// Of a finding.
     pub fn new(shrunk: &Shrunk, engine: &dyn Engine, origin: Origin) -> Self {
         let Origin { profile, seed, commit, compiler } = origin;
-        Capsule {
+        let mut capsule = Capsule {
             format: FORMAT,
             oracle: shrunk.signature.oracle.clone(),
             cause: shrunk.signature.cause.clone(),
@@ -178,8 +180,20 @@ impl Capsule {
             commit,
             compiler,
             lock_file: format!("{:032x}", xxh3_128(LOCK_FILE)),
+            checksum: String::new(),
             plan: shrunk.plan_toml(),
-        }
+        };
+        capsule.checksum = capsule.sum();
+        capsule
+    }
+
+    /// The checksum of what is judged.
+    fn sum(&self) -> String {
+        let Capsule { oracle, cause, release, digest, plan, .. } = self;
+        format!(
+            "{:016x}",
+            xxh3_64([oracle, cause, release, digest, plan].map(String::as_str).join("\n").as_bytes())
+        )
     }
 
     /// The text of its file.
@@ -227,7 +241,16 @@ impl Capsule {
         if format != FORMAT {
             return Err(CapsuleError::UnknownFormat { name: name.to_owned(), format });
         }
-        toml::from_str(text).map_err(damaged)
+        let capsule: Capsule = toml::from_str(text).map_err(damaged)?;
+        if capsule.checksum != capsule.sum() {
+            return Err(CapsuleError::Damaged {
+                name: name.to_owned(),
+                what: "its checksum does not fit: something in it was changed or is missing".to_owned(),
+                text: Arc::new(NamedSource::new(name, text.to_owned()).with_language("TOML")),
+                place: None,
+            });
+        }
+        Ok(capsule)
     }
 
     /// How it fails.

@@ -126,3 +126,23 @@ fn what_cannot_be_explored_is_refused_before_anything_runs() {
         assert!(said(&output).replace('\n', " ").contains(says), "{args:?}: {}", said(&output));
     }
 }
+
+#[test]
+fn the_file_that_a_seed_draws_is_the_same_run_to_the_digest() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("drawn.toml");
+    let program = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_postmortem"));
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args).output().unwrap()
+    };
+    std::fs::write(&file, program(&["plan", "mixed", "--seed", "17"]).stdout).unwrap();
+    let digest = |output: &Output| {
+        let text = said(output);
+        text.lines()
+            .find_map(|line| line.strip_prefix("digest "))
+            .unwrap_or_else(|| panic!("{text}"))
+            .to_owned()
+    };
+    let drawn = program(&["replay", "mixed", "--seed", "17"]);
+    assert_eq!(digest(&drawn), digest(&program(&["replay", file.to_str().unwrap()])));
+}

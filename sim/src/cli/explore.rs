@@ -198,9 +198,17 @@ pub(super) fn print(report: &Report, profile: &Profile, took: Option<Duration>) 
     let inert = report.inert(&profile.kinds());
     list("faults that never changed anything", &inert);
     list("oracles that never had anything to judge", &report.vacuous());
-    list("points that were never reached", &report.unreached());
     if count < ENOUGH && !(inert.is_empty() && report.vacuous().is_empty()) {
-        anstream::println!("{DIM}(with {ENOUGH} seeds or more, the first two would be a failure){DIM:#}");
+        anstream::println!("{DIM}(with {ENOUGH} seeds or more, each of these would be a failure){DIM:#}");
+    }
+    let unreached = report.unreached();
+    if profile.draws_everything() {
+        list("points that were never reached", &unreached);
+    } else if !unreached.is_empty() {
+        anstream::println!(
+            "\n{} points were never reached: this profile does not draw everything",
+            unreached.len()
+        );
     }
 }
 
@@ -253,11 +261,10 @@ pub(super) fn write(file: &Path, text: &str) -> miette::Result<()> {
         .wrap_err_with(|| format!("{} cannot be written", file.display()))
 }
 
-/// Set once Ctrl-C was pressed. Pressed again, it ends the program.
+/// Set once Ctrl-C was pressed. What has been begun then takes milliseconds to end; Ctrl-\\ ends the program at once.
 pub(super) fn watch_for_ctrl_c() -> Arc<AtomicBool> {
     let pressed = Arc::new(AtomicBool::new(false));
     // Where it cannot be watched for, Ctrl-C ends the program at once, as it does everywhere.
-    let _ = flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&pressed));
     let _ = flag::register(SIGINT, Arc::clone(&pressed));
     pressed
 }

@@ -1,5 +1,6 @@
 //! `postmortem replay`.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gateway::release::Release;
@@ -7,7 +8,7 @@ use miette::IntoDiagnostic;
 use sim::capsule::{Capsule, Replayed};
 use sim::draw::Seed;
 use sim::render;
-use sim::scenario::{Library, Source};
+use sim::scenario::{Library, Scenario, Source};
 use sim::snapshot::Comparison;
 use sim::trace::{Keep, first_difference};
 use sim::verdict::Replay;
@@ -19,7 +20,11 @@ use super::ReplayArgs;
 /// # Errors
 /// There is no such scenario, or it is not replayed on that release.
 pub(super) fn run(library: &Library, args: &ReplayArgs) -> miette::Result<bool> {
-    let source = super::find(library, &args.scenario)?;
+    source(super::find(library, &args.scenario)?, args, &library.snapshots())
+}
+
+/// Replays what a name or a file stands for.
+fn source(source: Source<'_>, args: &ReplayArgs, snapshots: &Path) -> miette::Result<bool> {
     let release = match args.release {
         None => source.releases()[0],
         Some(release) if matches!(source, Source::Profile(_)) || source.releases().contains(&release) => {
@@ -38,7 +43,7 @@ pub(super) fn run(library: &Library, args: &ReplayArgs) -> miette::Result<bool> 
     let seed = args.seed.map_or(source.seed(), Seed);
     let replay = |seed| {
         let scenario = source.scenario(seed, release);
-        Replay::new(&scenario, release, seed, args.engine.engine(), Keep::Entries, &library.snapshots())
+        Replay::new(&scenario, release, seed, args.engine.engine(), Keep::Entries, snapshots)
             .into_diagnostic()
     };
     let first = replay(seed)?;
@@ -75,15 +80,17 @@ pub(super) fn run(library: &Library, args: &ReplayArgs) -> miette::Result<bool> 
     Ok(good)
 }
 
-/// Replays a finding and says whether it is still there. True if it is not.
+/// Replays a file: a finding, of which it says whether it is still there (true if it is not), or a scenario.
 ///
 /// # Errors
 /// The text is no capsule, or one that this build cannot judge.
 pub(super) fn finding(args: &ReplayArgs, text: &str) -> miette::Result<bool> {
     let name = &args.scenario;
     if !Capsule::is_one(text) {
-        let help = "a scenario is replayed by its name, without the folder and `.toml`";
-        return Err(miette::miette!(help = help, "{name} is no finding"));
+        // A scenario that is not, or not yet, among the project's: it has no snapshot.
+        let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let scenario = Scenario::parse(&stem, name, text)?.apart();
+        return source(Source::Scenario(&scenario), args, Path::new(""));
     }
     if args.release.is_some() || args.seed.is_some() {
         let help = "`postmortem shrink` and `explain` take them";

@@ -63,7 +63,10 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
             Some((folder, file)) if case.record.ended >= healed + within => {
                 sheet.judges();
                 let kind = file.item.as_ref().map(|item| item.kind.to_string()).unwrap_or_default();
-                let what = format!("{kind}, {:?} after all had healed", case.record.ended - healed);
+                let what = format!(
+                    "{kind}, {} minutes after all had healed",
+                    (case.record.ended - healed).as_secs() / 60
+                );
                 sheet.finds(format!("accepted mail is still in {folder}"), what);
             }
             Some(_) => {}

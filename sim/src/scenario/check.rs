@@ -240,7 +240,9 @@ fn says_nothing(fault: &Fault) -> Option<(&'static str, &'static str)> {
         Fault::ExtensionDelays { by, .. } | Fault::SlowSync { by, .. } if by.is_zero() => {
             Some(("the delay has no length", "add `by`, such as `by = \"1m\"`"))
         }
-        Fault::DiskFails { nth: 0, .. }
+        Fault::Kill { when: When::Event { nth: 0, .. } | When::Disk { nth: 0, .. }, .. }
+        | Fault::PowerCut { when: When::Event { nth: 0, .. } | When::Disk { nth: 0, .. }, .. }
+        | Fault::DiskFails { nth: 0, .. }
         | Fault::TornWrite { nth: 0, .. }
         | Fault::LostData { nth: 0, .. }
         | Fault::LostRename { nth: 0, .. }

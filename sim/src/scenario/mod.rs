@@ -94,7 +94,12 @@ impl Scenario {
         Scenario { name, file, kept: false }
     }
 
-    /// Whether it was read from a file, and not drawn.
+    /// The same, as one that is not kept with the project's.
+    pub fn apart(self) -> Self {
+        Scenario { kept: false, ..self }
+    }
+
+    /// Whether it is kept with the project's, and not drawn or apart.
     pub fn is_kept(&self) -> bool {
         self.kept
     }
