@@ -53,9 +53,12 @@ fn the_union_of_shards_is_the_whole_to_the_byte() {
 
 #[test]
 fn the_crash_of_each_article_is_found_on_the_release_that_has_it_and_shown_with_how_to_reproduce_it() {
-    for (profile, release, cause) in
-        [("localhost-route", "5.0", "0x00402674"), ("exempt-host", "5.5", "0x00462f42")]
-    {
+    for (profile, release, cause) in [
+        ("localhost-route", "5.0", "0x00402674"),
+        ("exempt-host", "5.5", "0x00462f42"),
+        ("mixed", "5.0", "0x00402674"),
+        ("mixed", "5.5", "0x00462f42"),
+    ] {
         let output = explore(&[profile, "--release", release, "--seeds", "0..200"]);
         let text = said(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
