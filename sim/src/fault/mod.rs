@@ -11,18 +11,24 @@
 //! | module | what it knows |
 //! |---|---|
 //! | this one | the lines, when each begins and ends, and what it speaks of |
+//! | `disk` | what a line says of the gateway's disk |
+//! | `peers` | what a line says of name servers, mail servers and clients |
 //! | [`family`](Family) | which lines belong together: what a seed turns on or leaves off |
 //! | [`bites`](Bites) | which lines changed what happened, how often, and when last |
 
 mod bites;
+mod disk;
 mod family;
+mod peers;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use bites::{Bite, Bites};
+pub use disk::{DiskFailure, DiskFolder, DiskOp};
 pub use family::Family;
+pub use peers::{ClientDoes, DnsAnswer, FalseEnd, ServerDoes, Stage};
 
 use crate::span::{Span, Step};
 
@@ -312,264 +318,6 @@ pub enum When {
         /// The nth of them, counted from 1 since the start of the run.
         nth: u64,
     },
-}
-
-/// An operation on a disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DiskOp {
-    /// A file is made.
-    Create,
-    /// A file is opened for writing at its end.
-    Append,
-    /// Bytes are written.
-    Write,
-    /// A file is synchronised.
-    Sync,
-    /// A file is renamed into the folder.
-    Rename,
-    /// A file is removed.
-    Remove,
-    /// A file is read.
-    Read,
-    /// The names in the folder are listed.
-    List,
-    /// The folder is synchronised.
-    SyncDir,
-}
-
-impl DiskOp {
-    /// Every operation.
-    pub const ALL: [DiskOp; 9] = [
-        DiskOp::Create,
-        DiskOp::Append,
-        DiskOp::Write,
-        DiskOp::Sync,
-        DiskOp::Rename,
-        DiskOp::Remove,
-        DiskOp::Read,
-        DiskOp::List,
-        DiskOp::SyncDir,
-    ];
-}
-
-/// A folder on the gateway's disk: one of the spool, or all mailboxes together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DiskFolder {
-    /// Messages being written.
-    Work,
-    /// Messages accepted and not yet processed.
-    In,
-    /// Parts waiting for delivery.
-    Out,
-    /// What has been tried so far.
-    Queue,
-    /// Messages kept after they were processed.
-    Archive,
-    /// Messages set aside.
-    Bad,
-    /// The mailboxes.
-    Mailboxes,
-}
-
-/// With what a disk operation fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DiskFailure {
-    /// EIO: the disk itself fails.
-    Eio,
-    /// ENOSPC: there is no room.
-    Enospc,
-}
-
-/// What the gateway hears from a name server that does not say what it should.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DnsAnswer {
-    /// Nothing.
-    Timeout,
-    /// SERVFAIL, at once.
-    Servfail,
-    /// There is no such name.
-    Nxdomain,
-    /// The domain is there, without mail exchangers and without addresses.
-    NoMx,
-    /// The only exchanger is the gateway.
-    MxToItself,
-    /// Names that lead to names: the right answer at the end of a chain, after several questions.
-    CnameChain,
-    /// The domain takes no mail (RFC 7505).
-    NullMx,
-    /// Several addresses, of which all but the last refuse connections.
-    RefusingAddresses,
-}
-
-/// A stage of a conversation at which a peer does something else than it should.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stage {
-    /// The greeting.
-    Connection,
-    /// EHLO or HELO.
-    Ehlo,
-    /// MAIL.
-    Mail,
-    /// RCPT.
-    Rcpt,
-    /// DATA.
-    Data,
-    /// The middle of the message.
-    Content,
-    /// The final dot.
-    FinalDot,
-    /// QUIT.
-    Quit,
-}
-
-impl Stage {
-    /// Every stage, in their order.
-    pub const ALL: [Stage; 8] = [
-        Stage::Connection,
-        Stage::Ehlo,
-        Stage::Mail,
-        Stage::Rcpt,
-        Stage::Data,
-        Stage::Content,
-        Stage::FinalDot,
-        Stage::Quit,
-    ];
-}
-
-/// What a mail server does that it should not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum ServerDoes {
-    /// It takes the connection and never says a word.
-    SaysNothing,
-    /// It closes the connection instead of answering.
-    Drops(Stage),
-    /// It answers with this.
-    Replies {
-        /// To what.
-        to: Stage,
-        /// The whole reply, code first; its lines parted by line feeds.
-        reply: String,
-    },
-    /// It answers the first recipient of each message with this, and takes the others.
-    RefusesOne {
-        /// The whole reply, code first.
-        reply: String,
-    },
-    /// It answers with what is no reply.
-    Garbles(Stage),
-    /// Its reply has line after line without an end.
-    RepliesForever(Stage),
-    /// Its reply is a line longer than any limit.
-    RepliesTooLong(Stage),
-    /// Its replies have `%s` and `%n` in them.
-    PercentReplies,
-    /// It answers twice where one reply is due.
-    RepliesTwice(Stage),
-    /// It resets the connection after the final dot.
-    ResetsAfterFinalDot {
-        /// Whether it has taken the message.
-        kept: bool,
-    },
-    /// It stops reading in the middle of a message.
-    Stalls {
-        /// For how long.
-        by: Span,
-    },
-    /// It writes one octet at a time.
-    Drips,
-    /// It does not know EHLO.
-    KnowsNoEhlo,
-    /// It takes a message and hands it back to the gateway for the same recipients: a routing loop.
-    HandsBack,
-}
-
-/// What a client does that it should not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum ClientDoes {
-    /// It closes the connection at this stage.
-    Drops(Stage),
-    /// It resets the connection at this stage, by closing it with replies unread.
-    Resets(Stage),
-    /// It falls silent at this stage.
-    Stalls {
-        /// Where.
-        at: Stage,
-        /// For how long.
-        by: Span,
-    },
-    /// It sends one octet at a time.
-    Drips,
-    /// Its message holds an end of data in disguise, and behind it the commands of a second message.
-    Smuggles(FalseEnd),
-    /// It sends all its commands at once, without waiting for a reply.
-    Pipelines,
-    /// It sends a command line longer than any limit.
-    LongCommand,
-    /// Its message has a line longer than any limit.
-    LongLine,
-    /// It has `%s` and `%n` in every field.
-    Percent,
-    /// It ends its commands in LF alone.
-    BareLf,
-    /// It sends its commands in the wrong order, and some that nobody knows, before the right ones.
-    Misorders,
-    /// It breaks an authentication off, and then goes on trying with a wrong password.
-    GuessesPasswords,
-    /// It pauses for minutes after each of many pieces of its message.
-    Dawdles,
-    /// It says NOOP more than a hundred times before it comes to the matter.
-    Chatters,
-    /// It says HELO, and knows no extension of the protocol.
-    SaysHelo,
-}
-
-/// What resembles the end of data and is none (RFC 5321, 4.1.1.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FalseEnd {
-    /// LF `.` LF.
-    LfDotLf,
-    /// LF `.` CRLF.
-    LfDotCrlf,
-    /// CRLF `.` LF.
-    CrlfDotLf,
-    /// CR `.` CR.
-    CrDotCr,
-    /// CRLF `.` CR.
-    CrlfDotCr,
-    /// CR `.` CRLF.
-    CrDotCrlf,
-}
-
-impl FalseEnd {
-    /// Every kind.
-    pub const ALL: [FalseEnd; 6] = [
-        FalseEnd::LfDotLf,
-        FalseEnd::LfDotCrlf,
-        FalseEnd::CrlfDotLf,
-        FalseEnd::CrDotCr,
-        FalseEnd::CrlfDotCr,
-        FalseEnd::CrDotCrlf,
-    ];
-
-    /// Its octets.
-    pub fn octets(self) -> &'static [u8] {
-        match self {
-            FalseEnd::LfDotLf => b"\n.\n",
-            FalseEnd::LfDotCrlf => b"\n.\r\n",
-            FalseEnd::CrlfDotLf => b"\r\n.\n",
-            FalseEnd::CrDotCr => b"\r.\r",
-            FalseEnd::CrlfDotCr => b"\r\n.\r",
-            FalseEnd::CrDotCrlf => b"\r.\r\n",
-        }
-    }
 }
 
 impl Fault {
