@@ -3,7 +3,7 @@
 
 mod stories;
 
-use stories::{FOLDERS, OPERATIONS, Story, two_messages};
+use stories::{FOLDERS, OPERATIONS, Story, one_refused_and_one_put_off, two_messages};
 
 /// Tells a story for each operation on each folder, the first, the second, and so on until it does not come to it.
 /// How many there were, and what was wrong with which.
@@ -103,4 +103,18 @@ fn no_disk_that_fails_for_a_while_costs_mail() {
         let verdict = story.ends_well();
         (line, story, verdict)
     });
+}
+
+#[test]
+fn no_error_of_the_disk_costs_a_recipient_who_is_refused_beside_one_who_is_put_off() {
+    for times in [1, 3] {
+        sweep(6, |op, folder, nth| {
+            let line = format!(
+                r#"{{ kind = "disk-fails", op = "{op}", folder = "{folder}", nth = {nth}, times = {times}, error = "eio" }}"#
+            );
+            let story = one_refused_and_one_put_off(&[&line]);
+            let verdict = story.is_clean();
+            (line, story, verdict)
+        });
+    }
 }

@@ -79,6 +79,19 @@ pub(crate) fn two_messages_with(config: &str, faults: &[&str]) -> Story {
     told(&format!("fault = [\n{}\n]\n{text}", faults.join(",\n")))
 }
 
+/// Two messages, of which `m2` has two recipients: at first the one is refused for good and the other put off.
+pub(crate) fn one_refused_and_one_put_off(faults: &[&str]) -> Story {
+    let refuses = r#"{ refuses-one = { reply = "550 5.1.1 no such user" } }"#;
+    let puts_off = r#"{ replies = { to = "data", reply = "450 4.2.1 busy" } }"#;
+    let at_first = [refuses, puts_off].map(|does| {
+        format!(r#"{{ kind = "server", server = "mail.partner.test", connection = 1, until = "2h", does = {does} }}"#)
+    });
+    let lines: Vec<&str> = at_first.iter().map(String::as_str).chain(faults.iter().copied()).collect();
+    let text =
+        TWO_MESSAGES.replace(r#"["carol@partner.test"]"#, r#"["carol@partner.test", "dan@partner.test"]"#);
+    told(&format!("fault = [\n{}\n]\n{text}", lines.join(",\n")))
+}
+
 /// What happens in a scenario.
 pub(crate) fn told(text: &str) -> Story {
     let scenario =
