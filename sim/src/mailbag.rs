@@ -72,7 +72,10 @@ pub(crate) fn message_id(name: &str) -> String {
 
 /// Reads a stored message.
 pub(crate) fn identify(content: &[u8]) -> Item {
-    let Some(message) = MessageParser::default().parse(content) else {
+    // A message of the plan is known by its header; only a report has to be read to its end.
+    let head = MessageParser::default().parse_headers(content);
+    let of_the_plan = head.filter(|head| plan_name(head).is_some());
+    let Some(message) = of_the_plan.or_else(|| MessageParser::default().parse(content)) else {
         return Item::unreadable(content);
     };
     let (hops, fingerprint) = untraced(content);

@@ -28,7 +28,15 @@ fn main() {
     let profiles = library.profiles();
     let mixed = profiles.iter().find(|profile| profile.name == "mixed").unwrap();
 
-    println!("seeds per CPU-second, with all oracles and the digest");
+    println!("resident memory");
+    let mut at = 0;
+    for seeds in [many, if measures { 20_000 } else { many + 1 }] {
+        explore_range(mixed, &Leap, at..seeds);
+        at = seeds;
+        println!("  after {seeds:6} seeds: {} KiB", resident());
+    }
+
+    println!("\nseeds per CPU-second, with all oracles and the digest");
     for profile in profiles {
         println!("  {:16} {:7.0}", profile.name, per_second(many, || explore(profile, &Leap, many)));
     }
@@ -59,15 +67,6 @@ fn main() {
         let plan = messages_in_a_row(100, Duration::from_secs(apart));
         let time = cpu_time(|| drop(run(&plan, &Leap, Keep::Digest).unwrap()));
         println!("  {apart:5} s: {:6.2} ms", ms(time));
-    }
-
-    drop((plans, calm));
-    println!("\nresident memory");
-    let mut at = 0;
-    for seeds in [many, if measures { 20_000 } else { many + 1 }] {
-        explore_range(mixed, &Leap, at..seeds);
-        at = seeds;
-        println!("  after {seeds:6} seeds: {} KiB", resident());
     }
 }
 
