@@ -17,6 +17,7 @@
 //! | [`contain`] | how what knows nothing of the seam is kept within a run, and named |
 //! | [`engine`] | what carries the machines and the links between them |
 //! | [`trace`] | everything that happens, down to the octet, in one digest |
+//! | [`capture`] | what the wires carried and the disk held, for those who look at it |
 //! | [`record`] | everything that happened, in order, and how it ended |
 //! | [`mailbag`] | which message of the plan a stored message is |
 //! | [`oracle`] | what must be true of every run |
@@ -35,6 +36,7 @@ compile_error!(
 );
 
 pub mod capsule;
+pub mod capture;
 pub mod contain;
 pub mod draw;
 mod end;

@@ -10,6 +10,7 @@ use gateway::eventlog;
 use gateway::exception::Exception;
 use jiff::Timestamp;
 
+use crate::capture::Capture;
 use crate::engine::Clock;
 use crate::fault::Bite;
 use crate::mailbag::Item;
@@ -34,6 +35,8 @@ pub struct Record {
     pub digest: Digest,
     /// Every entry of the trace, if they were kept.
     pub trace: Vec<String>,
+    /// What the wires carried and the disk held, if it was kept.
+    pub capture: Option<Capture>,
 }
 
 /// How often each named point was reached.

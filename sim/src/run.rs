@@ -87,6 +87,7 @@ fn run_contained(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record,
         entries: scene.journal.entries(),
         digest,
         trace,
+        capture: None,
     })
 }
 

@@ -136,6 +136,7 @@ fn nothing() -> Record {
         reached: crate::record::Reached::default(),
         digest: crate::trace::Digest(0),
         trace: Vec::new(),
+        capture: None,
     }
 }
 

@@ -40,6 +40,8 @@ pub enum Keep {
     Digest,
     /// Every entry of it too, as text.
     Entries,
+    /// The digest, and a [capture](crate::capture).
+    Capture,
 }
 
 /// A run's trace. Clones write to the same one.
