@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use crate::capture;
+
 use super::super::{Carriage, Links, MachineId, Observer};
 use super::network::Network;
 
@@ -29,6 +31,8 @@ impl Links for Flaky {
 
 impl Observer for Flaky {
     fn happened(&self, _: Duration, _: MachineId, _: &str, _: &[&[u8]]) {}
+
+    fn passes(&self, _: &dyn Fn() -> capture::Segment) {}
 }
 
 /// Goes on until nothing is left to happen.
