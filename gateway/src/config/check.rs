@@ -64,7 +64,7 @@ pub(super) fn config(source: &Source) -> Result<Config, ConfigError> {
         mailboxes: file.mailbox.iter().map(|entry| mailbox(source, entry)).collect::<Result<_, _>>()?,
         routes: routes(source, &file.route, release)?,
         extensions: file.extension.iter().map(|entry| extension(source, entry)).collect::<Result<_, _>>()?,
-        delivery: delivery(source, &file.delivery)?,
+        delivery: delivery(source, &file.delivery, release)?,
         notifications: notifications(source, file.notifications.administrator.as_deref())?,
         quarantine: QuarantineConfig {
             deaths: number(source, file.quarantine.deaths.as_ref(), 2, 1..=i64::from(u32::MAX))?,
@@ -253,7 +253,11 @@ fn extension(source: &Source, entry: &Spanned<toml::Table>) -> Result<ExtensionC
     }
 }
 
-fn delivery(source: &Source, delivery: &file::Delivery) -> Result<DeliveryConfig, ConfigError> {
+fn delivery(
+    source: &Source,
+    delivery: &file::Delivery,
+    release: Release,
+) -> Result<DeliveryConfig, ConfigError> {
     let retry = match &delivery.retry {
         Some(waits) if waits.as_ref().is_empty() => {
             let remedy =
@@ -266,6 +270,12 @@ fn delivery(source: &Source, delivery: &file::Delivery) -> Result<DeliveryConfig
     Ok(DeliveryConfig {
         retry,
         expire: span_or(source, delivery.expire.as_ref(), 48 * HOUR)?,
+        delay_notice: match &delivery.delay_notice {
+            Some(text) if text.as_ref() == "never" => None,
+            Some(text) => Some(span(source, text)?),
+            None => Some(Duration::from_secs(4 * HOUR)),
+        }
+        .filter(|_| release == Release::Current),
         smart_host: match &delivery.smart_host {
             Some(text) => Some(source.read(text, HOST_REMEDY)?),
             None => None,

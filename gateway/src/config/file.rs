@@ -107,6 +107,7 @@ pub(super) struct Route {
 pub(super) struct Delivery {
     pub(super) retry: Option<Spanned<Vec<Text>>>,
     pub(super) expire: Option<Text>,
+    pub(super) delay_notice: Option<Text>,
     pub(super) smart_host: Option<Text>,
     pub(super) port: Option<Spanned<i64>>,
 }

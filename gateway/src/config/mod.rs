@@ -181,6 +181,9 @@ pub struct DeliveryConfig {
     pub retry: Vec<Duration>,
     /// The age at which a message is reported as not delivered. Default: 48 hours.
     pub expire: Duration,
+    /// The age at which the sender is told that a message is late; none for never, as on the historical releases.
+    /// Default: 4 hours. In the file, `"never"` is "none".
+    pub delay_notice: Option<Duration>,
     /// Where all mail goes that no route sends elsewhere. Default: to each domain's own exchangers.
     pub smart_host: Option<NextHop>,
     /// The port of next hops that name none. Default: 25.

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::address::ReversePath;
+use crate::dsn::DsnRequest;
 use crate::env::{Disk, Entropy, File, IoFuture, Listener, Net, Spawn, Stream, WallClock};
 use crate::envelope::Origin;
 
@@ -118,6 +119,7 @@ async fn asked(chain: &Chain, recipient: &str) -> Answer {
     let recipient: Address = recipient.parse().unwrap();
     let envelope = Envelope {
         next_hop: None,
+        dsn: DsnRequest::default(),
         reverse_path: ReversePath::Null,
         recipients: vec![recipient.clone()],
         received: Timestamp::UNIX_EPOCH,

@@ -116,6 +116,25 @@ impl Wire {
         Ok(())
     }
 
+    /// Reads at most so many octets as they are, and leaves them in `chunk`.
+    ///
+    /// # Errors
+    /// The connection's; `UnexpectedEof` if it was closed.
+    pub async fn read_octets(&mut self, most: u64, chunk: &mut Vec<u8>) -> io::Result<()> {
+        chunk.clear();
+        let available = self.stream.fill_buf().await?;
+        if available.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the connection was closed within a chunk",
+            ));
+        }
+        let taken = available.len().min(usize::try_from(most).unwrap_or(usize::MAX));
+        chunk.extend_from_slice(&available[..taken]);
+        self.stream.consume(taken);
+        Ok(())
+    }
+
     /// Writes all of `octets` and sees them on their way.
     ///
     /// # Errors
