@@ -86,6 +86,7 @@ impl Family {
                 "server-stalls",
                 "server-drips",
                 "server-knows-no-ehlo",
+                "server-grants-data",
                 "server-hands-back",
             ],
             Family::Clients => &[
@@ -104,6 +105,7 @@ impl Family {
                 "client-dawdles",
                 "client-chatters",
                 "client-says-helo",
+                "client-interrupts-chunks",
             ],
             Family::Extension => &[
                 "extension-panics",
@@ -170,6 +172,7 @@ impl Fault {
                 ServerDoes::Stalls { .. } => "server-stalls",
                 ServerDoes::Drips => "server-drips",
                 ServerDoes::KnowsNoEhlo => "server-knows-no-ehlo",
+                ServerDoes::GrantsData => "server-grants-data",
                 ServerDoes::HandsBack => "server-hands-back",
             },
             Fault::Client { does, .. } => match does {
@@ -188,6 +191,7 @@ impl Fault {
                 ClientDoes::Dawdles => "client-dawdles",
                 ClientDoes::Chatters => "client-chatters",
                 ClientDoes::SaysHelo => "client-says-helo",
+                ClientDoes::InterruptsChunks => "client-interrupts-chunks",
             },
             Fault::ExtensionPanics { .. } => "extension-panics",
             Fault::ExtensionKills { .. } => "extension-kills",

@@ -106,6 +106,8 @@ pub enum ServerDoes {
     Drips,
     /// It does not know EHLO.
     KnowsNoEhlo,
+    /// It offers PIPELINING, and grants DATA though it has refused every recipient (RFC 2920, 3.1).
+    GrantsData,
     /// It takes a message and hands it back to the gateway for the same recipients: a routing loop.
     HandsBack,
 }
@@ -149,6 +151,8 @@ pub enum ClientDoes {
     Chatters,
     /// It says HELO, and knows no extension of the protocol.
     SaysHelo,
+    /// It sends the message in chunks, and between them commands that cannot be said there (RFC 3030).
+    InterruptsChunks,
 }
 
 /// What resembles the end of data and is none (RFC 5321, 4.1.1.4).

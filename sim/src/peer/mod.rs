@@ -38,6 +38,9 @@ const SMUGGLER_REFUSED: &str = "a message with another hidden in it was refused"
 const GUESSER_THROWN_OUT: &str = "a client that guessed passwords was thrown out";
 const ALL_AT_ONCE_TAKEN: &str = "a message sent in one go with its commands was taken";
 
+const CHUNKS_INTERRUPTED: &str = "a client said other commands between the chunks of a message";
+const DATA_GRANTED_IN_VAIN: &str = "a server granted DATA without a recipient";
+
 /// The points of the peers.
 pub(crate) const POINTS: &[&str] = &[
     KEPT_AND_BROKE_OFF,
@@ -53,4 +56,6 @@ pub(crate) const POINTS: &[&str] = &[
     SMUGGLER_REFUSED,
     GUESSER_THROWN_OUT,
     ALL_AT_ONCE_TAKEN,
+    CHUNKS_INTERRUPTED,
+    DATA_GRANTED_IN_VAIN,
 ];

@@ -73,6 +73,9 @@ struct Topology {
     clients: Range,
     /// That take mail.
     servers: Range,
+    /// The chance that one of these offers PIPELINING, and that it offers DSN.
+    #[serde(default)]
+    offers: u64,
 }
 
 /// Whose mail it is.
@@ -123,6 +126,9 @@ struct Configuration {
     waits: Range,
     /// The age at which a message is reported as not delivered.
     expire: SpanRange,
+    /// The chance that its sender hears of a delay at another age than the default.
+    #[serde(default)]
+    delay_notice: u64,
 }
 
 /// What is handed over.
@@ -147,6 +153,10 @@ struct Load {
     octets: Range,
     /// The chance that its client gives up at the first failure.
     impatient: u64,
+    /// The chance that its client says commands together, that it sends the message in chunks, and that its sender asks
+    /// something of reports.
+    #[serde(default)]
+    extensions: u64,
 }
 
 /// What goes wrong.

@@ -259,6 +259,7 @@ impl<'a> Hand<'a> {
             "server-stalls" => ServerDoes::Stalls { by: self.dice.span([seconds(10), seconds(1200)]) },
             "server-drips" => ServerDoes::Drips,
             "server-knows-no-ehlo" => ServerDoes::KnowsNoEhlo,
+            "server-grants-data" => ServerDoes::GrantsData,
             _ => ServerDoes::HandsBack,
         };
         Fault::Server { server, connection, at, until, does }
@@ -283,6 +284,7 @@ impl<'a> Hand<'a> {
             "client-dawdles" => ClientDoes::Dawdles,
             "client-chatters" => ClientDoes::Chatters,
             "client-says-helo" => ClientDoes::SaysHelo,
+            "client-interrupts-chunks" => ClientDoes::InterruptsChunks,
             _ => ClientDoes::GuessesPasswords,
         };
         Fault::Client { message: self.message(), attempt: self.dice.small_number([1, 3]) as usize, does }

@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use super::expect::Expectation;
 use crate::fault::Fault;
+use crate::plan::{Hears, Offer, Returns};
 use crate::span::Span;
 
 /// A whole file.
@@ -105,6 +106,21 @@ pub(crate) struct Message {
     pub(crate) octets: usize,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) retry: Vec<Span>,
+    /// The client says its commands together, where that is offered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) pipeline: bool,
+    /// In how many chunks it sends the message, where that is offered.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub(crate) chunks: usize,
+    /// Of what the sender wants to hear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) notify: Option<Vec<Hears>>,
+    /// How much of the message a report is to return.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ret: Option<Returns>,
+    /// The sender's name for this sending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) envid: Option<Spanned<String>>,
 }
 
 fn is_nothing(octets: &usize) -> bool {
@@ -155,6 +171,8 @@ pub(crate) struct Server {
     pub(crate) address: Spanned<IpAddr>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) domains: Vec<Domain>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) offers: Vec<Offer>,
 }
 
 #[derive(Clone, Deserialize, Serialize)]

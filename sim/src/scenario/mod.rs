@@ -21,7 +21,7 @@ pub use library::{Library, LibraryError, Source};
 use crate::draw::Seed;
 use crate::peer::Names;
 use crate::plan::{
-    self, Account, ClientPlan, Errand, GatewayPlan, MessagePlan, Plan, ServerPlan, ServicePlan, Task,
+    self, Account, ClientPlan, Errand, GatewayPlan, MessagePlan, Plan, ServerPlan, ServicePlan, Task, Uses,
 };
 use expect::Expectation;
 
@@ -142,6 +142,7 @@ impl Scenario {
                 name: server.name.as_ref().as_str().into(),
                 address: *server.address.as_ref(),
                 domains: server.domains.clone(),
+                offers: server.offers.clone(),
             })
             .collect();
         let mut errands: Vec<Errand> = file.administrator.iter().map(errand).collect();
@@ -206,6 +207,13 @@ fn client_plan(client: &file::Client, file: &file::File) -> ClientPlan {
                 to: message.to.clone(),
                 content: message::content(message, file.starts),
                 retry: message.retry.iter().map(|wait| wait.0).collect(),
+                uses: Uses {
+                    pipelining: message.pipeline,
+                    chunks: message.chunks,
+                    notify: message.notify.clone(),
+                    ret: message.ret,
+                    envelope_id: message.envid.as_ref().map(|id| id.as_ref().clone()),
+                },
             })
             .collect(),
     }
