@@ -11,6 +11,7 @@ mod parity;
 mod plan;
 mod replay;
 mod seeds;
+mod show;
 mod shrink;
 mod suite;
 mod wanted;
@@ -27,6 +28,7 @@ use merge::MergeArgs;
 use miette::{IntoDiagnostic, WrapErr};
 use parity::ParityArgs;
 use plan::PlanArgs;
+use show::ShowArgs;
 use shrink::ShrinkArgs;
 use sim::engine::{Classic, Engine, Leap};
 use sim::scenario::{Library, Source};
@@ -59,6 +61,8 @@ enum Command {
     Shrink(ShrinkArgs),
     /// Tells the story of a failure on one page.
     Explain(ExplainArgs),
+    /// Makes one run and writes it down for other programs: Wireshark, Perfetto, jq.
+    Show(ShowArgs),
     /// Makes each run a second time in another process, and compares the digests.
     Audit(AuditArgs),
     /// Runs each scenario on both engines, and compares what happened.
@@ -162,6 +166,7 @@ impl Cli {
         match &self.command {
             Some(Command::Shrink(args)) => return shrink::run(&here, args),
             Some(Command::Explain(args)) => return explain::print(&here, args),
+            Some(Command::Show(args)) => return show::run(&here, args),
             Some(Command::Replay(args)) => {
                 if let Some(text) = shrink::file(&args.scenario)? {
                     return replay::finding(args, &text);
@@ -183,7 +188,7 @@ impl Cli {
             Some(Command::Parity(args)) => parity::run(&library, &args),
             Some(Command::Ci(args)) => ci::run(&library, &args),
             Some(Command::Merge(args)) => merge::run(&library, &args),
-            Some(Command::Answer { .. } | Command::Shrink(_) | Command::Explain(_)) => {
+            Some(Command::Answer { .. } | Command::Shrink(_) | Command::Explain(_) | Command::Show(_)) => {
                 unreachable!("answered above")
             }
         }
