@@ -208,14 +208,14 @@ fn taken(record: &Record, server: &str) -> Vec<Slice> {
     taken.collect()
 }
 
-/// Each line of the plan that has a time of its own, if there is one.
+/// Each line of the plan that has a time of its own, within the run; nothing if there is none.
 fn faults(plan: &Plan, record: &Record) -> Option<Process> {
     let lines = (1..).zip(plan.faults.iter().zip(&record.bites));
     let tracks = lines.filter_map(|(number, (line, bite))| {
-        let (start, end) = (line.begins_at()?, line.heals_at()?.min(record.ended));
+        let start = line.begins_at().filter(|start| *start <= record.ended)?;
+        let end = line.heals_at().unwrap_or(start).min(record.ended);
         let args = json!({ "line": line, "bites": bite.times });
-        let slice =
-            Slice { name: line.kind().to_owned(), start, end: end.max(start), args, ..Slice::default() };
+        let slice = Slice { name: line.kind().to_owned(), start, end, args, ..Slice::default() };
         Some(Track { name: format!("fault {number}"), slices: vec![slice] })
     });
     let tracks: Vec<Track> = tracks.collect();
