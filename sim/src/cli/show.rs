@@ -1,7 +1,7 @@
 //! `postmortem show`: a run as files for other programs.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -80,6 +80,10 @@ pub(super) fn run(here: &Path, args: &ShowArgs) -> miette::Result<bool> {
             scenario = source.scenario(seed, release).into_owned();
         }
     }
+    if !scenario.releases().contains(&release) {
+        let help = "add the release to `releases` in the scenario file";
+        return Err(miette!(help = help, "{} is not replayed on {release}", scenario.name));
+    }
     if pcap.is_some() && engine.name() != Leap.name() {
         let help = "leave `--pcap` out, or take `--engine leap`";
         return Err(miette!(help = help, "the engine {} shows no segments to capture", engine.name()));
@@ -96,15 +100,23 @@ pub(super) fn run(here: &Path, args: &ShowArgs) -> miette::Result<bool> {
 #[expect(clippy::disallowed_types, reason = "what is shown is on the real disk")]
 fn save(
     path: &Option<PathBuf>,
-    write: impl FnOnce(&mut BufWriter<Box<dyn Write>>) -> std::io::Result<()>,
+    write: impl FnOnce(&mut BufWriter<Box<dyn Write>>) -> io::Result<()>,
 ) -> miette::Result<()> {
     let Some(path) = path else { return Ok(()) };
     let cannot = || format!("{} cannot be written", path.display());
-    let out: Box<dyn Write> = if path.as_os_str() == "-" {
-        Box::new(std::io::stdout().lock())
-    } else {
-        Box::new(File::create(path).into_diagnostic().wrap_err_with(cannot)?)
+    let is_piped = path.as_os_str() == "-";
+    let out: Box<dyn Write> = match is_piped {
+        true => Box::new(io::stdout().lock()),
+        false => Box::new(File::create(path).into_diagnostic().wrap_err_with(cannot)?),
     };
     let mut out = BufWriter::new(out);
-    write(&mut out).and_then(|()| out.flush()).into_diagnostic().wrap_err_with(cannot)
+    match write(&mut out).and_then(|()| out.flush()) {
+        // Whoever reads has read enough.
+        Err(error) if is_piped && error.kind() == io::ErrorKind::BrokenPipe => {
+            // What is left of it goes nowhere.
+            let _ = out.into_parts();
+            Ok(())
+        }
+        written => written.into_diagnostic().wrap_err_with(cannot),
+    }
 }
