@@ -11,7 +11,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use sim::capture::Segment;
 use sim::draw::Seed;
 use sim::engine::{
     Action, Carriage, Classic, Conductor, Engine, Leap, Links, Look, Machine, MachineId, Observer, Seat,
@@ -122,8 +121,6 @@ struct Blind;
 
 impl Observer for Blind {
     fn happened(&self, _: Duration, _: MachineId, _: &str, _: &[&[u8]]) {}
-
-    fn passes(&self, _: &dyn Fn() -> Segment) {}
 }
 
 /// Boots everything at the start; the run is over when so many have ended, or at a time.

@@ -144,7 +144,9 @@ pub trait Observer {
     fn happened(&self, at: Duration, machine: MachineId, what: &str, detail: &[&[u8]]);
 
     /// A segment has come to a machine or was lost; it is described to those who want to know. Not every engine tells.
-    fn passes(&self, describe: &dyn Fn() -> Segment);
+    fn passes(&self, describe: &dyn Fn() -> Segment) {
+        let _ = describe;
+    }
 }
 
 /// What carries the machines of a run.

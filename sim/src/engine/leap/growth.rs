@@ -4,8 +4,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use crate::capture;
-
 use super::super::{Carriage, Links, MachineId, Observer};
 use super::network::Network;
 
@@ -31,8 +29,6 @@ impl Links for Flaky {
 
 impl Observer for Flaky {
     fn happened(&self, _: Duration, _: MachineId, _: &str, _: &[&[u8]]) {}
-
-    fn passes(&self, _: &dyn Fn() -> capture::Segment) {}
 }
 
 /// Goes on until nothing is left to happen.
