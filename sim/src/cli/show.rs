@@ -97,7 +97,7 @@ pub(super) fn run(here: &Path, args: &ShowArgs) -> miette::Result<bool> {
     Ok(true)
 }
 
-#[expect(clippy::disallowed_types, reason = "what is shown is on the real disk")]
+#[expect(clippy::disallowed_methods, reason = "what is shown is on the real disk")]
 fn save(
     path: &Option<PathBuf>,
     write: impl FnOnce(&mut BufWriter<Box<dyn Write>>) -> io::Result<()>,
