@@ -16,10 +16,13 @@ use sim::run::run;
 use sim::scenario::Library;
 use sim::trace::Keep;
 
-use SegmentKind::{Ack, Again, Data, Fin, Reset, Syn, SynAck};
+use SegmentKind::{Again, Data, Fin, Reset, Syn, SynAck};
 
 const CLIENT: &str = "192.0.2.80:49152";
 const GATEWAY: &str = "192.0.2.25:25";
+
+/// An acknowledgement that moves no window.
+const ACK: SegmentKind = SegmentKind::Ack { read: 0 };
 
 /// A packet of the file.
 struct Packet {
@@ -112,7 +115,7 @@ fn a_connection_has_the_numbers_that_its_ends_would_have_counted() {
     let packets = packets(vec![
         arrives(1000, CLIENT, GATEWAY, Syn, b""),
         arrives(1001, GATEWAY, CLIENT, SynAck, b""),
-        arrives(1002, CLIENT, GATEWAY, Ack, b""),
+        arrives(1002, CLIENT, GATEWAY, ACK, b""),
         arrives(1003, GATEWAY, CLIENT, Data, b"220 hello\r\n"),
         arrives(1004, CLIENT, GATEWAY, Data, b"QUIT\r\n"),
         arrives(1005, GATEWAY, CLIENT, Fin, b""),
@@ -174,12 +177,27 @@ fn what_is_longer_than_a_packet_is_split_and_loses_nothing() {
 }
 
 #[test]
+fn the_window_is_what_the_reader_has_room_for() {
+    let packets = packets(vec![
+        arrives(1, CLIENT, GATEWAY, Syn, b""),
+        arrives(2, GATEWAY, CLIENT, SynAck, b""),
+        arrives(3, CLIENT, GATEWAY, Data, &[b'.'; 65_536]),
+        arrives(4, GATEWAY, CLIENT, SegmentKind::Ack { read: 32_768 }, b""),
+        arrives(4, GATEWAY, CLIENT, SegmentKind::Ack { read: 32_768 }, b""),
+    ]);
+    let (half, whole) = (&packets[packets.len() - 2].tcp, &packets[packets.len() - 1].tcp);
+    assert_eq!(half.acknowledgment_number, whole.acknowledgment_number);
+    // It is said in units of two octets.
+    assert_eq!((half.window_size, whole.window_size), (16_384, 32_768));
+}
+
+#[test]
 fn what_was_lost_is_not_there_and_what_was_sent_again_for_it_says_so() {
     let packets = packets(vec![
         arrives(1, CLIENT, GATEWAY, Syn, b""),
         lost(10, CLIENT, GATEWAY, Data, b"EHLO a\r\n"),
         // An acknowledgement that was under way already: not what was lost.
-        arrives(20, CLIENT, GATEWAY, Ack, b""),
+        arrives(20, CLIENT, GATEWAY, ACK, b""),
         lost(1010, CLIENT, GATEWAY, Data, b"EHLO a\r\n"),
         arrives(3010, CLIENT, GATEWAY, Data, b"EHLO a\r\n"),
         arrives(3011, CLIENT, GATEWAY, Data, b"EHLO a\r\n"),

@@ -17,9 +17,9 @@ const MTU: usize = 1500;
 const TCP_HEADER: usize = 20;
 const HOPS: u8 = 64;
 
-/// The engine's window of 64 KiB is one more than a header can say: it is said in units of two octets (RFC 7323).
+/// The engine's window. It is one octet larger than a header can say, so it is said in units of two (RFC 7323).
+const WINDOW: usize = 1 << 16;
 const WINDOW_SCALE: u8 = 1;
-const WINDOW: u16 = 1 << 15;
 
 /// One direction of a connection.
 #[derive(Clone, Copy)]
@@ -28,6 +28,8 @@ struct Direction {
     initial: u32,
     /// The number of the next octet.
     next: u32,
+    /// How much has come that the receiver has not said to have read.
+    unread: usize,
 }
 
 impl Direction {
@@ -35,7 +37,7 @@ impl Direction {
     /// connection between the same ports has another.
     fn begins(at: Duration) -> Self {
         let initial = (at.as_micros() / 4) as u32;
-        Direction { initial, next: initial.wrapping_add(1) }
+        Direction { initial, next: initial.wrapping_add(1), unread: 0 }
     }
 }
 
@@ -52,12 +54,14 @@ impl Directions {
             SegmentKind::SynAck => {
                 self.0.entry((*from, *to)).or_insert_with(|| Direction::begins(segment.at));
             }
+            SegmentKind::Ack { read } => self.frees(segment, *read),
             _ => {}
         }
         let sent = self.0.get(&(*from, *to)).copied();
         let heard = self.0.get(&(*to, *from)).copied();
         let next = sent.map_or(0, |sent| sent.next);
-        let mut header = TcpHeader::new(from.port(), to.port(), next, WINDOW);
+        let window = WINDOW.saturating_sub(heard.map_or(0, |heard| heard.unread));
+        let mut header = TcpHeader::new(from.port(), to.port(), next, (window >> WINDOW_SCALE) as u16);
         header.ack = heard.is_some();
         header.acknowledgment_number = heard.map_or(0, |heard| heard.next);
         match kind {
@@ -75,9 +79,10 @@ impl Directions {
             SegmentKind::Reset => header.rst = true,
             // As a sender asks whether anybody is there: before the next octet, and without one.
             SegmentKind::Again => header.sequence_number = next.wrapping_sub(1),
-            SegmentKind::Ack => {}
+            SegmentKind::Ack { .. } => {}
             SegmentKind::Data => {
                 self.count(segment, octets.len());
+                self.fills(segment);
                 return split(segment, header);
             }
         }
@@ -91,6 +96,18 @@ impl Directions {
         if known.is_none_or(|known| known.next != known.initial.wrapping_add(1)) {
             self.0.remove(&(*to, *from));
             self.0.insert((*from, *to), Direction::begins(*at));
+        }
+    }
+
+    fn fills(&mut self, segment: &Segment) {
+        if let Some(sent) = self.0.get_mut(&(segment.from, segment.to)) {
+            sent.unread += segment.octets.len();
+        }
+    }
+
+    fn frees(&mut self, segment: &Segment, read: usize) {
+        if let Some(heard) = self.0.get_mut(&(segment.to, segment.from)) {
+            heard.unread = heard.unread.saturating_sub(read);
         }
     }
 
