@@ -27,6 +27,7 @@
 //! | [`capsule`] | a finding in one file, and whether it is still there |
 //! | [`explain`] | the story of a failure, on one page |
 //! | [`parity`] | one plan on two engines |
+//! | [`nearest`] | the name that somebody meant who typed another |
 //! | [`snapshot`], [`verdict`] | the Record beside what was reviewed and what is expected |
 
 #[cfg(not(tokio_unstable))]
@@ -47,6 +48,7 @@ pub mod fault;
 mod links;
 pub mod machine;
 pub mod mailbag;
+pub mod nearest;
 pub mod oracle;
 pub mod parity;
 mod peer;

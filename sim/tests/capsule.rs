@@ -47,7 +47,7 @@ fn every_kept_capsule_still_hits_its_oracle() {
     for file in kept {
         let name = file.display().to_string();
         let ready = Capsule::read(&name, &fs::read_to_string(&file).unwrap()).unwrap().ready(&name).unwrap();
-        let again = ready.replay();
+        let again = ready.replay(ready.engine);
         assert!(
             !matches!(again, Replayed::NotAnyMore(..)),
             "{name}: {}: {again:?}",

@@ -12,7 +12,7 @@ use sim::capsule::Capsule;
 use sim::draw::Seed;
 use sim::engine::Engine;
 use sim::explore::Signature;
-use sim::scenario::{Library, Scenario, Source};
+use sim::scenario::{Scenario, Source};
 use sim::shrink::{MOST_RUNS, Shrink, Shrunk, findings};
 
 use super::EngineArg;
@@ -23,10 +23,10 @@ pub(crate) struct FailureArgs {
     /// A finding (the capsule's file), a scenario's name or file, or a profile's name.
     failure: String,
     /// The seed that draws from the profile; of a scenario another than its own.
-    #[arg(long, short)]
+    #[arg(long, short, value_parser = super::seeds::seed, allow_hyphen_values = true)]
     seed: Option<u64>,
     /// The release of the gateway; the first of the scenario if none is given, `current` for a profile.
-    #[arg(long, short)]
+    #[arg(long, short, value_parser = super::wanted::release)]
     release: Option<Release>,
     /// The oracle that finds the failure, where several things are found.
     #[arg(long)]
@@ -78,7 +78,7 @@ impl FailureArgs {
                 let ready = Capsule::read(&self.failure, &text)?.ready(&self.failure)?;
                 wanted = Some(ready.capsule.signature());
                 origin = Some(ready.capsule.origin());
-                engine = ready.engine;
+                engine = self.engine.or(ready.engine);
                 seed = self.seed.map_or(ready.scenario.seed(), Seed);
                 release = self.release.unwrap_or(ready.release);
                 scenario = ready.scenario;
@@ -91,7 +91,7 @@ impl FailureArgs {
                 scenario = read;
             }
             None => {
-                let library = Library::open(here)?;
+                let library = super::open_for(&self.failure, here)?;
                 let source = super::find(&library, &self.failure)?;
                 if matches!(source, Source::Profile(_)) && self.seed.is_none() {
                     let help = "say which: `--seed N`";

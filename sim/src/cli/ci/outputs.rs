@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 use miette::IntoDiagnostic;
 
+use super::super::count;
 use super::super::explore::write;
 use super::super::seeds::Shard;
 use super::case::failed;
@@ -74,9 +75,9 @@ fn print(summary: &Summary<'_>) {
             anstream::println!("    capsule: {capsule}");
         }
     }
-    let (count, red) = (summary.cases.len(), failed(summary.cases).count());
+    let (checks, red) = (count(summary.cases.len(), "check"), failed(summary.cases).count());
     match red {
-        0 => anstream::println!("\n{GOOD}{count} checks, all good{GOOD:#}"),
-        red => anstream::println!("\n{BAD}{count} checks, {red} failed{BAD:#}"),
+        0 => anstream::println!("\n{GOOD}{checks}, all good{GOOD:#}"),
+        red => anstream::println!("\n{BAD}{checks}, {red} failed{BAD:#}"),
     }
 }
