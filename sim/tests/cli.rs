@@ -246,9 +246,9 @@ fn a_bad_fault_is_pointed_at_and_not_the_one_before_it() {
         (format!("{cut}at = \"1s\""), 0, "missing field `until`", "docs/faults.md"),
         (format!("{cut}at = \"2s\"\nuntil = \"1s\""), 0, "it ends before it begins", "later than"),
         (
-            format!("{stop}when = {{ disk = {{ op = \"sink\", folder = \"work\", nth = 1 }} }}"),
+            format!("{stop}when = {{ disk = {{ op = \"synch\", folder = \"work\", nth = 1 }} }}"),
             3,
-            "unknown variant `sink`",
+            "unknown variant `synch`",
             "did you mean `sync`?",
         ),
         (
