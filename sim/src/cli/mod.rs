@@ -70,7 +70,7 @@ enum Command {
     Parity(ParityArgs),
     /// Checks everything: replays, canaries, seeds that nobody has run before, and a sample for determinism.
     Ci(CiArgs),
-    /// Joins the results of the shards of `ci`, and says which are missing.
+    /// Joins the results of the shards of `ci`, or of several explorations, and says what is missing.
     Merge(MergeArgs),
     /// The other process of an audit: makes the runs that are asked for on standard input.
     #[command(hide = true)]

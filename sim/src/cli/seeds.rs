@@ -8,7 +8,7 @@ use std::time::Duration;
 use sim::span::Span;
 
 /// How many seeds a shard has to itself where there is no last seed.
-const BLOCK: u64 = 1 << 40;
+pub(super) const BLOCK: u64 = 1 << 40;
 
 /// Reads `A..B`.
 ///

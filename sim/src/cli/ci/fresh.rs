@@ -64,7 +64,10 @@ fn share(limit: Duration, profile: &Profile, profiles: &[Profile]) -> Duration {
 
 /// What exploring with a profile came to: each finding is a failure of its own.
 pub(crate) fn cases(report: &Report, profile: &Profile, took: Duration) -> Vec<Case> {
-    let name = &report.profile;
+    let name = match report.release {
+        Release::Current => report.profile.clone(),
+        other => format!("{} on {other}", report.profile),
+    };
     let case = |name: String, failure| Case::new(Group::Exploration, name, Duration::ZERO, failure);
     let mut cases = Vec::new();
     for found in &report.findings {

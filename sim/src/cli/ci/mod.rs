@@ -17,12 +17,13 @@ mod annotations;
 mod canaries;
 pub(super) mod capsules;
 pub(super) mod case;
+pub(super) mod found;
 pub(super) mod fresh;
 mod junit;
 mod night;
 pub(super) mod outputs;
 mod replays;
-pub(super) mod results;
+mod results;
 mod sample;
 pub(super) mod summary;
 
