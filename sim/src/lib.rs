@@ -27,7 +27,7 @@
 //! | [`capsule`] | a finding in one file, and whether it is still there |
 //! | [`explain`] | the story of a failure, on one page |
 //! | [`parity`] | one plan on two engines |
-//! | [`nearest`] | the name that somebody meant who typed another |
+//! | [`count`](mod@count), [`nearest`] | how numbers and unknown names are spoken of |
 //! | [`snapshot`], [`verdict`] | the Record beside what was reviewed and what is expected |
 
 #[cfg(not(tokio_unstable))]
@@ -39,6 +39,7 @@ compile_error!(
 pub mod capsule;
 pub mod capture;
 pub mod contain;
+pub mod count;
 pub mod draw;
 mod end;
 pub mod engine;

@@ -214,7 +214,7 @@ fn a_story_of_mail_that_never_leaves_is_marked_at_its_end_and_says_what_becomes_
         ">> 12:00:00.000 the run ends: the service is up, in/ has m1 What is wrong",
         "It is so: m1 is in in/, 719 minutes after all had healed",
         "m1 is refused with \"550 relaying prohibited: bob@contoso.test\", to RCPT TO:<bob@contoso.test>",
-        "m1 is taken, and goes to nobody; A message to alice@fabrikam.test was dropped: it could not be delivered",
+        "m1 is taken, and goes to nobody; a message to alice@fabrikam.test was dropped: it could not be delivered",
     ] {
         assert!(story.contains(part), "{part}: {story}");
     }

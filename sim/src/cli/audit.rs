@@ -10,6 +10,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use clap::Args;
 use indicatif::ProgressBar;
 use miette::{IntoDiagnostic, WrapErr, miette};
+use sim::count::count;
 use sim::draw::Seed;
 use sim::engine::{Engine, Leap};
 use sim::parity::LONGEST;
@@ -20,7 +21,7 @@ use sim::trace::{Keep, first_difference};
 
 use super::interrupt::Interrupt;
 use super::wanted::{Wanted, WantedArgs};
-use super::{Ending, EngineArg, count};
+use super::{Ending, EngineArg};
 
 /// What to audit.
 #[derive(Args)]

@@ -10,6 +10,7 @@ use clap::Args;
 use gateway::release::Release;
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::{IntoDiagnostic, WrapErr, miette};
+use sim::count::count;
 use sim::explore::{Exploration, Found, Report};
 use sim::nearest::did_you_mean;
 use sim::profile::Profile;
@@ -18,7 +19,7 @@ use sim::scenario::Library;
 use super::findings::Findings;
 use super::interrupt::Interrupt;
 use super::seeds::{self, Shard};
-use super::{Ending, EngineArg, count};
+use super::{Ending, EngineArg};
 
 /// How many seeds an exploration must have before it fails for a fault that never bit and an oracle that never judged.
 pub(super) const ENOUGH: u64 = 2_000;

@@ -2,7 +2,6 @@
 
 mod audit;
 mod ci;
-mod count;
 mod explain;
 mod explore;
 mod findings;
@@ -22,7 +21,6 @@ use std::path::{Path, PathBuf};
 use audit::AuditArgs;
 use ci::CiArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use count::count;
 use explain::ExplainArgs;
 use explore::ExploreArgs;
 use gateway::release::Release;

@@ -3,13 +3,14 @@
 use clap::Args;
 use indicatif::ProgressBar;
 use miette::IntoDiagnostic;
+use sim::count::count;
 use sim::engine::{Classic, Leap};
 use sim::parity;
 use sim::scenario::{Library, Source};
 
+use super::Ending;
 use super::interrupt::Interrupt;
 use super::wanted::WantedArgs;
-use super::{Ending, count};
 
 /// What to compare.
 #[derive(Args)]

@@ -9,6 +9,7 @@ use gateway::release::Release;
 use indicatif::ProgressBar;
 use miette::{IntoDiagnostic, WrapErr, miette};
 use sim::capsule::Capsule;
+use sim::count::count;
 use sim::draw::Seed;
 use sim::engine::Engine;
 use sim::explore::Signature;
@@ -169,17 +170,15 @@ fn shrink(here: &Path, args: &ShrinkArgs) -> miette::Result<Option<String>> {
     for other in &failure.others {
         anstream::eprintln!("  (found too, and left alone: {other})");
     }
-    let lines = |count| if count == 1 { "1 line".to_owned() } else { format!("{count} lines") };
-    let (before, after) = (shrunk.lines_before, lines(shrunk.lines));
+    let (before, after, runs) = (shrunk.lines_before, count(shrunk.lines, "line"), count(shrunk.runs, "run"));
     match (shrunk.is_irreducible(), shrunk.is_cut_short) {
         (true, false) => {
-            anstream::eprintln!("irreducible: {after}, and every one is needed ({} runs)", shrunk.runs)
+            anstream::eprintln!("irreducible: {after}, and every one is needed ({runs})")
         }
-        (_, true) => anstream::eprintln!(
-            "{after} of {before} are left after {} runs; more runs may find less",
-            shrunk.runs
-        ),
-        (false, false) => anstream::eprintln!("{after} of {before} are left, after {} runs", shrunk.runs),
+        (_, true) => {
+            anstream::eprintln!("{after} of {before} are left after {runs}; more runs may find less")
+        }
+        (false, false) => anstream::eprintln!("{after} of {before} are left, after {runs}"),
     }
     Ok(Some(shrunk.to_toml(failure.engine)))
 }

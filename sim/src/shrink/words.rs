@@ -111,7 +111,9 @@ fn places(end: &End, is_it: impl Fn(&Kind) -> bool) -> Vec<String> {
 /// What the gateway says that it dropped on purpose.
 fn drops(record: &Record) -> BTreeSet<String> {
     let said = record.entries.iter().filter_map(|entry| match &entry.what {
-        What::Event(event) if event.id == DROPPED => Some(event.description.trim_end_matches('.').to_owned()),
+        What::Event(event) if event.id == DROPPED => {
+            Some(event.description.trim_end_matches('.').replacen("A message", "a message", 1))
+        }
         _ => None,
     });
     said.take(FEW).collect()

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use miette::{IntoDiagnostic, WrapErr, miette};
 use serde::de::DeserializeOwned;
+use sim::count::count;
 use sim::explore::Report;
 
-use super::super::{count, seeds};
+use super::super::seeds;
 use super::case::union;
 use super::results::{CHECKS, Checks, EXPLORE, name_and_shard};
 

@@ -35,6 +35,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::ProgressBar;
 use miette::miette;
+use sim::count::count;
 use sim::engine::Leap;
 use sim::scenario::Library;
 
@@ -47,10 +48,10 @@ use outputs::OutputArgs;
 use results::Checks;
 use summary::Summary;
 
+use super::explore;
 use super::findings::Findings;
 use super::interrupt::Interrupt;
 use super::seeds::{self, Shard};
-use super::{count, explore};
 
 /// What to check.
 #[derive(Args)]

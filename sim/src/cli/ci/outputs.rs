@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use miette::IntoDiagnostic;
+use sim::count::count;
 
-use super::super::count;
 use super::super::explore::write;
 use super::super::seeds::Shard;
 use super::case::failed;

@@ -38,7 +38,7 @@ pub(super) fn check(
     let failure = match (audited, differing.len()) {
         (Ok(()), 0) => None,
         (Ok(()), count) => Some(Failure {
-            what: format!("{count} of {} runs differ", runs.len()),
+            what: format!("of {} {count} differ", sim::count::count(runs.len(), "run")),
             details: differing.join("\n"),
             reproduce: Some(reproduce),
             file: None,
