@@ -283,6 +283,23 @@ fn a_client_that_misbehaves_gets_what_it_deserves_and_its_next_try_is_taken() {
 }
 
 #[test]
+fn other_commands_between_chunks_are_refused_and_the_message_is_taken() {
+    let text = PLAIN.replacen("\nsubject =", "\nchunks = 3\nsubject =", 1);
+    let fault = client("\"interrupts-chunks\"");
+    let text = format!("{text}\n[[fault]]\n{fault}\n");
+    let scenario = Scenario::parse("peers", "peers.toml", &text).unwrap();
+    let record = run(&scenario.plan(Release::Current, scenario.seed()), &Leap, Keep::Digest).unwrap();
+    assert!(answers(&record)[0].starts_with("250"), "{:#?}", answers(&record));
+    for point in [
+        "a client said other commands between the chunks of a message",
+        "took the last chunk of a message",
+        "skipped a chunk that it could not take",
+    ] {
+        assert!(record.reached.contains_key(point), "{point}");
+    }
+}
+
+#[test]
 fn a_client_that_breaks_off_says_truly_how_far_it_had_come() {
     for (stage, awaits) in STAGES {
         for does in ["drops", "resets"] {
@@ -459,6 +476,10 @@ fn every_point_of_the_peers_is_reached_by_one_of_these_stories() {
         (server("\"knows-no-ehlo\""), &["a server that knows no EHLO was greeted with HELO"]),
         (server("\"hands-back\""), &["a server handed a message back"]),
         (
+            server("\"grants-data\""),
+            &["a server granted DATA without a recipient", "was granted DATA without a recipient"],
+        ),
+        (
             server(r#"{ resets-after-final-dot = { kept = true } }"#)
                 .replace("until", "connection = 1\nuntil"),
             &["a server kept a message and the answer was lost"],
@@ -488,7 +509,12 @@ fn every_kind_of_these_families_is_exercised_here() {
     let lines = SERVERS
         .iter()
         .map(|(does, _)| server(does))
-        .chain([server("\"hands-back\""), server("{ resets-after-final-dot = { kept = true } }")])
+        .chain([client("\"interrupts-chunks\"")])
+        .chain([
+            server("\"grants-data\""),
+            server("\"hands-back\""),
+            server("{ resets-after-final-dot = { kept = true } }"),
+        ])
         .chain(CLIENTS.iter().map(|(does, _)| client(does)))
         .chain(NAMES.iter().map(|(name, answer, _)| names(name, answer)))
         .chain(EXTENSION.iter().map(|(does, _)| extension(does)));

@@ -115,6 +115,20 @@ impl Check<'_> {
                 return Err(self.fail(name.span(), what, "give every message a name of its own"));
             }
         }
+        let ids =
+            self.file.client.iter().flat_map(|client| &client.message).filter_map(|it| it.envid.as_ref());
+        for id in ids {
+            let fits =
+                |id: &str| (1..=100).contains(&id.len()) && id.bytes().all(|o| o.is_ascii_alphanumeric());
+            if !fits(id.as_ref()) {
+                let what = format!("`{}` cannot be an envelope identifier here", id.as_ref());
+                return Err(self.fail(
+                    id.span(),
+                    what,
+                    "write letters and digits, 100 at the most (RFC 3461, 4.4)",
+                ));
+            }
+        }
         for errand in &self.file.administrator {
             if matches!(errand.task.as_ref(), Task::SetAside) && errand.message.is_none() {
                 let what = "no message is named to set aside".to_owned();
