@@ -21,7 +21,7 @@
 //! | [`record`] | everything that happened, in order, and how it ended |
 //! | [`mailbag`] | which message of the plan a stored message is |
 //! | [`oracle`] | what must be true of every run |
-//! | [`render`] | the Record as text |
+//! | [`render`] | the Record as text, and as a page to look at |
 //! | [`explore`] | many seeds, side by side |
 //! | [`shrink`] | the smallest scenario that fails in the same way |
 //! | [`capsule`] | a finding in one file, and whether it is still there |
@@ -35,6 +35,7 @@ compile_error!(
      host's runtime unseeded, and `select!` would differ from run to run"
 );
 
+mod breach;
 pub mod capsule;
 pub mod capture;
 pub mod contain;

@@ -11,7 +11,9 @@ mod parity;
 mod plan;
 mod replay;
 mod seeds;
+mod show;
 mod shrink;
+mod source;
 mod suite;
 mod wanted;
 
@@ -27,6 +29,7 @@ use merge::MergeArgs;
 use miette::{IntoDiagnostic, WrapErr};
 use parity::ParityArgs;
 use plan::PlanArgs;
+use show::ShowArgs;
 use shrink::ShrinkArgs;
 use sim::engine::{Classic, Engine, Leap};
 use sim::scenario::{Library, Source};
@@ -59,6 +62,8 @@ enum Command {
     Shrink(ShrinkArgs),
     /// Tells the story of a failure on one page.
     Explain(ExplainArgs),
+    /// Shows a run: what happened on which machine, as a page for a browser.
+    Show(ShowArgs),
     /// Makes each run a second time in another process, and compares the digests.
     Audit(AuditArgs),
     /// Runs each scenario on both engines, and compares what happened.
@@ -162,8 +167,9 @@ impl Cli {
         match &self.command {
             Some(Command::Shrink(args)) => return shrink::run(&here, args),
             Some(Command::Explain(args)) => return explain::print(&here, args),
+            Some(Command::Show(args)) => return show::run(&here, args),
             Some(Command::Replay(args)) => {
-                if let Some(text) = shrink::file(&args.scenario)? {
+                if let Some(text) = source::file(&args.scenario)? {
                     return replay::finding(args, &text);
                 }
             }
@@ -183,9 +189,9 @@ impl Cli {
             Some(Command::Parity(args)) => parity::run(&library, &args),
             Some(Command::Ci(args)) => ci::run(&library, &args),
             Some(Command::Merge(args)) => merge::run(&library, &args),
-            Some(Command::Answer { .. } | Command::Shrink(_) | Command::Explain(_)) => {
-                unreachable!("answered above")
-            }
+            Some(
+                Command::Answer { .. } | Command::Shrink(_) | Command::Explain(_) | Command::Show(_),
+            ) => unreachable!("answered above"),
         }
     }
 }

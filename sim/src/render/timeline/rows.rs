@@ -1,0 +1,236 @@
+//! The rows of the timeline: every entry of the Record, the begin and the end of each fault, and each move of a message
+//! on the gateway's disk; all in the order of time.
+//!
+//! The disk is captured as it stands when an instant is over. Its moves come after all else of their instant, and say
+//! nothing of the order within it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::bands::Band;
+use super::micros;
+use crate::capture::FileChange;
+use crate::plan::Plan;
+use crate::record::{Outcome, Record, Service, Speaker, What};
+
+/// What a row is; its number is its place in [`Kind::NAMES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    SaidByClient,
+    SaidByServer,
+    Network,
+    Information,
+    Warning,
+    Error,
+    Up,
+    Down,
+    Accepted,
+    Refused,
+    Lost,
+    Taken,
+    Administrator,
+    Fault,
+    FaultBegins,
+    FaultEnds,
+    Disk,
+}
+
+impl Kind {
+    /// The names by which the page knows them.
+    pub(super) const NAMES: [&str; 17] = [
+        "said-by-client",
+        "said-by-server",
+        "network",
+        "information",
+        "warning",
+        "error",
+        "up",
+        "down",
+        "accepted",
+        "refused",
+        "lost",
+        "taken",
+        "administrator",
+        "fault",
+        "fault-begins",
+        "fault-ends",
+        "disk",
+    ];
+
+    /// Whether it is a line of a dialogue.
+    pub(super) fn is_smtp(self) -> bool {
+        matches!(self, Kind::SaidByClient | Kind::SaidByServer | Kind::Network)
+    }
+}
+
+/// A row.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    /// When, in microseconds.
+    pub(super) at: u64,
+    pub(super) kind: Kind,
+    /// On which machine, as a place among the lanes.
+    pub(super) lane: usize,
+    pub(super) text: String,
+    /// The message of the plan that it is about.
+    pub(super) message: Option<String>,
+    /// The connection, 0 if it is of none.
+    pub(super) connection: u32,
+    /// Its place in the Record, if it stands there.
+    pub(super) entry: Option<usize>,
+}
+
+/// The message of the plan that is meant where a message is shown as `m1` or as `report on m1`.
+pub(super) fn base(shown: &str) -> &str {
+    ["report on ", "notification on "].iter().find_map(|on| shown.strip_prefix(on)).unwrap_or(shown)
+}
+
+/// Every row. `messages` are those that the entries of the Record are about.
+pub(super) fn rows(
+    plan: &Plan,
+    record: &Record,
+    bands: &[Band],
+    messages: &[Option<String>],
+    lane: impl Fn(&str) -> Option<usize>,
+) -> Vec<Row> {
+    let gateway = lane(&plan.gateway.name).unwrap_or_default();
+    let mut rows: Vec<Row> = fault_rows(bands, micros(record.ended));
+    rows.extend(record.entries.iter().zip(messages).enumerate().map(|(place, (entry, message))| {
+        let connection = if let What::Smtp { connection, .. } = &entry.what { *connection } else { 0 };
+        let text = match &entry.what {
+            What::Smtp { line, .. } => line.clone(),
+            what => what.to_string(),
+        };
+        Row {
+            at: micros(entry.at),
+            kind: kind(&entry.what),
+            lane: lane(&entry.machine).unwrap_or(gateway),
+            text,
+            message: message.clone(),
+            connection,
+            entry: Some(place),
+        }
+    }));
+    let files = record.capture.as_ref().map_or(&[][..], |capture| &capture.files);
+    rows.extend(moves(files).into_iter().map(|(at, shown, text)| Row {
+        at: micros(at),
+        kind: Kind::Disk,
+        lane: gateway,
+        text,
+        message: Some(base(&shown).to_owned()),
+        connection: 0,
+        entry: None,
+    }));
+    // Stable: what comes at one time stays in the order of faults, entries, disk.
+    rows.sort_by_key(|row| row.at);
+    rows
+}
+
+fn kind(what: &What) -> Kind {
+    match what {
+        What::Smtp { speaker: Speaker::Client, .. } => Kind::SaidByClient,
+        What::Smtp { speaker: Speaker::Server, .. } => Kind::SaidByServer,
+        What::Smtp { speaker: Speaker::Network, .. } => Kind::Network,
+        What::Event(event) => match event.severity.as_str() {
+            "Error" => Kind::Error,
+            "Warning" => Kind::Warning,
+            _ => Kind::Information,
+        },
+        What::Service(Service::Starts) => Kind::Up,
+        What::Service(_) => Kind::Down,
+        What::Client(attempt) => match attempt.outcome {
+            Outcome::Accepted { .. } => Kind::Accepted,
+            Outcome::Refused { .. } => Kind::Refused,
+            Outcome::Lost { .. } | Outcome::Unreachable(_) => Kind::Lost,
+        },
+        What::Accepted { .. } => Kind::Taken,
+        What::Administrator(_) => Kind::Administrator,
+        What::Fault(_) => Kind::Fault,
+    }
+}
+
+/// The begin and the end of each fault that lasts.
+fn fault_rows(bands: &[Band], ended: u64) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for band in bands {
+        let (Some(from), Some(until)) = (band.from, band.until) else { continue };
+        let mut add = |at, kind, text| {
+            let message = band.message.clone();
+            let lane = band.lanes.first().copied().unwrap_or_default();
+            rows.push(Row { at, kind, lane, text, message, connection: 0, entry: None });
+        };
+        let Band { kind, text, .. } = band;
+        if from == until {
+            add(from, Kind::FaultBegins, format!("{kind}: {text}"));
+        } else {
+            add(from, Kind::FaultBegins, format!("{kind} begins: {text}"));
+            if until < ended {
+                add(until, Kind::FaultEnds, format!("{kind} ends: {text}"));
+            }
+        }
+    }
+    rows
+}
+
+/// What became of each message on the disk in each instant: when, the message as it is shown, and what.
+fn moves(files: &[FileChange]) -> Vec<(Duration, String, String)> {
+    let mut held: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+    let mut moves = Vec::new();
+    for instant in files.chunk_by(|one, other| one.at == other.at) {
+        let mut moved: BTreeMap<&str, [Vec<&str>; 2]> = BTreeMap::new();
+        for change in instant {
+            let key = (change.folder.as_str(), change.file.as_str());
+            let message = change.holds.as_ref().map(|held| held.message.as_str()).filter(|name| !name.is_empty());
+            let before = match message {
+                Some(name) => held.insert(key, name),
+                None => held.remove(&key),
+            };
+            if before != message {
+                before.into_iter().for_each(|name| moved.entry(name).or_default()[0].push(key.0));
+                message.into_iter().for_each(|name| moved.entry(name).or_default()[1].push(key.0));
+            }
+        }
+        moves.extend(moved.into_iter().map(|(name, [from, to])| (instant[0].at, name.to_owned(), said(name, &from, &to))));
+    }
+    moves
+}
+
+fn said(message: &str, from: &[&str], to: &[&str]) -> String {
+    match (from, to) {
+        ([], to) => format!("{message} is in {}", to.join(", ")),
+        (from, []) => format!("{message} is gone from {}", from.join(", ")),
+        (from, to) => format!("{message} goes from {} to {}", from.join(", "), to.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::Held;
+
+    fn change(at: u64, folder: &str, file: &str, message: Option<&str>) -> FileChange {
+        let holds = message.map(|message| Held { message: message.to_owned(), ..Held::default() });
+        FileChange { at: Duration::from_secs(at), folder: folder.to_owned(), file: file.to_owned(), holds }
+    }
+
+    #[test]
+    fn a_message_is_told_where_it_comes_from_and_where_it_goes() {
+        let files = [
+            change(1, "in", "AAAAAAAA", Some("m1")),
+            change(2, "mailboxes/bob@x.test", "AAAAAAAA", Some("m1")),
+            change(2, "out", "AAAAAAAA.1", Some("m1")),
+            change(2, "in", "AAAAAAAA", None),
+            change(3, "out", "AAAAAAAA.1", None),
+            change(3, "work", "BBBBBBBB", Some("")),
+        ];
+        let told: Vec<String> = moves(&files).into_iter().map(|(_, _, text)| text).collect();
+        assert_eq!(
+            told,
+            [
+                "m1 is in in",
+                "m1 goes from in to mailboxes/bob@x.test, out",
+                "m1 is gone from out",
+            ]
+        );
+    }
+}
