@@ -31,6 +31,16 @@ pub(crate) enum How {
     PowerCut,
 }
 
+impl How {
+    /// What the administrator finds to have happened.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            How::Kill => "the process is killed",
+            How::PowerCut => "the power is cut",
+        }
+    }
+}
+
 impl Stop {
     /// What a line of the plan stops, if it does.
     pub(crate) fn of(fault: usize, line: &Fault) -> Option<Stop> {
@@ -47,10 +57,7 @@ impl Stop {
 
     /// What the administrator finds to have happened.
     pub(crate) fn words(self) -> &'static str {
-        match self.how {
-            How::Kill => "the process is killed",
-            How::PowerCut => "the power is cut",
-        }
+        self.how.words()
     }
 }
 

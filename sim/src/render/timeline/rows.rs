@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::bands::Band;
 use super::micros;
 use crate::capture::FileChange;
+use crate::machine::doom::How;
 use crate::plan::Plan;
 use crate::record::{Outcome, Record, Service, Speaker, What};
 
@@ -103,7 +104,7 @@ pub(super) fn rows(
         };
         Row {
             at: micros(entry.at),
-            kind: kind(&entry.what),
+            kind: if stops(&entry.what) && entry.machine == plan.gateway.name { Kind::Down } else { kind(&entry.what) },
             lane: lane(&entry.machine).unwrap_or(gateway),
             text,
             message: message.clone(),
@@ -117,13 +118,19 @@ pub(super) fn rows(
         kind: Kind::Disk,
         lane: gateway,
         text,
-        message: Some(base(&shown).to_owned()),
+        message: Some(base(shown).to_owned()),
         connection: 0,
         entry: None,
     }));
     // Stable: what comes at one time stays in the order of faults, entries, disk.
     rows.sort_by_key(|row| row.at);
     rows
+}
+
+/// Whether a process ends by what is said here and nowhere else.
+fn stops(what: &What) -> bool {
+    let stop = |how: How| *what == What::Fault(how.words().to_owned());
+    stop(How::Kill) || stop(How::PowerCut)
 }
 
 fn kind(what: &What) -> Kind {
@@ -161,7 +168,8 @@ fn fault_rows(bands: &[Band], ended: u64) -> Vec<Row> {
         };
         let Band { kind, text, .. } = band;
         if from == until {
-            add(from, Kind::FaultBegins, format!("{kind}: {text}"));
+            let last = if band.times > 1 { format!(" (the last of {} times)", band.times) } else { String::new() };
+            add(from, Kind::FaultBegins, format!("{kind}{last}: {text}"));
         } else {
             add(from, Kind::FaultBegins, format!("{kind} begins: {text}"));
             if until < ended {
@@ -172,34 +180,48 @@ fn fault_rows(bands: &[Band], ended: u64) -> Vec<Row> {
     rows
 }
 
-/// What became of each message on the disk in each instant: when, the message as it is shown, and what.
-fn moves(files: &[FileChange]) -> Vec<(Duration, String, String)> {
+/// What became of each message on the disk in each instant: when, the message as it is shown, and what. What came and
+/// went within the instant is not told.
+fn moves(files: &[FileChange]) -> Vec<(Duration, &str, String)> {
     let mut held: BTreeMap<(&str, &str), &str> = BTreeMap::new();
     let mut moves = Vec::new();
     for instant in files.chunk_by(|one, other| one.at == other.at) {
-        let mut moved: BTreeMap<&str, [Vec<&str>; 2]> = BTreeMap::new();
+        let mut before = BTreeMap::new();
         for change in instant {
             let key = (change.folder.as_str(), change.file.as_str());
-            let message = change.holds.as_ref().map(|held| held.message.as_str()).filter(|name| !name.is_empty());
-            let before = match message {
+            let message = change.holds.as_ref().map(|held| held.message.as_str());
+            let was = match message.filter(|name| !name.is_empty()) {
                 Some(name) => held.insert(key, name),
                 None => held.remove(&key),
             };
-            if before != message {
-                before.into_iter().for_each(|name| moved.entry(name).or_default()[0].push(key.0));
-                message.into_iter().for_each(|name| moved.entry(name).or_default()[1].push(key.0));
+            before.entry(key).or_insert(was);
+        }
+        let mut moved: BTreeMap<&str, [Vec<&str>; 2]> = BTreeMap::new();
+        for (key, was) in before {
+            let is = held.get(&key).copied();
+            if was != is {
+                was.into_iter().for_each(|name| moved.entry(name).or_default()[0].push(key.0));
+                is.into_iter().for_each(|name| moved.entry(name).or_default()[1].push(key.0));
             }
         }
-        moves.extend(moved.into_iter().map(|(name, [from, to])| (instant[0].at, name.to_owned(), said(name, &from, &to))));
+        let told = moved.into_iter().map(|(name, [from, to])| (instant[0].at, name, said(name, &from, &to)));
+        moves.extend(told);
     }
     moves
 }
 
 fn said(message: &str, from: &[&str], to: &[&str]) -> String {
+    let named = |folders: &[&str]| {
+        let name = |folder: &&str| match folder.strip_prefix("mailboxes/") {
+            Some(mailbox) => format!("mailbox {mailbox}"),
+            None => format!("{folder}/"),
+        };
+        folders.iter().map(name).collect::<Vec<_>>().join(", ")
+    };
     match (from, to) {
-        ([], to) => format!("{message} is in {}", to.join(", ")),
-        (from, []) => format!("{message} is gone from {}", from.join(", ")),
-        (from, to) => format!("{message} goes from {} to {}", from.join(", "), to.join(", ")),
+        ([], to) => format!("{message} now in {}", named(to)),
+        (from, []) => format!("{message} removed from {}", named(from)),
+        (from, to) => format!("{message} from {} to {}", named(from), named(to)),
     }
 }
 
@@ -222,14 +244,18 @@ mod tests {
             change(2, "in", "AAAAAAAA", None),
             change(3, "out", "AAAAAAAA.1", None),
             change(3, "work", "BBBBBBBB", Some("")),
+            change(4, "in", "CCCCCCCC", Some("m2")),
+            change(4, "in", "CCCCCCCC", None),
+            change(4, "bad", "CCCCCCCC", Some("m2")),
         ];
         let told: Vec<String> = moves(&files).into_iter().map(|(_, _, text)| text).collect();
         assert_eq!(
             told,
             [
-                "m1 is in in",
-                "m1 goes from in to mailboxes/bob@x.test, out",
-                "m1 is gone from out",
+                "m1 now in in/",
+                "m1 from in/ to mailbox bob@x.test, out/",
+                "m1 removed from out/",
+                "m2 now in bad/",
             ]
         );
     }

@@ -9,7 +9,7 @@ const SPARE = 12;
 const flow = document.getElementById('flow');
 const rowsElement = document.getElementById('rows');
 const gutter = 8 + columns.length * 7;
-const pitch = lanes.length > 8 ? 60 : lanes.length > 5 ? 76 : 92;
+const pitch = lanes.length > 8 ? 54 : lanes.length > 5 ? 70 : 92;
 const laneX = (lane) => gutter + pitch * (lane + 0.5);
 
 /** What is listed: the places of rows, and -1 minus the place of the row that a pause comes before. */
@@ -79,7 +79,7 @@ function rowElement(place, height) {
     'div',
     { class: classes.filter(Boolean).join(' '), role: 'row', id: `r${row}`, 'aria-rowindex': place + 2,
       'aria-selected': row === cursor ? 'true' : 'false' },
-    make('span', { class: same ? 'time same' : 'time', role: 'gridcell' }, clock(at[row])),
+    make('span', { class: 'time', role: 'gridcell', 'aria-label': clock(at[row]) }, same ? '┊' : clock(at[row])),
     make('span', { class: 'graph', role: 'gridcell', 'aria-label': between(row) }, graph(row, height)),
     make('span', { class: 'message', role: 'gridcell' }, ...(button ? [button] : [])),
     make('span', { class: `text ${tone(row)}`, role: 'gridcell' },
@@ -108,7 +108,7 @@ function pauseElement(place, next, height) {
   return make(
     'div',
     { class: 'row pause', role: 'row', 'aria-rowindex': place + 2 },
-    make('span', { class: 'time', role: 'gridcell' }, '⋮'),
+    make('span', { class: 'time', role: 'gridcell' }, '⋯'),
     make('span', { class: 'graph', role: 'gridcell' }, frame(next > 0 && serviceUp[next - 1], middle, height, true)),
     make('span', { class: 'message', role: 'gridcell' }),
     make('span', { class: 'text', role: 'gridcell' }, `${span(at[next] - before)} later`),
@@ -125,13 +125,14 @@ function frame(up, time, height, pause, ...marks) {
       svg.append(draw('rect', { class: 'band', x: left - reach, y: 0, width: right - left + 2 * reach, height: '100%' }));
     }
     const title = draw('title', {}, `${band.kind}: ${band.text}${band.times ? '' : ' (changed nothing)'}`);
-    svg.append(draw('rect', { class: band.times ? 'bar' : 'idle', x: 4 + band.column * 7, y: 0, width: 4, height: '100%' }, title));
+    const width = band.times ? 4 : 1;
+    svg.append(draw('rect', { class: 'bar', x: 6 + band.column * 7 - width / 2, y: 0, width, height: '100%' }, title));
   }
   lanes.forEach((_, lane) => {
     const x = laneX(lane);
     const state = lane === gateway ? (up ? 'up' : 'dead') : 'life';
     const line = { class: state, x1: x, x2: x, y1: 0, y2: '100%' };
-    svg.append(draw('line', pause ? { ...line, 'stroke-dasharray': '1 5' } : line));
+    svg.append(draw('line', pause ? { ...line, 'stroke-dasharray': '2 4' } : line));
   });
   svg.append(...marks);
   return svg;

@@ -5,6 +5,7 @@ const LINE = Math.max(4, Math.min(13, Math.floor(110 / lanes.length)));
 const HEAD = 12;
 const FOOT = 16;
 const SIDE = 112;
+overview.style.height = `${HEAD + LINE * lanes.length + FOOT}px`;
 
 /** How far along each row is: a second is a unit, and what is longer adds little. */
 const along = new Float64Array(count);
@@ -32,7 +33,6 @@ function overviewSoon() {
 function paintOverview() {
   const [width, height] = [overview.clientWidth, HEAD + LINE * lanes.length + FOOT];
   const scale = window.devicePixelRatio || 1;
-  overview.style.height = `${height}px`;
   overview.width = width * scale;
   overview.height = height * scale;
   const brush = overview.getContext('2d');
@@ -95,7 +95,7 @@ function paintOverview() {
     const half = brush.measureText(text).width / 2 + 5;
     if (x(along[row]) - x(along[row - 1]) > 3) {
       brush.strokeStyle = palette.dim;
-      brush.globalAlpha = 0.5;
+      brush.globalAlpha = 0.3;
       brush.setLineDash([2, 3]);
       brush.beginPath();
       brush.moveTo(middle, HEAD);

@@ -143,6 +143,12 @@ function paintHead() {
   );
 }
 
+/** The row that the address of the page names: `#at=12`. */
+function linked() {
+  const row = Number(/^#at=(\d+)$/.exec(location.hash)?.[1] ?? NaN);
+  return row < count ? row : undefined;
+}
+
 async function copy() {
   const selection = getSelection();
   selection.selectAllChildren(byId('command'));
@@ -203,6 +209,9 @@ function fillPrint() {
   }));
 }
 
+addEventListener('hashchange', () => {
+  if (linked() !== undefined) goTo(linked());
+});
 addEventListener('beforeprint', fillPrint);
 addEventListener('afterprint', () => byId('print').replaceChildren());
 addEventListener('resize', () => { paint(); overviewSoon(); });
@@ -237,7 +246,7 @@ addEventListener('keydown', (event) => {
 paintHead();
 paintTools();
 lanesHeader();
-cursor = run.open;
+cursor = linked() ?? run.open;
 filter();
 flow.focus({ preventScroll: true });
 paintOverview();

@@ -28,7 +28,7 @@ function entrySection() {
   ));
   const where = connectionOf(cursor) ? `${between(cursor)}, connection ${connectionOf(cursor)}` : between(cursor);
   return section(
-    clock(at[cursor]), timeOfDay(at[cursor]),
+    make('a', { href: `#at=${cursor}`, title: 'A link to this entry' }, clock(at[cursor])), timeOfDay(at[cursor]),
     make('p', { class: 'about' }, where, ...(message ? [' · ', chip(message.name)] : [])),
     make('p', { class: `entry ${tone(cursor)}` }, textOf(cursor)),
     ...broke,
@@ -38,7 +38,7 @@ function entrySection() {
 /** A message's name, to follow it. */
 function chip(shown) {
   const number = numberOf(shown);
-  if (!number) return make('span', { class: 'dim' }, shown || 'being written');
+  if (!number) return make('span', { class: 'dim' }, shown);
   return make('button', { type: 'button', class: 'chip', title: `Follow ${messages[number - 1].name}`, onclick: () => follow(number) }, shown);
 }
 
