@@ -27,6 +27,9 @@ const CALM: Duration = Duration::from_secs(10);
 /// How long it goes without looking again whether anything is left to do.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// What the administrator does to the power, in words.
+pub(crate) const CUTS_THE_POWER: &str = "cuts the power";
+
 /// Looks after the machines of one run.
 pub(crate) struct ServiceControl {
     scene: Scene,
@@ -120,7 +123,7 @@ impl ServiceControl {
         };
         match task {
             Task::CutPower => {
-                note("cuts the power".to_owned());
+                note(CUTS_THE_POWER.to_owned());
                 self.up = false;
                 self.without_power = true;
                 self.restart = None;

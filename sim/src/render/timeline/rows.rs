@@ -13,6 +13,7 @@ use crate::capture::FileChange;
 use crate::machine::doom::How;
 use crate::plan::Plan;
 use crate::record::{Outcome, Record, Service, Speaker, What};
+use crate::service_control::CUTS_THE_POWER;
 
 /// What a row is; its number is its place in [`Kind::NAMES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +131,8 @@ pub(super) fn rows(
 /// Whether a process ends by what is said here and nowhere else.
 fn stops(what: &What) -> bool {
     let stop = |how: How| *what == What::Fault(how.words().to_owned());
-    stop(How::Kill) || stop(How::PowerCut)
+    let cut = What::Administrator(CUTS_THE_POWER.to_owned());
+    stop(How::Kill) || stop(How::PowerCut) || *what == cut
 }
 
 fn kind(what: &What) -> Kind {

@@ -9,7 +9,7 @@ const SPARE = 12;
 const flow = document.getElementById('flow');
 const rowsElement = document.getElementById('rows');
 const gutter = 8 + columns.length * 7;
-const pitch = lanes.length > 8 ? 54 : lanes.length > 5 ? 70 : 92;
+const pitch = Math.max(46, Math.min(92, Math.floor((flow.clientWidth * 0.5 - gutter) / lanes.length)));
 const laneX = (lane) => gutter + pitch * (lane + 0.5);
 
 /** What is listed: the places of rows, and -1 minus the place of the row that a pause comes before. */
@@ -197,15 +197,20 @@ function reveal(row) {
   paint();
 }
 
+/** A host's own name, and its domain below. */
+function hostName(lane) {
+  const [first, ...rest] = lane.name.split('.');
+  return [make('b', {}, first), make('small', {}, rest.join('.') || lane.role)];
+}
+
 function lanesHeader() {
   const hosts = make('span', { class: 'hosts', role: 'columnheader' });
   lanes.forEach((lane, number) => {
-    const [first, ...rest] = lane.name.split('.');
     const button = make(
       'button',
       { type: 'button', title: `${lane.name} (${lane.address}): ${lane.role}`, 'aria-pressed': 'false',
         'aria-label': `Only ${lane.name}`, onclick: () => toggleHost(number) },
-      make('b', {}, first), make('small', {}, rest.join('.') || lane.role),
+      ...hostName(lane),
     );
     button.style.left = `${laneX(number) - pitch / 2 + 2}px`;
     hosts.append(button);

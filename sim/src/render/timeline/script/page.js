@@ -197,7 +197,7 @@ function fillPrint() {
   const from = Math.max(0, Math.min(middle - MOST_PRINTED / 2, places.length - MOST_PRINTED));
   const printed = places.slice(from, from + MOST_PRINTED);
   const names = make('div', { class: 'hosts' }, ...lanes.map((lane, number) => {
-    const name = make('span', {}, lane.name);
+    const name = make('span', {}, ...hostName(lane));
     name.style.left = `${laneX(number) - pitch / 2}px`;
     return name;
   }));
