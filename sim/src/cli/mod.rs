@@ -189,9 +189,9 @@ impl Cli {
             Some(Command::Parity(args)) => parity::run(&library, &args),
             Some(Command::Ci(args)) => ci::run(&library, &args),
             Some(Command::Merge(args)) => merge::run(&library, &args),
-            Some(
-                Command::Answer { .. } | Command::Shrink(_) | Command::Explain(_) | Command::Show(_),
-            ) => unreachable!("answered above"),
+            Some(Command::Answer { .. } | Command::Shrink(_) | Command::Explain(_) | Command::Show(_)) => {
+                unreachable!("answered above")
+            }
         }
     }
 }

@@ -42,7 +42,8 @@ pub(super) fn run(here: &Path, args: &ShowArgs) -> miette::Result<bool> {
         _ => args.engine.engine(),
     };
     let Chosen { scenario, release, seed, snapshots } = named.choose(&args.run, args.release, args.seed)?;
-    let replay = Replay::new(&scenario, release, seed, engine, Keep::Capture, &snapshots).into_diagnostic()?;
+    let replay =
+        Replay::new(&scenario, release, seed, engine, Keep::Capture, &snapshots).into_diagnostic()?;
     let command = args.command(release, seed.0, engine.name());
     let shown = Shown { replay: &replay, title: scenario.title(), engine: engine.name(), command: &command };
     let page = timeline(&shown);
@@ -54,7 +55,8 @@ pub(super) fn run(here: &Path, args: &ShowArgs) -> miette::Result<bool> {
 impl ShowArgs {
     /// The command that shows the same run again, wherever it is typed in the project.
     fn command(&self, release: Release, seed: u64, engine: &str) -> String {
-        let engine = if engine == EngineArg::default().name() { String::new() } else { format!(" --engine {engine}") };
+        let engine =
+            if engine == EngineArg::default().name() { String::new() } else { format!(" --engine {engine}") };
         format!(
             "postmortem show {} --release {} --seed {seed}{engine} --html {}",
             quoted(&self.run),

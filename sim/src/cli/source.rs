@@ -45,7 +45,12 @@ impl Named {
     ///
     /// # Errors
     /// There is no such scenario, or it is not replayed on that release; or it is a profile, and no seed is given.
-    pub(super) fn choose(self, word: &str, release: Option<Release>, seed: Option<u64>) -> miette::Result<Chosen> {
+    pub(super) fn choose(
+        self,
+        word: &str,
+        release: Option<Release>,
+        seed: Option<u64>,
+    ) -> miette::Result<Chosen> {
         match self {
             Named::Finding(ready) => {
                 let release = release.unwrap_or(ready.release);

@@ -83,7 +83,10 @@ fn span(fault: &Fault, bite: &Bite, ended: Duration) -> Option<[Duration; 2]> {
 fn text(fault: &Fault) -> String {
     let table = toml::Table::try_from(fault).expect("a fault can be written");
     let pairs = table.iter().filter(|(key, _)| *key != "kind");
-    pairs.map(|(key, value)| format!("{} {}", key.replace('_', " "), bare(value))).collect::<Vec<_>>().join(", ")
+    pairs
+        .map(|(key, value)| format!("{} {}", key.replace('_', " "), bare(value)))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A value without what only a file needs.

@@ -140,14 +140,21 @@ impl<'a> Run<'a> {
                 row.message.as_deref().and_then(|name| numbers.get(name)).copied().unwrap_or_default()
             }).collect::<Vec<_>>(),
         });
-        let findings: Vec<serde_json::Value> = self.findings.iter().map(|finding| {
-            let mut value = serde_json::to_value(finding).expect("texts and numbers can be written");
-            value["row"] = finding.row.and_then(|row| part.rows.binary_search(&row).ok()).into();
-            value
-        }).collect();
+        let findings: Vec<serde_json::Value> = self
+            .findings
+            .iter()
+            .map(|finding| {
+                let mut value = serde_json::to_value(finding).expect("texts and numbers can be written");
+                value["row"] = finding.row.and_then(|row| part.rows.binary_search(&row).ok()).into();
+                value
+            })
+            .collect();
         let files = part.files.then(|| files(self.files, &mut texts));
-        let connections: Vec<_> = self.connections.iter()
-            .filter(|(number, ..)| is_whole || rows.iter().any(|row| row.connection == *number)).collect();
+        let connections: Vec<_> = self
+            .connections
+            .iter()
+            .filter(|(number, ..)| is_whole || rows.iter().any(|row| row.connection == *number))
+            .collect();
         let run = serde_json::json!({
             "head": self.head,
             "findings": findings,
@@ -214,7 +221,10 @@ fn findings<'a>(shown: &Shown<'a>, rows: &[Row]) -> Vec<Finding<'a>> {
         oracle: found.oracle,
         cause: &found.cause,
         what: &found.what,
-        promise: ORACLES.iter().find(|oracle| oracle.name == found.oracle).map_or("", |oracle| oracle.promise),
+        promise: ORACLES
+            .iter()
+            .find(|oracle| oracle.name == found.oracle)
+            .map_or("", |oracle| oracle.promise),
         expected: replay.unexpected().all(|other| other != found),
         row: breach::place(&replay.plan, &replay.record.entries, &found.what)
             .and_then(|entry| places.get(&entry).copied()),

@@ -51,7 +51,9 @@ pub(super) fn messages(plan: &Plan, record: &Record) -> Vec<Option<String>> {
         match &entry.what {
             What::Client(attempt) => about[place] = Some(attempt.message.clone()),
             What::Accepted { message, .. } => about[place] = Some(base(message).to_owned()),
-            What::Event(event) => about[place] = words(&event.description).find_map(|word| files.get(word)).cloned(),
+            What::Event(event) => {
+                about[place] = words(&event.description).find_map(|word| files.get(word)).cloned()
+            }
             What::Fault(what) => {
                 about[place] = crate::breach::message(plan, what).map(str::to_owned);
             }
@@ -81,7 +83,8 @@ fn files(record: &Record) -> BTreeMap<&str, String> {
     let named = changes.filter_map(|change| {
         let message = &change.holds.as_ref()?.message;
         let name = change.file.split('.').next()?;
-        (!message.is_empty() && !change.folder.starts_with("mailboxes/")).then(|| (name, base(message).to_owned()))
+        (!message.is_empty() && !change.folder.starts_with("mailboxes/"))
+            .then(|| (name, base(message).to_owned()))
     });
     named.collect()
 }
@@ -131,7 +134,9 @@ impl<'a> Dialogue<'a> {
         let fits = |message: &&MessagePlan| {
             let is_for = |path: &&str| message.to.iter().any(|to| to.to_string().eq_ignore_ascii_case(path));
             let size = self.size.is_none_or(|size| !with.is_inbound || size == message.content.len());
-            message.from.eq_ignore_ascii_case(sender) && self.recipients.iter().all(|path| is_for(path)) && size
+            message.from.eq_ignore_ascii_case(sender)
+                && self.recipients.iter().all(|path| is_for(path))
+                && size
         };
         let clients = plan.clients.iter().filter(|client| !with.is_inbound || client.address == with.peer);
         let mut fitting = clients.flat_map(|client| &client.messages).filter(fits);

@@ -110,3 +110,46 @@ fn assemble(name: &str, json: &str) -> String {
 fn micros(at: Duration) -> u64 {
     u64::try_from(at.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::draw::Seed;
+    use crate::engine::Leap;
+    use crate::scenario::Library;
+    use crate::trace::Keep;
+
+    /// A run in which much goes wrong, drawn from a profile.
+    fn replay() -> Replay {
+        let library = Library::open(std::path::Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let source = library.find("mixed").unwrap();
+        let (seed, release) = (Seed(20), "5.5".parse().unwrap());
+        let scenario = source.scenario(seed, release);
+        Replay::new(&scenario, release, seed, &Leap, Keep::Capture, &library.snapshots()).unwrap()
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_from_afar_and_told() {
+        let replay = replay();
+        let shown = Shown { replay: &replay, title: "", engine: "leap", command: "" };
+        let run = Run::new(&shown);
+        let read = |room| -> serde_json::Value {
+            let json = fitting(&run, room);
+            assert!(json.len() <= room, "{} octets in {room}", json.len());
+            serde_json::from_str(&json).unwrap()
+        };
+        let whole = read(LARGEST);
+        let count = |page: &serde_json::Value| page["rows"]["at"].as_array().unwrap().len();
+        assert_eq!((count(&whole), &whole["leftOut"]), (run.rows.len(), &serde_json::json!([])));
+        let text = |page: &serde_json::Value| {
+            let place = page["rows"]["text"][page["open"].as_u64().unwrap() as usize].as_u64().unwrap();
+            page["texts"][place as usize].clone()
+        };
+        for (room, told) in [(60_000, 1), (24_000, 3)] {
+            let part = read(room);
+            assert!(count(&part) < count(&whole));
+            assert_eq!(part["leftOut"].as_array().unwrap().len(), told, "{}", part["leftOut"]);
+            assert_eq!((text(&part), part["files"].is_null()), (text(&whole), told > 1));
+        }
+    }
+}

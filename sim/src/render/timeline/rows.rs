@@ -96,7 +96,7 @@ pub(super) fn rows(
     lane: impl Fn(&str) -> Option<usize>,
 ) -> Vec<Row> {
     let gateway = lane(&plan.gateway.name).unwrap_or_default();
-    let mut rows: Vec<Row> = fault_rows(bands, micros(record.ended));
+    let mut rows = lasting(bands, micros(record.ended));
     rows.extend(record.entries.iter().zip(messages).enumerate().map(|(place, (entry, message))| {
         let connection = if let What::Smtp { connection, .. } = &entry.what { *connection } else { 0 };
         let text = match &entry.what {
@@ -105,7 +105,11 @@ pub(super) fn rows(
         };
         Row {
             at: micros(entry.at),
-            kind: if stops(&entry.what) && entry.machine == plan.gateway.name { Kind::Down } else { kind(&entry.what) },
+            kind: if stops(&entry.what) && entry.machine == plan.gateway.name {
+                Kind::Down
+            } else {
+                kind(&entry.what)
+            },
             lane: lane(&entry.machine).unwrap_or(gateway),
             text,
             message: message.clone(),
@@ -113,6 +117,7 @@ pub(super) fn rows(
             entry: Some(place),
         }
     }));
+    rows.extend(moments(bands));
     let files = record.capture.as_ref().map_or(&[][..], |capture| &capture.files);
     rows.extend(moves(files).into_iter().map(|(at, shown, text)| Row {
         at: micros(at),
@@ -123,7 +128,7 @@ pub(super) fn rows(
         connection: 0,
         entry: None,
     }));
-    // Stable: what comes at one time stays in the order of faults, entries, disk.
+    // Stable: what comes at one time stays in the order of faults that last, entries, bites, disk.
     rows.sort_by_key(|row| row.at);
     rows
 }
@@ -159,27 +164,36 @@ fn kind(what: &What) -> Kind {
 }
 
 /// The begin and the end of each fault that lasts.
-fn fault_rows(bands: &[Band], ended: u64) -> Vec<Row> {
+fn lasting(bands: &[Band], ended: u64) -> Vec<Row> {
     let mut rows = Vec::new();
     for band in bands {
-        let (Some(from), Some(until)) = (band.from, band.until) else { continue };
-        let mut add = |at, kind, text| {
-            let message = band.message.clone();
-            let lane = band.lanes.first().copied().unwrap_or_default();
-            rows.push(Row { at, kind, lane, text, message, connection: 0, entry: None });
-        };
-        let Band { kind, text, .. } = band;
-        if from == until {
-            let last = if band.times > 1 { format!(" (the last of {} times)", band.times) } else { String::new() };
-            add(from, Kind::FaultBegins, format!("{kind}{last}: {text}"));
-        } else {
-            add(from, Kind::FaultBegins, format!("{kind} begins: {text}"));
+        if let (Some(from), Some(until)) = (band.from, band.until)
+            && from < until
+        {
+            rows.push(fault_row(band, from, Kind::FaultBegins, " begins"));
             if until < ended {
-                add(until, Kind::FaultEnds, format!("{kind} ends: {text}"));
+                rows.push(fault_row(band, until, Kind::FaultEnds, " ends"));
             }
         }
     }
     rows
+}
+
+/// Each fault that is there for a moment.
+fn moments(bands: &[Band]) -> Vec<Row> {
+    let moment = |band: &Band| {
+        let from = band.from.filter(|_| band.from == band.until)?;
+        let last =
+            if band.times > 1 { format!(" (the last of {} times)", band.times) } else { String::new() };
+        Some(fault_row(band, from, Kind::FaultBegins, &last))
+    };
+    bands.iter().filter_map(moment).collect()
+}
+
+fn fault_row(band: &Band, at: u64, kind: Kind, does: &str) -> Row {
+    let text = format!("{}{does}: {}", band.kind, band.text);
+    let lane = band.lanes.first().copied().unwrap_or_default();
+    Row { at, kind, lane, text, message: band.message.clone(), connection: 0, entry: None }
 }
 
 /// What became of each message on the disk in each instant: when, the message as it is shown, and what. What came and
