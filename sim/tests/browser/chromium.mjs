@@ -32,7 +32,13 @@ export class Browser {
     const { targetId } = targetInfos.find((target) => target.type === 'page');
     browser.session = (await browser.ask('Target.attachToTarget', { targetId, flatten: true })).sessionId;
     await Promise.all(['Page', 'Runtime', 'Log', 'Network'].map((domain) => browser.ask(`${domain}.enable`)));
+    await browser.size(1400, 900);
     return browser;
+  }
+
+  /** Makes the window so large. */
+  size(width, height) {
+    return this.ask('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false });
   }
 
   /** Messages are JSON, each ended by a zero. */

@@ -233,6 +233,14 @@ const tests = {
     assert.deepEqual(nameless, []);
     assert.ok(await see('[...document.querySelectorAll("#rows .row")].every((row) => row.getAttribute("aria-rowindex"))'));
   },
+  async 'nothing stands beyond the side of a narrow window'() {
+    await browser.size(900, 800);
+    await browser.open(kb.url);
+    const beyond = 'document.documentElement, document.getElementById("flow"), document.getElementById("panel")';
+    assert.ok(await see(`[${beyond}].every((element) => element.scrollWidth <= element.clientWidth)`));
+    assert.match(await atCursor(), /^event 4037 Error/);
+    await browser.size(1400, 900);
+  },
   async 'hostile texts are texts'() {
     const hostile = showScenario('hostile', 2, () => HOSTILE);
     await browser.open(hostile.url);
