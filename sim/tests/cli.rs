@@ -89,6 +89,23 @@ fn without_a_command_every_scenario_is_replayed_on_its_releases_and_shown_in_a_t
 }
 
 #[test]
+fn a_run_is_shown_as_a_page_that_says_how_to_show_it_again() {
+    let project = Project::new();
+    let run = project.run(&["show", "q178091", "--release", "5.5", "--html", "a run.html"]);
+    assert_eq!(run.code, Some(0), "{}", run.complaint);
+    assert!(run.printed.starts_with("a run.html ("), "{}", run.printed);
+    let page = fs::read_to_string(project.path("a run.html")).unwrap();
+    let again = "postmortem show q178091 --release 5.5-rtm --seed 178091 --html 'a run.html'";
+    assert!(page.contains(&format!("\"command\":\"{again}\"")), "the page does not say {again}");
+    let file = project.run(&["show", Q178091, "--seed", "7", "--html", "b.html"]);
+    assert_eq!(file.code, Some(0), "{}", file.complaint);
+    let nowhere = project.run(&["show", "Q178091", "--html", "none/c.html"]);
+    assert!(nowhere.complaint.contains("none/c.html cannot be written"), "{}", nowhere.complaint);
+    let none = project.run(&["show", "Q1", "--html", "d.html"]);
+    assert!(none.complaint.contains("there is no scenario and no profile `Q1`"), "{}", none.complaint);
+}
+
+#[test]
 fn a_changed_snapshot_is_shown_as_a_difference_and_how_to_reproduce_it() {
     let project = Project::new();
     project.edit("snapshots/Q169681@5.0-RTM.snap", "Address: 0x00402674", "Address: 0x00000000");

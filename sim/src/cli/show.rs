@@ -34,7 +34,7 @@ pub(crate) struct ShowArgs {
 /// Makes the run, and writes what is asked for. True if that could be done: what was found in the run is not judged.
 ///
 /// # Errors
-/// There is no such run, or a file cannot be written. What can be is found before the run.
+/// There is no such run, or the file cannot be written.
 pub(super) fn run(here: &Path, args: &ShowArgs) -> miette::Result<bool> {
     let named = Named::find(here, &args.run)?;
     let engine = match &named {

@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -123,6 +123,22 @@ const tests = {
     assert.equal(await atCursor(), broken);
     const active = await see('document.getElementById(document.getElementById("flow").getAttribute("aria-activedescendant")).className');
     assert.match(active, /\bat\b/);
+  },
+  async 'from finding to finding, and around'() {
+    const two = join(folder, 'two.html');
+    const other = '{"oracle":"custody","cause":"another","what":"another","promise":"none","expected":false,"row":3}';
+    writeFileSync(two, readFileSync(new URL(kb.url), 'utf8').replace('"findings":[', `"findings":[${other},`));
+    await browser.open(pathToFileURL(two).href);
+    const [second, first] = [await atCursor(), await (async () => (await browser.press('n'), atCursor()))()];
+    assert.match(second, /^event 4037 Error/);
+    assert.match(first, /^#1220 ims1/);
+    await browser.press('n');
+    assert.equal(await atCursor(), second);
+    await browser.press('p');
+    assert.equal(await atCursor(), first);
+    await browser.press('p');
+    assert.equal(await atCursor(), second);
+    await browser.open(kb.url);
   },
   async 'a pause is marked with how long it is, and the service with whether it is up'() {
     assert.ok((await all('.row.pause .text')).includes('2 min later'));

@@ -134,9 +134,7 @@ impl<'a> Dialogue<'a> {
         let fits = |message: &&MessagePlan| {
             let is_for = |path: &&str| message.to.iter().any(|to| to.to_string().eq_ignore_ascii_case(path));
             let size = self.size.is_none_or(|size| !with.is_inbound || size == message.content.len());
-            message.from.eq_ignore_ascii_case(sender)
-                && self.recipients.iter().all(|path| is_for(path))
-                && size
+            message.from.eq_ignore_ascii_case(sender) && self.recipients.iter().all(is_for) && size
         };
         let clients = plan.clients.iter().filter(|client| !with.is_inbound || client.address == with.peer);
         let mut fitting = clients.flat_map(|client| &client.messages).filter(fits);

@@ -104,21 +104,20 @@ function tone(row) {
 
 function pauseElement(place, next, height) {
   const before = place > 0 ? at[listed[place - 1]] : 0;
-  const middle = (before + at[next]) / 2;
   return make(
     'div',
     { class: 'row pause', role: 'row', 'aria-rowindex': place + 2 },
     make('span', { class: 'time', role: 'gridcell' }, '⋯'),
-    make('span', { class: 'graph', role: 'gridcell' }, frame(next > 0 && serviceUp[next - 1], middle, height, true)),
+    make('span', { class: 'graph', role: 'gridcell' }, frame(next > 0 && serviceUp[next - 1], [before, at[next]], height, true)),
     make('span', { class: 'message', role: 'gridcell' }),
     make('span', { class: 'text', role: 'gridcell' }, `${span(at[next] - before)} later`),
   );
 }
 
-/** The lanes and the bands behind a row. */
-function frame(up, time, height, pause, ...marks) {
+/** The lanes, and the bands that are there all the time, behind a row. */
+function frame(up, [from, until], height, pause, ...marks) {
   const svg = draw('svg', { width: gutter + pitch * lanes.length, height, 'aria-hidden': 'true' });
-  for (const band of bandsAt(time)) {
+  for (const band of bands.filter((band) => band.from <= from && until <= band.until)) {
     const [left, right] = [Math.min(...band.lanes), Math.max(...band.lanes)].map(laneX);
     if (band.times > 0) {
       const reach = left === right ? pitch * 0.3 : 0;
@@ -139,7 +138,7 @@ function frame(up, time, height, pause, ...marks) {
 }
 
 function graph(row, height) {
-  return frame(serviceUp[row], at[row], height, false, ...marks(kindOf(row), ...ends(row).map(laneX), ROW / 2));
+  return frame(serviceUp[row], [at[row], at[row]], height, false, ...marks(kindOf(row), ...ends(row).map(laneX), ROW / 2));
 }
 
 /** What a row has in its lanes. */

@@ -59,7 +59,6 @@ const columns = [];
   columns[column] = band.until;
   band.column = column;
 });
-const bandsAt = (time) => bands.filter((band) => band.from <= time && time <= band.until);
 
 /** The first row that is not before a time. */
 function rowAt(time) {
