@@ -1,16 +1,23 @@
 //! Which entry of a run broke an oracle, and which message an entry is about.
 //!
 //! Which entry broke an oracle is known from what the oracle said, where that is an event's description or the end of
-//! the process. Otherwise it is the last entry that speaks of the message that the oracle spoke of, by its name or by
-//! the name of its spool file; failing that, the last of all.
+//! the process. What should have come to an end and did not (liveness) is seen at the end of the run alone. Otherwise it
+//! is the last entry that speaks of the message that the oracle spoke of, by its name or by the name of its spool file;
+//! failing that, the last of all.
 
 use gateway::envelope::SpoolId;
 
 use crate::plan::Plan;
 use crate::record::{Content, Entry, Service, What};
 
-/// The place of the entry that broke an oracle, which said `what` of it. None if there is no entry.
-pub(crate) fn place(plan: &Plan, entries: &[Entry], what: &str) -> Option<usize> {
+/// The oracle that judges by how a run ends.
+const LIVENESS: &str = "liveness";
+
+/// The place of the entry that broke an oracle, which said `what` of it. None if it is seen at the end of the run.
+pub(crate) fn place(plan: &Plan, entries: &[Entry], oracle: &str, what: &str) -> Option<usize> {
+    if oracle == LIVENESS {
+        return None;
+    }
     let says = |entry: &Entry| match &entry.what {
         What::Event(event) => what.contains(&event.description),
         What::Service(Service::Died(exception)) => what == exception.to_string(),

@@ -27,6 +27,7 @@
 //! | [`capsule`] | a finding in one file, and whether it is still there |
 //! | [`explain`] | the story of a failure, on one page |
 //! | [`parity`] | one plan on two engines |
+//! | [`count`](mod@count), [`nearest`] | how numbers and unknown names are spoken of |
 //! | [`snapshot`], [`verdict`] | the Record beside what was reviewed and what is expected |
 
 #[cfg(not(tokio_unstable))]
@@ -39,6 +40,7 @@ mod breach;
 pub mod capsule;
 pub mod capture;
 pub mod contain;
+pub mod count;
 pub mod draw;
 mod end;
 pub mod engine;
@@ -48,6 +50,7 @@ pub mod fault;
 mod links;
 pub mod machine;
 pub mod mailbag;
+pub mod nearest;
 pub mod oracle;
 pub mod parity;
 mod peer;

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use gateway::release::Release;
 use indicatif::ProgressBar;
-use miette::{IntoDiagnostic, WrapErr};
+use miette::{IntoDiagnostic, WrapErr, miette};
+use sim::count::count;
 use sim::draw::Seed;
 use sim::engine::Engine;
 use sim::explore::Signature;
-use sim::scenario::Scenario;
+use sim::scenario::{Scenario, Source};
 use sim::shrink::{MOST_RUNS, Shrink, Shrunk, findings};
 
 use super::EngineArg;
@@ -23,10 +24,10 @@ pub(crate) struct FailureArgs {
     /// A finding (the capsule's file), a scenario's name or file, or a profile's name.
     failure: String,
     /// The seed that draws from the profile; of a scenario another than its own.
-    #[arg(long, short)]
+    #[arg(long, short, value_parser = super::seeds::seed, allow_hyphen_values = true)]
     seed: Option<u64>,
     /// The release of the gateway; the first of the scenario if none is given, `current` for a profile.
-    #[arg(long, short)]
+    #[arg(long, short, value_parser = super::wanted::release)]
     release: Option<Release>,
     /// The oracle that finds the failure, where several things are found.
     #[arg(long)]
@@ -72,10 +73,24 @@ impl FailureArgs {
     pub(super) fn find(&self, here: &Path) -> miette::Result<Option<Failure>> {
         let named = Named::find(here, &self.failure)?;
         let (mut engine, mut wanted, mut origin) = (self.engine.engine(), None, None);
-        if let Named::Finding(ready) = &named {
-            wanted = Some(ready.capsule.signature());
-            origin = Some(ready.capsule.origin());
-            engine = ready.engine;
+        match &named {
+            Named::Finding(ready) => {
+                wanted = Some(ready.capsule.signature());
+                origin = Some(ready.capsule.origin());
+                engine = self.engine.or(ready.engine);
+            }
+            Named::InProject(library) if self.seed.is_none() => {
+                let source = super::find(library, &self.failure)?;
+                if matches!(source, Source::Profile(_)) {
+                    let help = "say which: `--seed N`";
+                    return Err(miette!(
+                        help = help,
+                        "{} draws another scenario for each seed",
+                        source.name()
+                    ));
+                }
+            }
+            Named::File(_) | Named::InProject(_) => {}
         }
         let Chosen { scenario, release, seed, .. } = named.choose(&self.failure, self.release, self.seed)?;
         let (found, _) = findings(&scenario.plan(release, seed), engine);
@@ -134,17 +149,15 @@ fn shrink(here: &Path, args: &ShrinkArgs) -> miette::Result<Option<String>> {
     for other in &failure.others {
         anstream::eprintln!("  (found too, and left alone: {other})");
     }
-    let lines = |count| if count == 1 { "1 line".to_owned() } else { format!("{count} lines") };
-    let (before, after) = (shrunk.lines_before, lines(shrunk.lines));
+    let (before, after, runs) = (shrunk.lines_before, count(shrunk.lines, "line"), count(shrunk.runs, "run"));
     match (shrunk.is_irreducible(), shrunk.is_cut_short) {
         (true, false) => {
-            anstream::eprintln!("irreducible: {after}, and every one is needed ({} runs)", shrunk.runs)
+            anstream::eprintln!("irreducible: {after}, and every one is needed ({runs})")
         }
-        (_, true) => anstream::eprintln!(
-            "{after} of {before} are left after {} runs; more runs may find less",
-            shrunk.runs
-        ),
-        (false, false) => anstream::eprintln!("{after} of {before} are left, after {} runs", shrunk.runs),
+        (_, true) => {
+            anstream::eprintln!("{after} of {before} are left after {runs}; more runs may find less")
+        }
+        (false, false) => anstream::eprintln!("{after} of {before} are left, after {runs}"),
     }
     Ok(Some(shrunk.to_toml(failure.engine)))
 }

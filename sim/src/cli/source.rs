@@ -33,7 +33,7 @@ impl Named {
     /// # Errors
     /// The word is a file's name and there is none, or one that cannot be read; or there is no project here.
     pub(super) fn find(here: &Path, word: &str) -> miette::Result<Self> {
-        let Some(text) = file(word)? else { return Ok(Named::InProject(Library::open(here)?)) };
+        let Some(text) = file(word)? else { return Ok(Named::InProject(super::open_for(word, here)?)) };
         if Capsule::is_one(&text) {
             return Ok(Named::Finding(Box::new(Capsule::read(word, &text)?.ready(word)?)));
         }
@@ -41,10 +41,10 @@ impl Named {
         Ok(Named::File(Box::new(Scenario::parse(&stem, word, &text)?.apart())))
     }
 
-    /// The run of it with this release and this seed; its own if none is given.
+    /// The run of it with this release and this seed; its own if none is given, and of a profile seed 0.
     ///
     /// # Errors
-    /// There is no such scenario, or it is not replayed on that release; or it is a profile, and no seed is given.
+    /// There is no such scenario, or it is not replayed on that release.
     pub(super) fn choose(
         self,
         word: &str,
@@ -61,13 +61,6 @@ impl Named {
             Named::File(scenario) => chosen(Source::Scenario(&scenario), release, seed, PathBuf::new()),
             Named::InProject(library) => {
                 let source = super::find(&library, word)?;
-                if matches!(source, Source::Profile(_)) && seed.is_none() {
-                    return Err(miette!(
-                        help = "say which: `--seed N`",
-                        "{} draws another scenario for each seed",
-                        source.name()
-                    ));
-                }
                 chosen(source, release, seed, library.snapshots())
             }
         }

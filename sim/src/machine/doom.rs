@@ -31,16 +31,6 @@ pub(crate) enum How {
     PowerCut,
 }
 
-impl How {
-    /// What the administrator finds to have happened.
-    pub(crate) fn words(self) -> &'static str {
-        match self {
-            How::Kill => "the process is killed",
-            How::PowerCut => "the power is cut",
-        }
-    }
-}
-
 impl Stop {
     /// What a line of the plan stops, if it does.
     pub(crate) fn of(fault: usize, line: &Fault) -> Option<Stop> {
@@ -54,10 +44,15 @@ impl Stop {
         };
         Some(Stop { fault, how, restart_after: restart_after.0 })
     }
+}
 
+impl How {
     /// What the administrator finds to have happened.
     pub(crate) fn words(self) -> &'static str {
-        self.how.words()
+        match self {
+            How::Kill => "the process is killed",
+            How::PowerCut => "the power is cut",
+        }
     }
 }
 

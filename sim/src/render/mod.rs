@@ -1,8 +1,19 @@
-//! Renderings of the Record: as text, and as a page to look at.
+//! Renderings of the Record: as text, as a page to look at, and as files for other programs.
+//!
+//! | module | what opens it |
+//! |---|---|
+//! | [`full`](fn@full), [`event_log`](fn@event_log) | a terminal, a reviewer |
+//! | [`timeline`] | a browser |
+//! | [`json`] | `jq`, and whatever reads JSON |
+//! | [`pcap`] | Wireshark |
+//! | [`perfetto`] | Perfetto, `chrome://tracing` |
 
 mod end;
 mod event_log;
 mod full;
+pub mod json;
+pub mod pcap;
+pub mod perfetto;
 pub mod timeline;
 
 pub use end::outcomes;

@@ -19,6 +19,7 @@ export class Browser {
   #waiting = new Map();
   #listeners = [];
   #rest = '';
+  #loaded = () => {};
 
   static async start(program) {
     const browser = new Browser();
@@ -50,6 +51,7 @@ export class Browser {
       this.#waiting.delete(message.id);
       if (message.error) waiting?.reject(new Error(`${waiting.method}: ${message.error.message}`));
       else if (message.id) waiting?.resolve(message.result);
+      else if (message.method === 'Page.loadEventFired') this.#loaded();
       else this.#listeners.forEach((listener) => listener(message.method, message.params));
     }
   }
@@ -66,11 +68,12 @@ export class Browser {
 
   /** Opens a page; done when it is loaded and painted: what is not painted yet cannot be clicked. */
   async open(url) {
-    const loaded = new Promise((resolve) => this.listen((method) => method === 'Page.loadEventFired' && resolve()));
-    // A fragment alone would not load it again.
-    await this.ask('Page.navigate', { url: 'about:blank' });
-    await this.ask('Page.navigate', { url });
-    await loaded;
+    // Another page in between: a new fragment alone would not load it again.
+    for (const next of ['about:blank', url]) {
+      const loaded = new Promise((resolve) => (this.#loaded = resolve));
+      await this.ask('Page.navigate', { url: next });
+      await loaded;
+    }
     await this.see('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))');
   }
 

@@ -226,8 +226,11 @@ fn findings<'a>(shown: &Shown<'a>, rows: &[Row]) -> Vec<Finding<'a>> {
             .find(|oracle| oracle.name == found.oracle)
             .map_or("", |oracle| oracle.promise),
         expected: replay.unexpected().all(|other| other != found),
-        row: breach::place(&replay.plan, &replay.record.entries, &found.what)
-            .and_then(|entry| places.get(&entry).copied()),
+        row: match breach::place(&replay.plan, &replay.record.entries, found.oracle, &found.what) {
+            Some(entry) => places.get(&entry).copied(),
+            // What is seen at the end of the run alone.
+            None => rows.len().checked_sub(1),
+        },
     };
     replay.findings.iter().map(finding).collect()
 }

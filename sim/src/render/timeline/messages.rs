@@ -65,7 +65,7 @@ pub(super) fn messages(plan: &Plan, record: &Record) -> Vec<Option<String>> {
                 }
                 dialogue.hear(place, *speaker, line);
             }
-            What::Service(_) | What::Administrator(_) => {}
+            What::Service(_) | What::Administrator(_) | What::FaultSpan { .. } => {}
         }
     }
     for (number, mut dialogue) in dialogues {

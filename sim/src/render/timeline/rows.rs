@@ -1,5 +1,5 @@
-//! The rows of the timeline: every entry of the Record, the begin and the end of each fault, and each move of a message
-//! on the gateway's disk; all in the order of time.
+//! The rows of the timeline: every entry of the Record, each fault that is there for a moment, each move of a message on
+//! the gateway's disk, and the end; all in the order of time.
 //!
 //! The disk is captured as it stands when an instant is over. Its moves come after all else of their instant, and say
 //! nothing of the order within it.
@@ -10,10 +10,10 @@ use std::time::Duration;
 use super::bands::Band;
 use super::micros;
 use crate::capture::FileChange;
-use crate::machine::doom::How;
+use crate::explain::at_the_end;
 use crate::plan::Plan;
 use crate::record::{Outcome, Record, Service, Speaker, What};
-use crate::service_control::CUTS_THE_POWER;
+use crate::service_control::ends_the_service;
 
 /// What a row is; its number is its place in [`Kind::NAMES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +35,12 @@ pub(super) enum Kind {
     FaultBegins,
     FaultEnds,
     Disk,
+    End,
 }
 
 impl Kind {
     /// The names by which the page knows them.
-    pub(super) const NAMES: [&str; 17] = [
+    pub(super) const NAMES: [&str; 18] = [
         "said-by-client",
         "said-by-server",
         "network",
@@ -57,6 +58,7 @@ impl Kind {
         "fault-begins",
         "fault-ends",
         "disk",
+        "end",
     ];
 
     /// Whether it is a line of a dialogue.
@@ -96,7 +98,7 @@ pub(super) fn rows(
     lane: impl Fn(&str) -> Option<usize>,
 ) -> Vec<Row> {
     let gateway = lane(&plan.gateway.name).unwrap_or_default();
-    let mut rows = lasting(bands, micros(record.ended));
+    let mut rows = Vec::new();
     rows.extend(record.entries.iter().zip(messages).enumerate().map(|(place, (entry, message))| {
         let connection = if let What::Smtp { connection, .. } = &entry.what { *connection } else { 0 };
         let text = match &entry.what {
@@ -105,7 +107,7 @@ pub(super) fn rows(
         };
         Row {
             at: micros(entry.at),
-            kind: if stops(&entry.what) && entry.machine == plan.gateway.name {
+            kind: if ends_the_service(&entry.what) && entry.machine == plan.gateway.name {
                 Kind::Down
             } else {
                 kind(&entry.what)
@@ -128,16 +130,18 @@ pub(super) fn rows(
         connection: 0,
         entry: None,
     }));
-    // Stable: what comes at one time stays in the order of faults that last, entries, bites, disk.
+    rows.push(Row {
+        at: micros(record.ended).max(rows.iter().map(|row| row.at).max().unwrap_or_default()),
+        kind: Kind::End,
+        lane: gateway,
+        text: format!("the run ends: {}", at_the_end(&record.end)),
+        message: None,
+        connection: 0,
+        entry: None,
+    });
+    // Stable: what comes at one time stays in the order of entries, bites, disk, and the end.
     rows.sort_by_key(|row| row.at);
     rows
-}
-
-/// Whether a process ends by what is said here and nowhere else.
-fn stops(what: &What) -> bool {
-    let stop = |how: How| *what == What::Fault(how.words().to_owned());
-    let cut = What::Administrator(CUTS_THE_POWER.to_owned());
-    stop(How::Kill) || stop(How::PowerCut) || *what == cut
 }
 
 fn kind(what: &What) -> Kind {
@@ -160,40 +164,27 @@ fn kind(what: &What) -> Kind {
         What::Accepted { .. } => Kind::Taken,
         What::Administrator(_) => Kind::Administrator,
         What::Fault(_) => Kind::Fault,
+        What::FaultSpan { begins: true, .. } => Kind::FaultBegins,
+        What::FaultSpan { begins: false, .. } => Kind::FaultEnds,
     }
-}
-
-/// The begin and the end of each fault that lasts.
-fn lasting(bands: &[Band], ended: u64) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for band in bands {
-        if let (Some(from), Some(until)) = (band.from, band.until)
-            && from < until
-        {
-            rows.push(fault_row(band, from, Kind::FaultBegins, " begins"));
-            if until < ended {
-                rows.push(fault_row(band, until, Kind::FaultEnds, " ends"));
-            }
-        }
-    }
-    rows
 }
 
 /// Each fault that is there for a moment.
 fn moments(bands: &[Band]) -> Vec<Row> {
     let moment = |band: &Band| {
-        let from = band.from.filter(|_| band.from == band.until)?;
-        let last =
-            if band.times > 1 { format!(" (the last of {} times)", band.times) } else { String::new() };
-        Some(fault_row(band, from, Kind::FaultBegins, &last))
+        let at = band.from.filter(|_| band.from == band.until)?;
+        let last = if band.times > 1 { format!(", the last of {} times", band.times) } else { String::new() };
+        Some(Row {
+            at,
+            kind: Kind::FaultBegins,
+            lane: band.lanes.first().copied().unwrap_or_default(),
+            text: format!("{}{last}", band.words),
+            message: band.message.clone(),
+            connection: 0,
+            entry: None,
+        })
     };
     bands.iter().filter_map(moment).collect()
-}
-
-fn fault_row(band: &Band, at: u64, kind: Kind, does: &str) -> Row {
-    let text = format!("{}{does}: {}", band.kind, band.text);
-    let lane = band.lanes.first().copied().unwrap_or_default();
-    Row { at, kind, lane, text, message: band.message.clone(), connection: 0, entry: None }
 }
 
 /// What became of each message on the disk in each instant: when, the message as it is shown, and what. What came and

@@ -123,7 +123,7 @@ function frame(up, [from, until], height, pause, ...marks) {
       const reach = left === right ? pitch * 0.3 : 0;
       svg.append(draw('rect', { class: 'band', x: left - reach, y: 0, width: right - left + 2 * reach, height: '100%' }));
     }
-    const title = draw('title', {}, `${band.kind}: ${band.text}${band.times ? '' : ' (changed nothing)'}`);
+    const title = draw('title', {}, `${band.words}${band.times ? '' : ' (changed nothing)'}`);
     const width = band.times ? 4 : 1;
     svg.append(draw('rect', { class: 'bar', x: 6 + band.column * 7 - width / 2, y: 0, width, height: '100%' }, title));
   }
@@ -168,6 +168,7 @@ function marks(kind, from, to, y) {
     case 'administrator': return dot('m-ink');
     case 'fault-ends': return diamond('m-fault hollow');
     case 'fault': case 'fault-begins': return diamond('m-fault');
+    case 'end': return [draw('path', { class: 'm-ink cross', d: `M${to - 6},${y + 4}h12` })];
     case 'disk': return square('m-dim hollow');
     default: return dot('m-dim hollow');
   }

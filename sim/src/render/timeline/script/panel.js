@@ -59,7 +59,7 @@ function faultSection(time) {
   if (!acting.length) return [];
   return [section(
     'Faults now', '',
-    ...acting.map((fault) => make('p', {}, make('b', { class: 'fault' }, fault.kind), ` ${fault.text}`,
+    ...acting.map((fault) => make('p', {}, make('b', { class: 'fault' }, fault.words),
       make('span', { class: 'dim' }, fault.times ? `, bites ${fault.times === 1 ? 'once' : `${fault.times} times`} in all` : ', changed nothing'))),
   )];
 }

@@ -22,7 +22,7 @@ const groups = [
   { name: 'SMTP', kinds: ['said-by-client', 'said-by-server', 'network'] },
   { name: 'Tries', kinds: ['accepted', 'refused', 'lost', 'taken'] },
   { name: 'Events', kinds: ['information', 'warning', 'error'] },
-  { name: 'Service', kinds: ['up', 'down', 'administrator'] },
+  { name: 'Service', kinds: ['up', 'down', 'administrator', 'end'] },
   { name: 'Faults', kinds: ['fault', 'fault-begins', 'fault-ends'] },
   { name: 'Disk', kinds: ['disk'] },
 ];
