@@ -14,6 +14,7 @@
 //! | [`fault`] | everything that a plan can have go wrong |
 //! | [`plan`] | everything that will happen, written out before anything runs |
 //! | [`run`](mod@run) | the run itself, top to bottom |
+//! | [`subject`] | the software under test: the gateway as it ships, or another |
 //! | [`contain`] | how what knows nothing of the seam is kept within a run, and named |
 //! | [`engine`] | what carries the machines and the links between them |
 //! | [`trace`] | everything that happens, down to the octet, in one digest |
@@ -62,6 +63,7 @@ mod service_control;
 pub mod shrink;
 pub mod snapshot;
 pub mod span;
+pub mod subject;
 mod timed;
 pub mod trace;
 pub mod verdict;
