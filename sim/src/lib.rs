@@ -26,6 +26,7 @@
 //! | [`explore`] | many seeds, side by side |
 //! | [`shrink`] | the smallest scenario that fails in the same way |
 //! | [`capsule`] | a finding in one file, and whether it is still there |
+//! | [`diff`] | two runs side by side |
 //! | [`explain`] | the story of a failure, on one page |
 //! | [`parity`] | one plan on two engines |
 //! | [`snapshot`], [`verdict`] | the Record beside what was reviewed and what is expected |
@@ -39,6 +40,7 @@ compile_error!(
 pub mod capsule;
 pub mod capture;
 pub mod contain;
+pub mod diff;
 pub mod draw;
 mod end;
 pub mod engine;

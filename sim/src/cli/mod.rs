@@ -2,6 +2,7 @@
 
 mod audit;
 mod ci;
+mod diff;
 mod explain;
 mod explore;
 mod findings;
@@ -10,6 +11,7 @@ mod merge;
 mod parity;
 mod plan;
 mod replay;
+mod run_name;
 mod seeds;
 mod shrink;
 mod suite;
@@ -20,6 +22,7 @@ use std::path::PathBuf;
 use audit::AuditArgs;
 use ci::CiArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use diff::DiffArgs;
 use explain::ExplainArgs;
 use explore::ExploreArgs;
 use gateway::release::Release;
@@ -59,6 +62,8 @@ enum Command {
     Shrink(ShrinkArgs),
     /// Tells the story of a failure on one page.
     Explain(ExplainArgs),
+    /// Shows two runs side by side: two seeds, two releases, or what two commits made of one.
+    Diff(DiffArgs),
     /// Makes each run a second time in another process, and compares the digests.
     Audit(AuditArgs),
     /// Runs each scenario on both engines, and compares what happened.
@@ -162,6 +167,7 @@ impl Cli {
         match &self.command {
             Some(Command::Shrink(args)) => return shrink::run(&here, args),
             Some(Command::Explain(args)) => return explain::print(&here, args),
+            Some(Command::Diff(args)) => return diff::run(&here, args),
             Some(Command::Replay(args)) => {
                 if let Some(text) = shrink::file(&args.scenario)? {
                     return replay::finding(args, &text);
@@ -183,7 +189,7 @@ impl Cli {
             Some(Command::Parity(args)) => parity::run(&library, &args),
             Some(Command::Ci(args)) => ci::run(&library, &args),
             Some(Command::Merge(args)) => merge::run(&library, &args),
-            Some(Command::Answer { .. } | Command::Shrink(_) | Command::Explain(_)) => {
+            Some(Command::Answer { .. } | Command::Shrink(_) | Command::Explain(_) | Command::Diff(_)) => {
                 unreachable!("answered above")
             }
         }
