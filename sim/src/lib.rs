@@ -27,6 +27,7 @@
 //! | [`shrink`] | the smallest scenario that fails in the same way |
 //! | [`capsule`] | a finding in one file, and whether it is still there |
 //! | [`diff`] | two runs side by side |
+//! | [`matrix`] | every scenario on every release |
 //! | [`explain`] | the story of a failure, on one page |
 //! | [`parity`] | one plan on two engines |
 //! | [`snapshot`], [`verdict`] | the Record beside what was reviewed and what is expected |
@@ -50,6 +51,7 @@ pub mod fault;
 mod links;
 pub mod machine;
 pub mod mailbag;
+pub mod matrix;
 pub mod oracle;
 pub mod parity;
 mod peer;

@@ -59,10 +59,8 @@ fn a_setting_that_differs_is_named_with_both_values() {
 #[test]
 fn a_fault_more_is_named_and_the_messages_that_are_the_same_are_aligned() {
     let kill = "\n[[fault]]\nkind = \"kill\"\nwhen = { at = \"30400ms\" }\nrestart_after = \"1s\"\n";
-    let diff = Diff::new(
-        side(Q178091, Release::V55Sp1, 1),
-        side(&format!("{Q178091}{kill}"), Release::V55Sp1, 1),
-    );
+    let diff =
+        Diff::new(side(Q178091, Release::V55Sp1, 1), side(&format!("{Q178091}{kill}"), Release::V55Sp1, 1));
     let [cause] = &diff.causes()[..] else { panic!("{:?}", diff.causes()) };
     assert!(cause.topic == Topic::Faults && cause.left.is_empty() && cause.right[0].contains("kill"));
     assert!(first(&diff).contains("the process is killed"), "{}", first(&diff));
@@ -101,7 +99,9 @@ fn the_text_and_the_page_show_both_sides_within_their_width() {
         assert!(text.contains("rows alike …"), "{text}");
     }
     let html = diff.html();
-    assert!(html.contains("<td class=\"sign\">&lt;</td>") && html.contains("defect Q178091, in 5.5 RTM alone"));
+    assert!(
+        html.contains("<td class=\"sign\">&lt;</td>") && html.contains("defect Q178091, in 5.5 RTM alone")
+    );
     // Nothing is fetched, and what came over the wire is text.
     assert!(!html.contains("src=") && !html.contains("href="));
     assert!(html.contains("MAIL FROM:&lt;erin@contoso.test&gt;"));

@@ -7,6 +7,7 @@ mod explain;
 mod explore;
 mod findings;
 mod list;
+mod matrix;
 mod merge;
 mod parity;
 mod plan;
@@ -26,6 +27,7 @@ use diff::DiffArgs;
 use explain::ExplainArgs;
 use explore::ExploreArgs;
 use gateway::release::Release;
+use matrix::MatrixArgs;
 use merge::MergeArgs;
 use miette::{IntoDiagnostic, WrapErr};
 use parity::ParityArgs;
@@ -64,6 +66,8 @@ enum Command {
     Explain(ExplainArgs),
     /// Shows two runs side by side: two seeds, two releases, or what two commits made of one.
     Diff(DiffArgs),
+    /// Runs every scenario on every release, and shows what happens where.
+    Matrix(MatrixArgs),
     /// Makes each run a second time in another process, and compares the digests.
     Audit(AuditArgs),
     /// Runs each scenario on both engines, and compares what happened.
@@ -185,6 +189,7 @@ impl Cli {
             Some(Command::Replay(args)) => replay::run(&library, &args),
             Some(Command::Plan(args)) => plan::print(&library, &args),
             Some(Command::Explore(args)) => explore::run(&library, &args),
+            Some(Command::Matrix(args)) => matrix::run(&library, &args),
             Some(Command::Audit(args)) => audit::audit(&library, &args),
             Some(Command::Parity(args)) => parity::run(&library, &args),
             Some(Command::Ci(args)) => ci::run(&library, &args),
