@@ -1,6 +1,9 @@
 //! `postmortem diff`: two releases, two seeds, two scenarios, and what another commit has saved.
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+use std::path::Path;
+use std::process::Command;
+
 use gateway::release::{Defect, Release};
 use sim::diff::{Diff, Line, Side, Topic, read};
 use sim::draw::Seed;
@@ -105,4 +108,24 @@ fn the_text_and_the_page_show_both_sides_within_their_width() {
     // Nothing is fetched, and what came over the wire is text.
     assert!(!html.contains("src=") && !html.contains("href="));
     assert!(html.contains("MAIL FROM:&lt;erin@contoso.test&gt;"));
+}
+
+#[test]
+fn the_program_says_by_its_exit_code_whether_two_runs_differ() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("diff.html");
+    let diff = |a: &str, b: &str| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_postmortem"));
+        program.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).args(["diff", a, b, "--html"]);
+        let output = program.arg(&page).env("NO_COLOR", "1").output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, text) = diff("Q178091@5.5-rtm", "scenarios/kb/Q178091.toml@5.5-sp1");
+    assert_eq!(code, Some(1));
+    assert!(text.contains("THE FIRST DIFFERENCE") && page.is_file(), "{text}");
+    assert_eq!(diff("Q178091@5.5-rtm#1", "Q178091@5.5-rtm#2").0, Some(0));
+    assert_eq!(diff("mixed#3", "mixed#4").0, Some(1));
+    for nothing in ["Q000000", "Q178091@6.0", "Q178091#x", "no/such/file.toml"] {
+        assert_eq!(diff(nothing, "Q178091").0, Some(2), "{nothing}");
+    }
 }

@@ -43,7 +43,7 @@ pub enum Happened {
     CrashLoop,
     /// The service died.
     Crash,
-    /// The service was down at the end, and had not died.
+    /// The service was down at the end.
     Down,
     /// A message was set aside in `bad/`.
     Quarantined,
@@ -175,10 +175,11 @@ fn happened(record: &Record) -> BTreeMap<Happened, usize> {
     };
     let whats = || record.entries.iter().map(|entry| &entry.what);
     let deaths = whats().filter(|what| matches!(what, What::Service(Service::Died(_)))).count();
-    match (deaths, record.end.service_up) {
-        (0, up) => count(Happened::Down, usize::from(!up)),
-        (2.., false) => count(Happened::CrashLoop, deaths),
-        _ => count(Happened::Crash, deaths),
+    if deaths > 1 && !record.end.service_up {
+        count(Happened::CrashLoop, deaths);
+    } else {
+        count(Happened::Crash, deaths);
+        count(Happened::Down, usize::from(!record.end.service_up));
     }
     let last_tries: BTreeMap<&str, &Outcome> = whats()
         .filter_map(|what| match what {
