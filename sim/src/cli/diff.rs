@@ -15,7 +15,7 @@ use super::EngineArg;
 use super::run_name::{Run, RunName};
 
 /// How wide the text is where there is no terminal.
-const WIDTH: usize = 150;
+const WIDTH: usize = 120;
 
 /// Which two runs.
 #[derive(Args)]

@@ -12,6 +12,7 @@ const STYLE: &str = "\
 table.sides { table-layout: fixed; width: 100%; } table.sides td { border: 0; padding: .1rem .4rem; }
 col.sign { width: 1.8rem; } td.sign { text-align: center; font-weight: bold; }
 summary { color: var(--faint); cursor: pointer; padding: .2rem .4rem; }
+th { white-space: nowrap; }
 details { border-block: 1px dotted var(--line); }
 td time { color: var(--faint); margin-right: .5em; }
 ";
@@ -37,9 +38,6 @@ impl Diff {
         put("<h2>What differs in the plans</h2>\n<ul>\n");
         self.causes_text().iter().for_each(|text| put(&format!("<li>{}</li>\n", escape(text))));
         put("</ul>\n<h2>Side by side</h2>\n");
-        put(
-            "<p class=\"faint\">≠ changed, &lt; in A alone, &gt; in B alone, ~ at another place in the order</p>\n",
-        );
         let names = self.short_names();
         for stretch in self.stretches() {
             match stretch {
@@ -55,10 +53,7 @@ impl Diff {
     }
 
     fn first_html(&self, first: usize) -> String {
-        let (left, right) = self.rows(self.lines[first]);
-        let before = self.lines[..first].last().and_then(|line| self.rows(*line).0.or(self.rows(*line).1));
-        let rows = [("before it", before), ("A", left), ("B", right)];
-        let shown = rows.into_iter().map(|(label, row)| {
+        let shown = self.around(first).into_iter().map(|(label, row)| {
             let text = row.map_or_else(|| "—".to_owned(), |row| escape(&full(row)));
             format!("<tr><th>{label}</th><td>{text}</td></tr>\n")
         });

@@ -55,8 +55,8 @@ pub enum Topic {
     Machines,
     /// What the clients hand over, when and to whom.
     Messages,
-    /// What is in it, and how patient and who the clients are.
-    Clients,
+    /// What is in it, who the clients are and how patient, and whose mail the servers take.
+    Peers,
     /// What goes wrong.
     Faults,
     /// The latency of each link.
@@ -74,7 +74,7 @@ impl fmt::Display for Topic {
             Topic::Configuration => "configuration",
             Topic::Machines => "machines",
             Topic::Messages => "messages",
-            Topic::Clients => "clients",
+            Topic::Peers => "peers",
             Topic::Faults => "faults",
             Topic::Latencies => "latencies",
         })
@@ -120,10 +120,11 @@ pub(super) fn message_fact(at: Duration, client: &str, from: &str, to: &[String]
     format!("at {at} from {client}, <{from}> to {}, {octets} octets", to.join(", "))
 }
 
-/// A fault, as a line of a scenario file.
+/// A fault: its kind, and the rest of its line in a scenario file.
 pub(super) fn fault_fact(fault: &Fault) -> (String, String) {
-    let line = Value::try_from(fault).expect("a fault can be written").to_string();
-    (String::new(), line)
+    let mut line = toml::Table::try_from(fault).expect("a fault can be written");
+    let kind = line.remove("kind").and_then(|kind| kind.as_str().map(str::to_owned));
+    (kind.unwrap_or_default(), line.to_string().trim_end().replace('\n', ", "))
 }
 
 fn facts(scenario: &Scenario, plan: &Plan) -> Facts {
@@ -139,11 +140,11 @@ fn facts(scenario: &Scenario, plan: &Plan) -> Facts {
     let names: Vec<_> = plan.machines().collect();
     let mut machines = BTreeSet::from([machine_fact(&plan.gateway.name, "gateway", plan.gateway.address)]);
     let mut messages = BTreeSet::new();
-    let mut clients = BTreeSet::new();
+    let mut peers = BTreeSet::new();
     for client in &plan.clients {
         machines.insert(machine_fact(&client.name, "client", client.address));
         if let Some(account) = &client.account {
-            clients.insert(pair(&client.name, format!("as {}", account.name)));
+            peers.insert(pair(&client.name, format!("as {}", account.name)));
         }
         for message in &client.messages {
             let to: Vec<_> = message.to.iter().map(ToString::to_string).collect();
@@ -151,7 +152,7 @@ fn facts(scenario: &Scenario, plan: &Plan) -> Facts {
             messages.insert(pair(&message.name, fact));
             let retry: Vec<_> = message.retry.iter().map(|wait| span(*wait)).collect();
             let content = xxh3_64(&message.content);
-            clients.insert(pair(
+            peers.insert(pair(
                 &message.name,
                 format!("content {content:016x}, tries again after {}", or_never(&retry)),
             ));
@@ -160,7 +161,9 @@ fn facts(scenario: &Scenario, plan: &Plan) -> Facts {
     for server in &plan.servers {
         machines.insert(machine_fact(&server.name, "server", server.address));
         let domains: Vec<_> = server.domains.iter().map(ToString::to_string).collect();
-        clients.insert(pair(&server.name, format!("takes mail for {}", domains.join(", "))));
+        if !domains.is_empty() {
+            peers.insert(pair(&server.name, format!("takes mail for {}", domains.join(", "))));
+        }
     }
     let restarts = format!(
         "started again {} times, {} after its end",
@@ -188,7 +191,7 @@ fn facts(scenario: &Scenario, plan: &Plan) -> Facts {
         (Topic::Configuration, configuration),
         (Topic::Machines, machines),
         (Topic::Messages, messages),
-        (Topic::Clients, clients),
+        (Topic::Peers, peers),
         (Topic::Faults, plan.faults.iter().map(fault_fact).collect()),
         (Topic::Latencies, latencies.collect()),
     ])

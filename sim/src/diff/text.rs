@@ -61,32 +61,30 @@ impl Diff {
         }
     }
 
-    fn first_difference(&self, first: usize, width: usize) -> Vec<String> {
+    /// What is told of the first difference: what came before, and what each side has there or goes on with.
+    pub(super) fn around(&self, first: usize) -> [(&'static str, Option<&Row>); 3] {
+        let either = |line: &Line| self.rows(*line).0.or(self.rows(*line).1);
         let (left, right) = self.rows(self.lines[first]);
-        let before =
-            self.lines[..first].iter().rev().find_map(|line| self.rows(*line).0.or(self.rows(*line).1));
-        let goes_on = |of_left: bool| {
-            let mut rest = self.lines[first + 1..].iter();
-            rest.find_map(|line| if of_left { self.rows(*line).0 } else { self.rows(*line).1 })
+        let mut rest = self.lines[first + 1..].iter();
+        let of_one = match (left, right) {
+            (None, _) => ("A goes on", rest.find_map(|line| self.rows(*line).0)),
+            (Some(_), _) => ("A", left),
         };
-        let mut lines = Vec::new();
-        let mut say = |label: &str, row: Option<&Row>| {
-            let text = row.map_or_else(|| "(nothing more)".to_owned(), |row| full(row));
-            let indent = " ".repeat(13);
-            let first = format!("{label:13}");
+        let of_other = match right {
+            None => ("B goes on", rest.find_map(|line| self.rows(*line).1)),
+            Some(_) => ("B", right),
+        };
+        [("before it", self.lines[..first].last().and_then(either)), of_one, of_other]
+    }
+
+    fn first_difference(&self, first: usize, width: usize) -> Vec<String> {
+        let shown = self.around(first).into_iter().flat_map(|(label, row)| {
+            let text = row.map_or_else(|| "(nothing)".to_owned(), full);
+            let (first, indent) = (format!("{label:11}"), " ".repeat(11));
             let options = Options::new(width).initial_indent(&first).subsequent_indent(&indent);
-            lines.extend(textwrap::wrap(&text, options).into_iter().map(Cow::into_owned));
-        };
-        say("before it", before);
-        match left {
-            Some(row) => say("A", Some(row)),
-            None => say("A goes on", goes_on(true)),
-        }
-        match right {
-            Some(row) => say("B", Some(row)),
-            None => say("B goes on", goes_on(false)),
-        }
-        lines
+            textwrap::wrap(&text, options).into_iter().map(Cow::into_owned).collect::<Vec<_>>()
+        });
+        shown.collect()
     }
 
     /// What differs in the plans, a line each.
@@ -135,7 +133,8 @@ impl Diff {
         for stretch in self.stretches() {
             let lines = match stretch {
                 Stretch::Hidden(lines) => {
-                    out.push(format!("{DIM}{:^width$}{DIM:#}", format!("… {} rows alike …", lines.len())));
+                    let text = format!("{:^width$}", format!("… {} rows alike …", lines.len()));
+                    out.push(format!("{DIM}{}{DIM:#}", text.trim_end()));
                     continue;
                 }
                 Stretch::Shown(lines) => lines,

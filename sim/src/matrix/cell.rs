@@ -114,7 +114,7 @@ impl Happened {
             Happened::Refused => "refused",
             Happened::GivenUp => "not answered",
             Happened::Reported => "reported",
-            Happened::Notified => "administrator notified",
+            Happened::Notified => "notified",
             Happened::Delivered => "delivered",
             Happened::Nothing => "nothing",
             Happened::Impossible => "not possible",

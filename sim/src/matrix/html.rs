@@ -10,9 +10,10 @@ use crate::render::page::{escape, page};
 
 const STYLE: &str = "\
 table { width: 100%; } thead th { position: sticky; top: 0; background: var(--panel); }
-td.cell { min-width: 6rem; } td.cell a { color: inherit; display: block; } td.unnamed { opacity: .72; border-style: dotted; }
+th, td { padding: .2rem .35rem; } th[scope=row] { min-width: 13rem; } th small { font-weight: normal; }
+td.cell { font-size: .82rem; } td.unnamed { background: none; }
+td.cell a { display: block; color: inherit; text-decoration: none; } td.cell a:is(:hover, :focus) { text-decoration: underline; }
 td small { display: block; }
-@media print { td.unnamed { opacity: 1; font-style: italic; } }
 ";
 
 impl Matrix {
@@ -35,8 +36,8 @@ impl Matrix {
         });
         let body = format!(
             "<h1>What happens on which release</h1>\n\
-             <p class=\"faint\">Worked out from each run. A cell with a dotted edge, in parentheses, is of a release \
-             that the scenario says nothing of; ≠ is not as the scenario expects.</p>\n\
+             <p class=\"faint\">Worked out from each run. What is in parentheses is of a release that \
+             the scenario says nothing of; ≠ is not as the scenario expects.</p>\n\
              <table>\n<thead><tr><th scope=\"col\">scenario</th>{}</tr></thead>\n<tbody>\n{}</tbody></table>\n",
             heads.concat(),
             rows.collect::<String>()
@@ -52,8 +53,8 @@ fn cell_html(cell: &Cell, link: Option<&str>) -> String {
         _ => "bad",
     };
     let words = cell.happened.iter().map(|(happened, times)| {
-        let times = if *times == 1 { String::new() } else { format!(" × {times}") };
-        format!("{} {}{times}", happened.sign(), happened.words())
+        let times = if *times == 1 { String::new() } else { format!("\u{a0}×\u{a0}{times}") };
+        format!("{}\u{a0}{}{times}", happened.sign(), happened.words())
     });
     let words = escape(&words.collect::<Vec<_>>().join("\n")).replace('\n', "<br>");
     let (unnamed, words) = match cell.part {
