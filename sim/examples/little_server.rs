@@ -79,13 +79,13 @@ async fn store(env: &Env, to: &[&String], content: &[u8], careful: bool) -> Resu
     Ok(())
 }
 
-/// The first of 200 seeds of the profile `bad-disk` in which mail is lost.
+/// The first of 100 seeds of the profile `bad-disk` in which mail is lost.
 pub(crate) fn hunt(careful: bool) -> Option<String> {
     let library =
         Library::open(Path::new(env!("CARGO_MANIFEST_DIR"))).expect("the project is around the example");
     let Some(Source::Profile(profile)) = library.find("bad-disk") else { panic!("the profile is gone") };
     let little: Arc<dyn Subject> = Arc::new(Little { careful });
-    (0..200).find_map(|seed| {
+    (0..100).find_map(|seed| {
         let plan = profile.scenario(Seed(seed), Release::Current).plan(Release::Current, Seed(seed));
         let record = run_subject(&plan, &little, &Leap, Keep::Digest).expect("the engine carries the run");
         let found = oracle::judge(&plan, &record).into_iter().find(|finding| finding.oracle == "custody");

@@ -8,9 +8,11 @@ use gateway::release::{Defect, Release};
 use sim::diff::{Diff, Line, Side, Topic, read};
 use sim::draw::Seed;
 use sim::engine::Leap;
+use sim::render::json;
 use sim::run::run;
 use sim::scenario::Scenario;
 use sim::trace::Keep;
+use sim::verdict::Replay;
 
 const Q178091: &str = include_str!("../../scenarios/kb/Q178091.toml");
 const SAVED: &str = include_str!("records/Q178091@5.5-RTM.json");
@@ -82,6 +84,22 @@ fn a_record_that_another_commit_saved_is_compared_row_by_row() {
     assert!(diff.counts().alike > 20, "{:?}", diff.counts());
     assert!(diff.unknown().contains(&Topic::Configuration));
     assert!(diff.text(120).contains("says nothing of: service, configuration"));
+}
+
+#[test]
+fn a_run_that_is_written_and_read_again_is_the_same() {
+    let text =
+        format!("{Q178091}\n[[fault]]\nkind = \"kill\"\nwhen = {{ at = \"1m\" }}\nrestart_after = \"1s\"\n");
+    let scenario = Scenario::parse("Q178091", "Q178091.toml", &text).unwrap().apart();
+    let replay =
+        Replay::new(&scenario, Release::V55Sp1, Seed(1), &Leap, Keep::Digest, Path::new("")).unwrap();
+    let mut saved = Vec::new();
+    json::write(&replay, &mut saved).unwrap();
+    let saved = read("saved.json", &String::from_utf8(saved).unwrap()).unwrap();
+    let diff = Diff::new(saved, Side::of(&scenario, &replay.plan, &replay.record));
+    assert!(diff.is_same() && diff.left.digest == diff.right.digest && diff.shift().is_zero());
+    assert_eq!(diff.causes(), []);
+    assert_eq!(diff.unknown(), [Topic::Service, Topic::Configuration, Topic::Peers, Topic::Latencies]);
 }
 
 #[test]

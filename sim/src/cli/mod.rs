@@ -14,6 +14,7 @@ mod plan;
 mod replay;
 mod run_name;
 mod seeds;
+mod show;
 mod shrink;
 mod suite;
 mod wanted;
@@ -32,6 +33,7 @@ use merge::MergeArgs;
 use miette::{IntoDiagnostic, WrapErr};
 use parity::ParityArgs;
 use plan::PlanArgs;
+use show::ShowArgs;
 use shrink::ShrinkArgs;
 use sim::engine::{Classic, Engine, Leap};
 use sim::scenario::{Library, Source};
@@ -68,6 +70,8 @@ enum Command {
     Diff(DiffArgs),
     /// Runs every scenario on every release, and shows what happens where.
     Matrix(MatrixArgs),
+    /// Makes one run and writes it down for other programs: Wireshark, Perfetto, jq.
+    Show(ShowArgs),
     /// Makes each run a second time in another process, and compares the digests.
     Audit(AuditArgs),
     /// Runs each scenario on both engines, and compares what happened.
@@ -172,6 +176,7 @@ impl Cli {
             Some(Command::Shrink(args)) => return shrink::run(&here, args),
             Some(Command::Explain(args)) => return explain::print(&here, args),
             Some(Command::Diff(args)) => return diff::run(&here, args),
+            Some(Command::Show(args)) => return show::run(&here, args),
             Some(Command::Replay(args)) => {
                 if let Some(text) = shrink::file(&args.scenario)? {
                     return replay::finding(args, &text);
@@ -194,7 +199,13 @@ impl Cli {
             Some(Command::Parity(args)) => parity::run(&library, &args),
             Some(Command::Ci(args)) => ci::run(&library, &args),
             Some(Command::Merge(args)) => merge::run(&library, &args),
-            Some(Command::Answer { .. } | Command::Shrink(_) | Command::Explain(_) | Command::Diff(_)) => {
+            Some(
+                Command::Answer { .. }
+                | Command::Shrink(_)
+                | Command::Explain(_)
+                | Command::Diff(_)
+                | Command::Show(_),
+            ) => {
                 unreachable!("answered above")
             }
         }

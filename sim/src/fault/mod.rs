@@ -321,6 +321,27 @@ pub enum When {
 }
 
 impl Fault {
+    /// When it begins, since the start of the run. A line that waits for something to happen has no such time.
+    pub fn begins_at(&self) -> Option<Duration> {
+        match self {
+            Fault::Partition { at, .. }
+            | Fault::PartitionOneWay { at, .. }
+            | Fault::Hold { at, .. }
+            | Fault::SlowLink { at, .. }
+            | Fault::Loss { at, .. }
+            | Fault::Reset { at, .. }
+            | Fault::Kill { when: When::At(at), .. }
+            | Fault::PowerCut { when: When::At(at), .. }
+            | Fault::FileVanishes { at, .. }
+            | Fault::LowSpace { at, .. }
+            | Fault::ClockJump { at, .. }
+            | Fault::Dns { at, .. }
+            | Fault::Server { at, .. } => Some(at.0),
+            Fault::ClockSkew { .. } => Some(Duration::ZERO),
+            _ => None,
+        }
+    }
+
     /// When the world is well again as far as this line goes, since the start of the run. A line that waits for
     /// something to happen has no such time before it has happened.
     pub fn heals_at(&self) -> Option<Duration> {
