@@ -22,7 +22,7 @@
 //! | [`record`] | everything that happened, in order, and how it ended |
 //! | [`mailbag`] | which message of the plan a stored message is |
 //! | [`oracle`] | what must be true of every run |
-//! | [`render`] | the Record as text |
+//! | [`render`] | the Record as text, and as a page to look at |
 //! | [`explore`] | many seeds, side by side |
 //! | [`shrink`] | the smallest scenario that fails in the same way |
 //! | [`capsule`] | a finding in one file, and whether it is still there |
@@ -30,6 +30,7 @@
 //! | [`matrix`] | every scenario on every release |
 //! | [`explain`] | the story of a failure, on one page |
 //! | [`parity`] | one plan on two engines |
+//! | [`count`](mod@count), [`nearest`] | how numbers and unknown names are spoken of |
 //! | [`snapshot`], [`verdict`] | the Record beside what was reviewed and what is expected |
 
 #[cfg(not(tokio_unstable))]
@@ -38,9 +39,11 @@ compile_error!(
      host's runtime unseeded, and `select!` would differ from run to run"
 );
 
+mod breach;
 pub mod capsule;
 pub mod capture;
 pub mod contain;
+pub mod count;
 pub mod diff;
 pub mod draw;
 mod end;
@@ -52,6 +55,7 @@ mod links;
 pub mod machine;
 pub mod mailbag;
 pub mod matrix;
+pub mod nearest;
 pub mod oracle;
 pub mod parity;
 mod peer;

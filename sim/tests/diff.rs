@@ -79,6 +79,9 @@ fn a_record_that_another_commit_saved_is_compared_row_by_row() {
     let diff = Diff::new(saved.clone(), otherwise);
     assert_eq!((diff.counts().changed, diff.counts().left, diff.counts().right), (1, 0, 0));
     assert!(first(&diff).contains("250 OK - mail from"));
+    // An entry of a kind that this build does not know is passed over.
+    let later = read("later.json", &SAVED.replacen("\"kind\":\"try\"", "\"kind\":\"later\"", 1)).unwrap();
+    assert_eq!(later.rows.len(), saved.rows.len() - 1);
     // It does not hold all of its plan, which is said.
     let diff = Diff::new(saved, side(Q178091, Release::V55Rtm, 178_091));
     assert!(diff.counts().alike > 20, "{:?}", diff.counts());

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use miette::{IntoDiagnostic, WrapErr};
 use sim::diff::{self, Diff, Side};
-use sim::engine::Engine;
 use sim::run;
 use sim::trace::Keep;
 
-use super::EngineArg;
 use super::run_name::{Run, RunName};
+use super::{EngineArg, source};
 
 /// How wide the text is where there is no terminal.
 const WIDTH: usize = 120;
@@ -38,8 +37,7 @@ pub(crate) struct DiffArgs {
 /// There is no such run, or the page cannot be written.
 #[expect(clippy::disallowed_methods, reason = "the page is on the real disk, whatever is simulated")]
 pub(super) fn run(here: &Path, args: &DiffArgs) -> miette::Result<bool> {
-    let engine = args.engine.engine();
-    let (left, right) = (side(here, &args.a, engine)?, side(here, &args.b, engine)?);
+    let (left, right) = (side(here, &args.a, args.engine)?, side(here, &args.b, args.engine)?);
     let diff = Diff::new(left, right);
     let width = if std::io::stdout().is_terminal() { textwrap::termwidth() } else { WIDTH };
     anstream::print!("{}", diff.text(width));
@@ -51,12 +49,11 @@ pub(super) fn run(here: &Path, args: &DiffArgs) -> miette::Result<bool> {
 }
 
 /// One side: a run that is made, or one that was saved.
-fn side(here: &Path, name: &RunName, engine: &'static dyn Engine) -> miette::Result<Side> {
-    let text = super::shrink::file(&name.source)?;
-    if let Some(text) = text.as_deref().filter(|text| diff::is_saved(text)) {
-        return Ok(diff::read(&name.source, text)?);
+fn side(here: &Path, name: &RunName, engine: EngineArg) -> miette::Result<Side> {
+    if let Some(text) = source::file(&name.source)?.filter(|text| diff::is_saved(text)) {
+        return Ok(diff::read(&name.source, &text)?);
     }
-    let Run { scenario, release, seed, engine } = name.find(here, text.as_deref(), engine)?;
+    let Run { scenario, release, seed, engine } = name.find(here, engine)?;
     let plan = scenario.plan(release, seed);
     let record = run::run(&plan, engine, Keep::Digest).into_diagnostic()?;
     Ok(Side::of(&scenario, &plan, &record))

@@ -5,9 +5,11 @@ use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 use miette::{IntoDiagnostic, Report, WrapErr};
-use sim::matrix::{Matrix, page_name, record_page};
+use sim::matrix::{Matrix, page_name};
+use sim::render::timeline::{Shown, timeline};
 use sim::run::RunError;
-use sim::scenario::{Library, Source};
+use sim::scenario::{Library, Scenario, Source};
+use sim::trace::Keep;
 use sim::verdict::Replay;
 
 use super::EngineArg;
@@ -20,7 +22,7 @@ pub(crate) struct MatrixArgs {
     /// Write the matrix to this file too, as a page.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Write a page on each run into this folder; the cells of `--html` lead there.
+    /// Write the timeline of each run into this folder; the cells of `--html` lead there.
     #[arg(long, value_name = "DIR")]
     pages: Option<PathBuf>,
     #[command(flatten)]
@@ -54,15 +56,18 @@ pub(super) fn run(library: &Library, args: &MatrixArgs) -> miette::Result<bool> 
         let written = fs::write(file, text).into_diagnostic();
         written.wrap_err_with(|| format!("{} cannot be written", file.display()))
     };
-    let sees = |replay: &Replay| match &args.pages {
+    let engine = args.engine.engine();
+    let sees = |scenario: &Scenario, replay: &Replay| match &args.pages {
         Some(pages) => {
-            let Replay { plan, record, .. } = replay;
-            let file = pages.join(page_name(&plan.scenario, plan.release));
-            write(&file, record_page(plan, record)).map_err(Failed)
+            let file = pages.join(page_name(&scenario.name, replay.plan.release));
+            let command = format!("postmortem matrix --pages {}", pages.display());
+            let shown = Shown { replay, title: scenario.title(), engine: engine.name(), command: &command };
+            write(&file, timeline(&shown)).map_err(Failed)
         }
         None => Ok(()),
     };
-    let matrix = Matrix::new(&sources, args.engine.engine(), sees).map_err(|Failed(report)| report)?;
+    let keep = if args.pages.is_some() { Keep::Capture } else { Keep::Digest };
+    let matrix = Matrix::new(&sources, engine, keep, sees).map_err(|Failed(report)| report)?;
     anstream::print!("{}", matrix.text());
     if let Some(html) = &args.html {
         let pages = args.pages.as_deref().map(|pages| from_to(html, pages)).transpose()?;

@@ -8,10 +8,12 @@ use std::str::FromStr;
 
 use gateway::release::Release;
 use miette::miette;
-use sim::capsule::Capsule;
 use sim::draw::Seed;
 use sim::engine::Engine;
-use sim::scenario::{Library, Scenario};
+use sim::scenario::Scenario;
+
+use super::EngineArg;
+use super::source::Named;
 
 /// A run as it is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,10 +49,7 @@ impl FromStr for RunName {
             None => (text, None),
         };
         let (source, release) = match rest.rsplit_once('@') {
-            Some((source, release)) => (
-                source,
-                Some(release.parse().map_err(|error: gateway::release::UnknownRelease| error.to_string())?),
-            ),
+            Some((source, release)) => (source, Some(super::wanted::release(release)?)),
             None => (rest, None),
         };
         if source.is_empty() {
@@ -61,38 +60,29 @@ impl FromStr for RunName {
 }
 
 impl RunName {
-    /// Finds the run. `text` is the file's, if it is one.
+    /// Finds the run. A finding has an engine of its own.
     ///
     /// # Errors
     /// There is no such thing, or it cannot be run on that release.
-    pub(super) fn find(
-        &self,
-        here: &Path,
-        text: Option<&str>,
-        engine: &'static dyn Engine,
-    ) -> miette::Result<Run> {
-        let source = &self.source;
-        let mut run = match text {
-            Some(text) if Capsule::is_one(text) => {
-                let ready = Capsule::read(source, text)?.ready(source)?;
-                let (seed, release, engine) = (ready.scenario.seed(), ready.release, ready.engine);
-                Run { scenario: ready.scenario, release, seed, engine }
+    pub(super) fn find(&self, here: &Path, engine: EngineArg) -> miette::Result<Run> {
+        let RunName { source, release, seed } = self;
+        let chosen = |scenario: Scenario, usual, engine| {
+            let (release, seed) = (release.unwrap_or(usual), seed.map_or(scenario.seed(), Seed));
+            Run { scenario, release, seed, engine }
+        };
+        let run = match Named::find(here, source)? {
+            Named::Finding(ready) => chosen(ready.scenario, ready.release, engine.or(ready.engine)),
+            Named::File(scenario) => {
+                let usual = scenario.releases()[0];
+                chosen(*scenario, usual, engine.engine())
             }
-            Some(text) => {
-                let name = Path::new(source).file_stem().unwrap_or_default().to_string_lossy();
-                let scenario = Scenario::parse(&name, source, text)?;
-                Run { release: scenario.releases()[0], seed: scenario.seed(), scenario, engine }
-            }
-            None => {
-                let library = Library::open(here)?;
+            Named::InProject(library) => {
                 let found = super::find(&library, source)?;
-                let release = self.release.unwrap_or(found.releases()[0]);
-                let seed = self.seed.map_or(found.seed(), Seed);
-                Run { scenario: found.scenario(seed, release).into_owned(), release, seed, engine }
+                let usual = release.unwrap_or(found.releases()[0]);
+                let seed = seed.map_or(found.seed(), Seed);
+                chosen(found.scenario(seed, usual).into_owned(), usual, engine.engine())
             }
         };
-        run.release = self.release.unwrap_or(run.release);
-        run.seed = self.seed.map_or(run.seed, Seed);
         match run.scenario.refused_on(run.release) {
             Some(why) => Err(miette!(
                 help = "name another release: `NAME@RELEASE`",

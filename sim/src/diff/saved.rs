@@ -135,6 +135,14 @@ enum SavedWhat {
     Fault {
         what: String,
     },
+    FaultSpan {
+        fault: usize,
+        what: String,
+        begins: bool,
+    },
+    /// Of a kind that came after this build.
+    #[serde(other)]
+    Later,
 }
 
 #[derive(Deserialize)]
@@ -225,7 +233,7 @@ impl Document {
             (Topic::Messages, messages.collect()),
             (Topic::Faults, plan.faults.iter().map(FaultLine::fact).collect::<BTreeSet<_>>()),
         ]);
-        let entries: Vec<Entry> = entries.into_iter().map(SavedEntry::entry).collect();
+        let entries: Vec<Entry> = entries.into_iter().filter_map(SavedEntry::entry).collect();
         Side {
             name: format!("{scenario} on {release}, seed {seed} ({file})"),
             release,
@@ -246,7 +254,8 @@ impl FaultLine {
 }
 
 impl SavedEntry {
-    fn entry(self) -> Entry {
+    /// The entry, if it is of a kind that this build knows.
+    fn entry(self) -> Option<Entry> {
         let what = match self.what {
             SavedWhat::Event { id, severity, category, description } => {
                 What::Event(eventlog::Entry { id, severity, category, description })
@@ -266,8 +275,10 @@ impl SavedEntry {
             SavedWhat::Accepted { message, recipients } => What::Accepted { message, recipients },
             SavedWhat::Administrator { does } => What::Administrator(does),
             SavedWhat::Fault { what } => What::Fault(what),
+            SavedWhat::FaultSpan { fault, what, begins } => What::FaultSpan { fault, what, begins },
+            SavedWhat::Later => return None,
         };
-        Entry { at: Duration::from_micros(self.at_us), machine: self.machine.into(), what }
+        Some(Entry { at: Duration::from_micros(self.at_us), machine: self.machine.into(), what })
     }
 }
 

@@ -254,6 +254,11 @@ pub(super) fn rows(entries: &[Entry], end: &End, release: Release) -> Vec<Row> {
             What::Service(_) => (text.clone(), "service".to_owned()),
             What::Administrator(_) => (text.clone(), "administrator".to_owned()),
             What::Fault(_) => (text.clone(), text.clone()),
+            // Its place in the plan is another where a line more is before it.
+            What::FaultSpan { what, begins, .. } => {
+                let key = format!("{what} {begins}");
+                (key.clone(), key)
+            }
         };
         let machine = entry.machine.to_string();
         let (key, sort) = (format!("{machine} {key}"), format!("{machine} {sort}"));

@@ -14,11 +14,13 @@
 //! | `disk` | what a line says of the gateway's disk |
 //! | `peers` | what a line says of name servers, mail servers and clients |
 //! | [`family`](Family) | which lines belong together: what a seed turns on or leaves off |
+//! | `lasting` | from when until when a line lasts, and what it is called |
 //! | [`bites`](Bites) | which lines changed what happened, how often, and when last |
 
 mod bites;
 mod disk;
 mod family;
+mod lasting;
 mod peers;
 
 use std::time::Duration;

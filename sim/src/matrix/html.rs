@@ -1,11 +1,8 @@
-//! The matrix as a page of HTML, and the page on one run that a cell leads to.
+//! The matrix as a page of HTML.
 
 use gateway::release::Release;
 
 use super::{Cell, Matrix, Part, page_name};
-use crate::plan::Plan;
-use crate::record::Record;
-use crate::render;
 use crate::render::page::{escape, page};
 
 const STYLE: &str = "\
@@ -88,11 +85,4 @@ fn link_to(folder: &str, file: &str) -> String {
         octet => format!("%{octet:02X}"),
     });
     octets.collect()
-}
-
-/// The page on one run: its whole Record.
-pub fn record_page(plan: &Plan, record: &Record) -> String {
-    let title = format!("{} on {}", plan.scenario, plan.release);
-    let body = format!("<h1>{}</h1>\n<pre>{}</pre>\n", escape(&title), escape(&render::full(plan, record)));
-    page(&title, "", &body)
 }

@@ -14,11 +14,10 @@ use std::path::Path;
 use gateway::release::Release;
 
 pub use cell::{Cell, Happened, Part};
-pub use html::record_page;
 
 use crate::engine::Engine;
 use crate::run::RunError;
-use crate::scenario::Source;
+use crate::scenario::{Scenario, Source};
 use crate::snapshot;
 use crate::trace::Keep;
 use crate::verdict::Replay;
@@ -40,14 +39,15 @@ pub struct MatrixRow {
 }
 
 impl Matrix {
-    /// Runs everything. `sees` is shown each run as it is made.
+    /// Runs everything. `sees` is shown each run as it is made, with what is to be kept of it.
     ///
     /// # Errors
     /// There is no Record of one of the runs, or `sees` fails.
     pub fn new<E: From<RunError>>(
         sources: &[Source<'_>],
         engine: &dyn Engine,
-        mut sees: impl FnMut(&Replay) -> Result<(), E>,
+        keep: Keep,
+        mut sees: impl FnMut(&Scenario, &Replay) -> Result<(), E>,
     ) -> Result<Matrix, E> {
         let mut rows = Vec::new();
         for source in sources {
@@ -58,9 +58,8 @@ impl Matrix {
                     cells.push(Cell::impossible(release, why));
                     continue;
                 }
-                let replay =
-                    Replay::new(&scenario, release, source.seed(), engine, Keep::Digest, Path::new(""))?;
-                sees(&replay)?;
+                let replay = Replay::new(&scenario, release, source.seed(), engine, keep, Path::new(""))?;
+                sees(&scenario, &replay)?;
                 cells.push(Cell::of(&replay, source.releases().contains(&release)));
             }
             let scenario = source.scenario(source.seed(), Release::Current);

@@ -185,6 +185,11 @@ enum WhatView<'a> {
     Fault {
         what: &'a str,
     },
+    FaultSpan {
+        fault: usize,
+        what: &'a str,
+        begins: bool,
+    },
 }
 
 #[derive(serde::Serialize)]
@@ -230,6 +235,9 @@ impl<'a> EntryView<'a> {
             What::Accepted { message, recipients } => WhatView::Accepted { message, recipients },
             What::Administrator(does) => WhatView::Administrator { does },
             What::Fault(what) => WhatView::Fault { what },
+            What::FaultSpan { fault, what, begins } => {
+                WhatView::FaultSpan { fault: *fault, what, begins: *begins }
+            }
         };
         EntryView { at_us: micros(entry.at), machine: &entry.machine, what }
     }

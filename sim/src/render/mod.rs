@@ -1,8 +1,9 @@
-//! Renderings of the Record: as text, and as files for other programs.
+//! Renderings of the Record: as text, as a page to look at, and as files for other programs.
 //!
 //! | module | what opens it |
 //! |---|---|
 //! | [`full`](fn@full), [`event_log`](fn@event_log) | a terminal, a reviewer |
+//! | [`timeline`] | a browser |
 //! | [`json`] | `jq`, and whatever reads JSON |
 //! | [`pcap`] | Wireshark |
 //! | [`perfetto`] | Perfetto, `chrome://tracing` |
@@ -14,6 +15,7 @@ pub mod json;
 pub(crate) mod page;
 pub mod pcap;
 pub mod perfetto;
+pub mod timeline;
 
 pub(crate) use end::lines as end_lines;
 pub use end::outcomes;
