@@ -2,15 +2,18 @@
 
 mod audit;
 mod ci;
+mod diff;
 mod explain;
 mod explore;
 mod findings;
 mod interrupt;
 mod list;
+mod matrix;
 mod merge;
 mod parity;
 mod plan;
 mod replay;
+mod run_name;
 mod seeds;
 mod show;
 mod shrink;
@@ -23,10 +26,12 @@ use std::path::{Path, PathBuf};
 use audit::AuditArgs;
 use ci::CiArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use diff::DiffArgs;
 use explain::ExplainArgs;
 use explore::ExploreArgs;
 use gateway::release::Release;
 pub(crate) use interrupt::INTERRUPTED;
+use matrix::MatrixArgs;
 use merge::MergeArgs;
 use miette::{IntoDiagnostic, WrapErr};
 use parity::ParityArgs;
@@ -65,6 +70,10 @@ enum Command {
     Shrink(ShrinkArgs),
     /// Tells the story of a failure on one page.
     Explain(ExplainArgs),
+    /// Shows two runs side by side: two seeds, two releases, or what two commits made of one.
+    Diff(DiffArgs),
+    /// Runs every scenario on every release, and shows what happens where.
+    Matrix(MatrixArgs),
     /// Makes one run and shows it: as a page for a browser, or as files for Wireshark, Perfetto, jq.
     Show(ShowArgs),
     /// Makes each run a second time in another process, and compares the digests.
@@ -217,6 +226,8 @@ impl Cli {
             Some(Command::Shrink(args)) => shrink::run(&here, &args)?,
             Some(Command::Explain(args)) => explain::print(&here, &args)?,
             Some(Command::Show(args)) => show::run(&here, &args)?,
+            Some(Command::Diff(args)) => diff::run(&here, &args)?,
+            Some(Command::Matrix(args)) => matrix::run(&Library::open(&here)?, &args)?,
             Some(Command::Plan(args)) => plan::print(&open_for(&args.profile, &here)?, &args)?,
             Some(Command::Explore(args)) => {
                 return explore::run(&open_for(&args.profile, &here)?, &args);
