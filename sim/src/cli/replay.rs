@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use gateway::release::Release;
 use miette::IntoDiagnostic;
 use sim::capsule::{Capsule, Replayed};
 use sim::draw::Seed;
@@ -14,6 +13,7 @@ use sim::trace::{Keep, first_difference};
 use sim::verdict::Replay;
 
 use super::ReplayArgs;
+use super::source::on_release;
 
 /// Replays one scenario and prints everything. True if all is as it should be.
 ///
@@ -25,21 +25,7 @@ pub(super) fn run(library: &Library, args: &ReplayArgs) -> miette::Result<bool> 
 
 /// Replays what a name or a file stands for.
 fn source(source: Source<'_>, args: &ReplayArgs, snapshots: &Path) -> miette::Result<bool> {
-    let release = match args.release {
-        None => source.releases()[0],
-        Some(release) if matches!(source, Source::Profile(_)) || source.releases().contains(&release) => {
-            release
-        }
-        Some(release) => {
-            let known: Vec<&str> = source.releases().iter().copied().map(Release::name).collect();
-            return Err(miette::miette!(
-                help = "add the release to `releases` in the scenario file to replay it there",
-                "{} is not replayed on {release}, only on {}",
-                source.name(),
-                known.join(", ")
-            ));
-        }
-    };
+    let release = on_release(source, args.release)?;
     let seed = args.seed.map_or(source.seed(), Seed);
     let replay = |seed| {
         let scenario = source.scenario(seed, release);
