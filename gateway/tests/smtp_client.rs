@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use gateway::address::{Address, ReversePath};
 use gateway::dsn::{DsnRequest, RecipientRequest};
+use gateway::release::Release;
 use gateway::smtp::client::{Deferral, Interruption, Letter, NoService, Outcome, Stage, send};
+use gateway::smtp::extensions::Extensions;
 use gateway::smtp::reply::Reply;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::time::Instant;
@@ -71,7 +73,7 @@ async fn send_content(content: &[u8], script: &[&str]) -> Result<Vec<Outcome>, N
     let original = Some("rfc822;Two@example.net".parse().unwrap());
     dsn.ask(&recipients[1], RecipientRequest { notify: Some("SUCCESS".parse().unwrap()), original });
     let letter = Letter { reverse_path: &reverse_path, recipients: &recipients, dsn: &dsn, content };
-    let sending = send(Box::new(near), &helo, letter);
+    let sending = send(Box::new(near), &helo, Extensions::of(Release::Current), letter);
     let script = script.concat();
     tokio::join!(sending, play(&script, far)).0.map(|sent| sent.outcomes)
 }
@@ -267,7 +269,7 @@ async fn a_host_that_answers_everything_at_the_last_moment_is_given_up_after_two
     let start = Instant::now();
     let (reverse_path, dsn) = (&ReversePath::Null, &DsnRequest::default());
     let letter = Letter { reverse_path, recipients: &recipients, dsn, content: b"Hello\r\n" };
-    let sending = send(Box::new(near), &helo, letter);
+    let sending = send(Box::new(near), &helo, Extensions::of(Release::Current), letter);
     let (outcomes, heard) = tokio::join!(sending, slow);
     assert_eq!(
         outcomes.unwrap().outcomes,

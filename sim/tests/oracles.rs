@@ -310,17 +310,17 @@ fn hand_back(plan: &mut Plan, record: &mut Record, connection: u32) {
     let dialogue = [
         (Speaker::Network, "connection from 203.0.113.25"),
         (Speaker::Server, "220 gw.contoso.test"),
-        (Speaker::Client, "EHLO mail.partner.test"),
+        (Speaker::Client, "HELO mail.partner.test"),
         (Speaker::Server, "250 gw.contoso.test"),
         (Speaker::Client, "MAIL FROM:<alice@fabrikam.test>"),
-        (Speaker::Server, "250 OK"),
+        (Speaker::Server, "250 2.1.0 OK"),
         (Speaker::Client, "RCPT TO:<dave@partner.test>"),
-        (Speaker::Server, "250 OK"),
+        (Speaker::Server, "250 2.1.5 OK"),
         (Speaker::Client, "DATA"),
         (Speaker::Server, "354 go on"),
         (Speaker::Client, "(content of 400 octets: m2)"),
         (Speaker::Client, "."),
-        (Speaker::Server, "250 OK ZZZZZZZZ"),
+        (Speaker::Server, "250 2.6.0 OK ZZZZZZZZ"),
     ];
     record.entries.extend(dialogue.map(|(speaker, line)| Entry {
         at: Duration::from_mins(1),
@@ -370,8 +370,8 @@ fn a_message_that_goes_round_too_often() {
 #[test]
 fn a_reply_that_nobody_asked_for() {
     let (plan, mut record) = ran();
-    let place = line(&record, Speaker::Server, "250 OK - mail from");
-    say_after(&mut record, place, Speaker::Server, "250 OK");
+    let place = line(&record, Speaker::Server, "250 2.1.0 OK - mail from");
+    say_after(&mut record, place, Speaker::Server, "250 2.0.0 OK");
     finds(&plan, &record, "protocol", "a reply that nobody asked for");
 }
 
@@ -389,7 +389,7 @@ fn a_reply_that_is_not_printable() {
     let (plan, mut record) = ran();
     let place = line(&record, Speaker::Server, "221 ");
     let What::Smtp { line, .. } = &mut record.entries[place].what else { unreachable!() };
-    *line = "221 bye\\x00".to_owned();
+    *line = "221 2.0.0 bye\\x00".to_owned();
     finds(&plan, &record, "protocol", "a line of a reply is not printable ASCII with CRLF");
 }
 
@@ -449,7 +449,7 @@ fn a_command_line_that_is_too_long() {
     let (plan, mut record) = ran();
     let place = line(&record, Speaker::Client, "EHLO mail.fabrikam.test");
     let What::Smtp { line, .. } = &mut record.entries[place].what else { unreachable!() };
-    line.push_str(&"x".repeat(500));
+    line.push_str(&"x".repeat(1_200));
     finds(&plan, &record, "bounds", "a command line was obeyed that is too long");
 }
 

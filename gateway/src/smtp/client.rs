@@ -200,13 +200,18 @@ pub struct Sent {
 ///
 /// Content with octets past ASCII is declared as such to hosts that offer 8BITMIME, and sent as it is to the others.
 /// What is asked of reports is passed on to hosts that offer DSN. Commands go out together where PIPELINING is offered
-/// (RFC 2920).
+/// (RFC 2920). Of what is offered, use is made of what this host knows of.
 ///
 /// # Errors
 /// The host serves no mail now.
-pub async fn send(stream: Box<dyn Stream>, helo: &Domain, letter: Letter<'_>) -> Result<Sent, NoService> {
+pub async fn send(
+    stream: Box<dyn Stream>,
+    helo: &Domain,
+    known: Extensions,
+    letter: Letter<'_>,
+) -> Result<Sent, NoService> {
     let mut conversation = Conversation { wire: Wire::new(stream), end: Instant::now() + CONVERSATION_TIME };
-    let offered = conversation.greet(helo).await?;
+    let offered = conversation.greet(helo).await?.and(known);
     let mut outcomes = vec![None; letter.recipients.len()];
     match conversation.transfer(letter, offered, &mut outcomes).await {
         Ok(()) => conversation.quit().await,

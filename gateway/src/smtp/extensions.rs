@@ -53,6 +53,18 @@ impl Extensions {
         }
     }
 
+    /// Those that are among both.
+    pub fn and(self, other: Self) -> Self {
+        Extensions {
+            size: self.size && other.size,
+            eight_bit_mime: self.eight_bit_mime && other.eight_bit_mime,
+            pipelining: self.pipelining && other.pipelining,
+            enhanced_status_codes: self.enhanced_status_codes && other.enhanced_status_codes,
+            chunking: self.chunking && other.chunking,
+            dsn: self.dsn && other.dsn,
+        }
+    }
+
     /// The lines of the answer to EHLO that offer them, but SIZE, which has a parameter.
     pub fn keywords(self) -> impl Iterator<Item = &'static str> {
         let known = [

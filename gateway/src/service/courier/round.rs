@@ -19,6 +19,7 @@ use crate::report::{Direction, Failure, News, Reason, RemoteReply};
 use crate::service::core::Core;
 use crate::service::filing;
 use crate::smtp::client::{self, Letter, NoService, Outcome, Sent};
+use crate::smtp::extensions::Extensions;
 use crate::smtp::reply::Reply;
 use crate::spool::{EntryName, Folder, Message, Progress};
 
@@ -131,9 +132,10 @@ impl<'a> Round<'a> {
     ) -> Result<Result<Option<String>, NoService>, DiskError> {
         let envelope = &self.message.envelope;
         let helo = &self.core.config.host;
+        let known = Extensions::of(self.core.config.release);
         let Envelope { reverse_path, dsn, .. } = envelope;
         let letter = Letter { reverse_path, recipients: &self.waiting, dsn, content: &self.message.content };
-        let Sent { outcomes, reports } = match client::send(stream, helo, letter).await {
+        let Sent { outcomes, reports } = match client::send(stream, helo, known, letter).await {
             Ok(sent) => sent,
             Err(no_service) => return Ok(Err(no_service)),
         };
