@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::address::ReversePath;
-use crate::env::{Disk, Entropy, File, IoFuture, Listener, Net, Spawn, Stream, WallClock};
+use crate::env::{Disk, Entropy, File, IoFuture, Listener, Net, Spawn, Stream, UdpSocket, WallClock};
 use crate::envelope::Origin;
 
 const ROUTES: &str = "/etc/Imcroute.cfg";
@@ -85,6 +85,10 @@ impl Net for Machine {
     }
 
     fn listen(&self, _: SocketAddr) -> IoFuture<'_, Box<dyn Listener>> {
+        refused(ErrorKind::AddrNotAvailable)
+    }
+
+    fn bind_udp(&self, _: SocketAddr) -> IoFuture<'_, Box<dyn UdpSocket>> {
         refused(ErrorKind::AddrNotAvailable)
     }
 }
