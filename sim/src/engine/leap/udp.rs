@@ -16,7 +16,7 @@ use super::kernels::Kernels;
 use crate::capture::{self, SegmentKind};
 
 /// How many datagrams wait to be read: about what fits of small ones into a buffer of Linux (`rmem_default`).
-const INBOX: usize = 256;
+pub(super) const INBOX: usize = 256;
 
 /// The longest that fits into one IPv4 packet.
 const LONGEST: usize = 65_507;
