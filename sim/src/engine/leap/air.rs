@@ -135,9 +135,7 @@ mod tests {
     fn read(network: &Network<'_>, socket: u64) -> Vec<Vec<u8>> {
         let (kernels, mut read) = (network.kernels(), Vec::new());
         let mut cx = Context::from_waker(Waker::noop());
-        while let Poll::Ready(datagram) =
-            kernels.lock().unwrap().poll_udp(READER, PORT, socket, &mut cx)
-        {
+        while let Poll::Ready(datagram) = kernels.lock().unwrap().poll_udp(READER, PORT, socket, &mut cx) {
             assert_eq!(datagram.from, SocketAddr::new(address(SENDER), 1024));
             read.push(datagram.octets);
         }
