@@ -103,6 +103,12 @@ fn mail_goes_out_at_once_where_a_right_answer_comes_in_the_end() {
 }
 
 #[test]
+fn a_question_is_sent_once_while_its_answer_may_still_come() {
+    let record = record(&scenario(&[10], &says("partner.test", "slow")), &Leap);
+    assert_eq!((taken(&record), asked_for_mx(&record).len()), (1, 1));
+}
+
+#[test]
 fn what_does_not_fit_is_asked_for_over_tcp() {
     let record = record(&scenario(&[10], &says("partner.test", "truncated")), &Leap);
     assert!(packets(&record).any(|packet| packet.kind == SegmentKind::Data && packet.to.port() == 53));

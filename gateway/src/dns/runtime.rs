@@ -1,17 +1,26 @@
 //! What the resolver library runs on: the sockets and tasks of the machine's seam, and tokio's timers.
 //!
+//! A question is sent once and waited for; who asks again is the resolver. The library would send it again by itself
+//! meanwhile, and would let chance decide between an answer and the time to do so: a generator that a counter of the
+//! whole process seeds, which differs from run to run.
+//!
 //! It knows no name and no answer.
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use hickory_resolver::config::{ConnectionConfig, ProtocolConfig};
+use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::iocompat::AsyncIoTokioAsStd;
 use hickory_resolver::net::runtime::{self, DnsUdpSocket, RuntimeProvider, TokioTime};
+use hickory_resolver::net::udp::UdpClientStream;
+use hickory_resolver::net::xfer::DnsExchange;
+use hickory_resolver::{ConnectionProvider, PoolContext};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
@@ -20,17 +29,46 @@ use crate::env::{Env, Net, Spawn, Stream, UdpSocket};
 /// How long a connection to a name server may take, unless the library says.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 
+/// Connections to name servers.
+#[derive(Clone)]
+pub(super) struct Connections(Runtime);
+
+impl Connections {
+    pub(super) fn of(env: &Env) -> Self {
+        Connections(Runtime { net: Arc::clone(&env.net), spawn: Arc::clone(&env.spawn) })
+    }
+}
+
+impl ConnectionProvider for Connections {
+    type Conn = DnsExchange<Runtime>;
+    type FutureConn = Pin<Box<dyn Future<Output = Result<Self::Conn, NetError>> + Send>>;
+    type RuntimeProvider = Runtime;
+
+    fn new_connection(
+        &self,
+        ip: IpAddr,
+        config: &ConnectionConfig,
+        pool: &PoolContext,
+    ) -> Result<Self::FutureConn, NetError> {
+        if !matches!(config.protocol, ProtocolConfig::Udp) {
+            return self.0.new_connection(ip, config, pool);
+        }
+        let once = UdpClientStream::builder((ip, config.port).into(), self.0.clone())
+            .with_timeout(Some(pool.options.timeout))
+            .with_max_retries(1);
+        Ok(Box::pin(async { Ok(once.exchange()) }))
+    }
+
+    fn runtime_provider(&self) -> &Runtime {
+        &self.0
+    }
+}
+
 /// The network and the tasks of one machine.
 #[derive(Clone)]
 pub(super) struct Runtime {
     net: Arc<dyn Net>,
     spawn: Arc<dyn Spawn>,
-}
-
-impl Runtime {
-    pub(super) fn of(env: &Env) -> Self {
-        Runtime { net: Arc::clone(&env.net), spawn: Arc::clone(&env.spawn) }
-    }
 }
 
 impl runtime::Spawn for Runtime {

@@ -17,7 +17,7 @@ use hickory_resolver::net::{DnsError as Refusal, NetError, NoRecords};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 
-use super::runtime::Runtime;
+use super::runtime::Connections;
 use super::{DnsError, MailExchanger, Resolver};
 use crate::address::Domain;
 use crate::config::DnsConfig;
@@ -27,7 +27,7 @@ use crate::env::{BoxFuture, Env};
 const CACHE: u64 = 1024;
 
 /// Asks name servers over the network of a machine.
-pub struct StubResolver(Library<Runtime>);
+pub struct StubResolver(Library<Connections>);
 
 /// Why there is nobody to ask.
 #[derive(Debug, thiserror::Error)]
@@ -42,13 +42,13 @@ impl StubResolver {
     /// The machine has no name servers, or its settings cannot be read.
     pub fn new(config: &DnsConfig, env: &Env) -> Result<Self, StubError> {
         let unusable = |error: NetError| StubError(error.to_string());
-        let runtime = Runtime::of(env);
+        let connections = Connections::of(env);
         let mut builder = if config.servers.is_empty() {
-            Library::builder(runtime).map_err(unusable)?
+            Library::builder(connections).map_err(unusable)?
         } else {
             let servers = config.servers.iter().map(server).collect();
             let mut builder =
-                Library::builder_with_config(ResolverConfig::from_name_servers(servers), runtime);
+                Library::builder_with_config(ResolverConfig::from_name_servers(servers), connections);
             builder.options_mut().use_hosts_file = ResolveHosts::Never;
             builder
         };

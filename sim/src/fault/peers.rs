@@ -36,7 +36,7 @@ pub enum DnsAnswer {
     Malformed,
     /// A forged answer under a guessed number, and then the right one.
     Spoofed,
-    /// The right answer, after the resolver has asked again.
+    /// The right answer, late.
     Slow,
 }
 

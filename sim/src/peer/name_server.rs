@@ -26,7 +26,7 @@ use crate::scene::Scene;
 /// these ask anew.
 const TTL: u32 = 60;
 
-/// How long a slow answer takes: longer than a resolver waits before it asks again, and shorter than it waits at all.
+/// How long a slow answer takes: less than a resolver waits.
 const SLOW: Duration = Duration::from_secs(3);
 
 /// Where it listens.

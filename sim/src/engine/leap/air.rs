@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::MachineId;
-use super::network::{Fate, Turn, decimal};
+use super::fate::{Fate, decimal};
+use super::network::Turn;
 use super::udp::Datagram;
 use super::wire::Millis;
 

@@ -10,6 +10,7 @@
 //! that one stops it.
 
 mod air;
+mod fate;
 #[cfg(test)]
 mod growth;
 mod kernels;

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use super::super::{Carriage, Links, MachineId, Observer};
 use super::air::Air;
+use super::fate::{Fate, decimal};
 use super::kernels::{Connection, ConnectionId, Flow, Kernels};
 use super::tcp::{Answer, Segment, State};
 use super::wire::{Flight, Millis, wait_after};
@@ -387,37 +388,6 @@ impl Turn<'_> {
         observer.happened(now, machine, fate.shown(), &[from, to, segment.name().as_bytes(), octets]);
         let [from, to] = [flow, flow.back()].map(|flow| ends[flow.side].address);
         observer.passes(&|| segment.captured(now, from, to, fate != Fate::Comes));
-    }
-}
-
-/// What becomes of a segment.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    Comes,
-    MeetsNoPower,
-    IsLost,
-}
-
-impl Fate {
-    /// As it is written of the machine that it comes to, or that sent it in vain.
-    pub(super) fn shown(self) -> &'static str {
-        match self {
-            Fate::Comes => "is sent",
-            Fate::MeetsNoPower => "loses, without power",
-            Fate::IsLost => "sends in vain",
-        }
-    }
-}
-
-pub(super) fn decimal(mut number: usize, digits: &mut [u8; 20]) -> &[u8] {
-    let mut first = digits.len();
-    loop {
-        first -= 1;
-        digits[first] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return &digits[first..];
-        }
     }
 }
 
