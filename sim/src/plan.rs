@@ -47,6 +47,8 @@ pub struct Plan {
     pub servers: Vec<ServerPlan>,
     /// What goes wrong, a line each. Elsewhere a line is spoken of by its place here.
     pub faults: Vec<Fault>,
+    /// The name server that the gateway asks; none if it looks into the map itself. It is the last machine.
+    pub name_server: Option<NameServerPlan>,
     /// The names that the gateway can look up.
     pub(crate) names: Names,
     /// The latency of each link, the lower machine first.
@@ -215,12 +217,23 @@ pub struct ServerPlan {
     pub offers: Vec<Offer>,
 }
 
+/// A name server.
+#[derive(Clone, Debug)]
+pub struct NameServerPlan {
+    /// Its host name.
+    pub name: Arc<str>,
+    /// Its address.
+    pub address: IpAddr,
+}
+
 impl Plan {
-    /// The names of all machines, in the order of their places in the run: the gateway, the clients, the servers.
+    /// The names of all machines, in the order of their places in the run: the gateway, the clients, the servers, the
+    /// name server.
     pub fn machines(&self) -> impl Iterator<Item = &Arc<str>> {
         let clients = self.clients.iter().map(|client| &client.name);
         let servers = self.servers.iter().map(|server| &server.name);
-        std::iter::once(&self.gateway.name).chain(clients).chain(servers)
+        let name_server = self.name_server.iter().map(|server| &server.name);
+        std::iter::once(&self.gateway.name).chain(clients).chain(servers).chain(name_server)
     }
 
     /// The address and the name of each machine, in the same order.

@@ -363,15 +363,39 @@ const NAMES: &[(&str, &str, &[&str])] = &[
     ("mx.partner.test", "refusing-addresses", DELIVERED),
 ];
 
+/// What only packets can show.
+const PACKETS: &[(&str, &str, &[&str])] = &[
+    ("partner.test", "lame", DELIVERED),
+    ("partner.test", "truncated", DELIVERED),
+    ("mx.partner.test", "wrong-id", DELIVERED),
+    ("partner.test", "wrong-question", DELIVERED),
+    ("mx.partner.test", "malformed", DELIVERED),
+    ("partner.test", "spoofed", DELIVERED),
+    ("mx.partner.test", "slow", DELIVERED),
+];
+
 fn names(name: &str, answer: &str) -> String {
     format!("kind = \"dns\"\nname = \"{name}\"\nanswer = \"{answer}\"\nuntil = \"30m\"")
 }
 
 #[test]
 fn a_name_server_that_lies_for_a_while_delays_mail_or_has_it_reported() {
-    for (name, answer, expected) in NAMES {
+    for (name, answer, expected) in NAMES.iter().chain(PACKETS) {
         let (record, _) = with(&names(name, answer));
         assert_eq!(partner(&record), *expected, "{name} {answer}");
+    }
+}
+
+#[test]
+fn a_lie_means_the_same_without_a_name_server() {
+    let text = PLAIN.replacen("releases", "names = \"map\"\nreleases", 1);
+    for (name, answer, expected) in NAMES {
+        let (record, _) = told(&text, &[&names(name, answer)], &Leap);
+        assert_eq!(
+            (partner(&record), bites(&record)),
+            (expected.iter().map(ToString::to_string).collect(), vec![true]),
+            "{name} {answer}"
+        );
     }
 }
 
@@ -496,6 +520,10 @@ fn every_point_of_the_peers_is_reached_by_one_of_these_stories() {
         (client("\"guesses-passwords\""), &["a client that guessed passwords was thrown out"]),
         (client("\"pipelines\""), &["a message sent in one go with its commands was taken"]),
         (names("partner.test", "cname-chain"), &["a chain of names was followed to its end"]),
+        (names("partner.test", "timeout"), &["a name server that gave no proper answer was asked again"]),
+        (names("partner.test", "truncated"), &["a truncated answer was asked for again over TCP"]),
+        (names("partner.test", "spoofed"), &["a forged answer came before the right one"]),
+        (names("mx.partner.test", "slow"), &["a name server answered late"]),
     ] {
         let (record, _) = with(&line);
         for point in points {
@@ -516,7 +544,7 @@ fn every_kind_of_these_families_is_exercised_here() {
             server("{ resets-after-final-dot = { kept = true } }"),
         ])
         .chain(CLIENTS.iter().map(|(does, _)| client(does)))
-        .chain(NAMES.iter().map(|(name, answer, _)| names(name, answer)))
+        .chain(NAMES.iter().chain(PACKETS).map(|(name, answer, _)| names(name, answer)))
         .chain(EXTENSION.iter().map(|(does, _)| extension(does)));
     let exercised: BTreeSet<&str> = lines
         .map(|line| {

@@ -70,6 +70,8 @@ pub struct Config {
     pub extensions: Vec<ExtensionConfig>,
     /// How mail goes out.
     pub delivery: DeliveryConfig,
+    /// Who is asked about names.
+    pub dns: DnsConfig,
     /// Of what the administrator is told.
     pub notifications: NotificationsConfig,
     /// When a message is set aside.
@@ -188,6 +190,13 @@ pub struct DeliveryConfig {
     pub smart_host: Option<NextHop>,
     /// The port of next hops that name none. Default: 25.
     pub port: u16,
+}
+
+/// `[dns]`: who is asked about names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DnsConfig {
+    /// The name servers. Default: none, which stands for those of the machine (`/etc/resolv.conf`).
+    pub servers: Vec<SocketAddr>,
 }
 
 /// `[notifications]`: of what the administrator is told.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::address::ReversePath;
 use crate::dsn::DsnRequest;
-use crate::env::{Disk, Entropy, File, IoFuture, Listener, Net, Spawn, Stream, WallClock};
+use crate::env::{Disk, Entropy, File, IoFuture, Listener, Net, Spawn, Stream, UdpSocket, WallClock};
 use crate::envelope::Origin;
 
 const ROUTES: &str = "/etc/Imcroute.cfg";
@@ -86,6 +86,10 @@ impl Net for Machine {
     }
 
     fn listen(&self, _: SocketAddr) -> IoFuture<'_, Box<dyn Listener>> {
+        refused(ErrorKind::AddrNotAvailable)
+    }
+
+    fn bind_udp(&self, _: SocketAddr) -> IoFuture<'_, Box<dyn UdpSocket>> {
         refused(ErrorKind::AddrNotAvailable)
     }
 }

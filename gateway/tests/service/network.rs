@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use gateway::address::Domain;
 use gateway::dns::{DnsError, MailExchanger, Resolver};
-use gateway::env::{BoxFuture, IoFuture, Listener, Net, Stream};
+use gateway::env::{BoxFuture, IoFuture, Listener, Net, Stream, UdpSocket};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -149,6 +149,10 @@ impl Net for Network {
         let (sender, calls) = mpsc::unbounded_channel();
         self.0.lock().unwrap().calls = Some(sender);
         Box::pin(async move { Ok(Box::new(Calls { calls, on }) as Box<dyn Listener>) })
+    }
+
+    fn bind_udp(&self, _: SocketAddr) -> IoFuture<'_, Box<dyn UdpSocket>> {
+        Box::pin(async { Err(ErrorKind::AddrNotAvailable.into()) })
     }
 }
 

@@ -24,6 +24,36 @@ pub enum DnsAnswer {
     NullMx,
     /// Several addresses, of which all but the last refuse connections.
     RefusingAddresses,
+    /// A referral to other name servers, as of a domain that the server asked does not have.
+    Lame,
+    /// Over UDP, that the answer does not fit; over TCP the right one.
+    Truncated,
+    /// The right answer under another number than the question's.
+    WrongId,
+    /// The right answer to another question.
+    WrongQuestion,
+    /// An answer that breaks off.
+    Malformed,
+    /// A forged answer under a guessed number, and then the right one.
+    Spoofed,
+    /// The right answer, late.
+    Slow,
+}
+
+impl DnsAnswer {
+    /// Whether it is one that only packets can show.
+    pub fn needs_packets(self) -> bool {
+        matches!(
+            self,
+            DnsAnswer::Lame
+                | DnsAnswer::Truncated
+                | DnsAnswer::WrongId
+                | DnsAnswer::WrongQuestion
+                | DnsAnswer::Malformed
+                | DnsAnswer::Spoofed
+                | DnsAnswer::Slow
+        )
+    }
 }
 
 /// A stage of a conversation at which a peer does something else than it should.

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use gateway::env::{IoFuture, Listener, Net, Stream};
+use gateway::env::{IoFuture, Listener, Net, Stream, UdpSocket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::mailbag;
@@ -55,6 +55,11 @@ impl Net for RecordedNet {
                 machine: Arc::clone(&self.machine),
             }) as Box<dyn Listener>)
         })
+    }
+
+    /// No SMTP goes over UDP.
+    fn bind_udp(&self, on: SocketAddr) -> IoFuture<'_, Box<dyn UdpSocket>> {
+        self.net.bind_udp(on)
     }
 }
 

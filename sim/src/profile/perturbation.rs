@@ -204,6 +204,13 @@ impl<'a> Hand<'a> {
             "dns-mx-to-itself" => DnsAnswer::MxToItself,
             "dns-cname-chain" => DnsAnswer::CnameChain,
             "dns-null-mx" => DnsAnswer::NullMx,
+            "dns-lame" => DnsAnswer::Lame,
+            "dns-truncated" => DnsAnswer::Truncated,
+            "dns-wrong-id" => DnsAnswer::WrongId,
+            "dns-wrong-question" => DnsAnswer::WrongQuestion,
+            "dns-malformed" => DnsAnswer::Malformed,
+            "dns-spoofed" => DnsAnswer::Spoofed,
+            "dns-slow" => DnsAnswer::Slow,
             _ => DnsAnswer::RefusingAddresses,
         };
         let of_a_host = matches!(answer, DnsAnswer::RefusingAddresses)

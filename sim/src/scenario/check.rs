@@ -145,7 +145,9 @@ impl Check<'_> {
         let servers: BTreeSet<&str> = server.iter().map(|server| server.name.as_ref().as_str()).collect();
         let clients = client.iter().map(|client| client.name.as_ref().as_str());
         let gateway = gateway.name.as_ref().as_str();
-        let machines: BTreeSet<&str> = servers.iter().copied().chain(clients).chain([gateway]).collect();
+        let name_server = super::name_server(self.file).map(|server| server.name);
+        let machines = servers.iter().copied().chain(clients).chain([gateway]).chain(name_server.as_deref());
+        let machines: BTreeSet<&str> = machines.collect();
         let messages = client.iter().flat_map(|client| &client.message);
         let messages: BTreeSet<&str> = messages.map(|message| message.name.as_ref().as_str()).collect();
         for line in &self.file.fault {
@@ -166,6 +168,10 @@ impl Check<'_> {
             }
             match fault {
                 Fault::Server { server, .. } => known("server is", server, &servers)?,
+                Fault::Dns { answer, .. } if answer.needs_packets() && name_server.is_none() => {
+                    let what = "without packets nobody hears such an answer".to_owned();
+                    return Err(fail(what, "take `names = \"map\"` out".to_owned()));
+                }
                 Fault::Kill { machine: Some(machine), when, .. }
                 | Fault::PowerCut { machine: Some(machine), when, .. }
                     if machine != gateway =>

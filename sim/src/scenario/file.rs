@@ -23,6 +23,8 @@ pub(crate) struct File {
     pub(crate) duration: Spanned<Span>,
     pub(crate) seed: u64,
     pub(crate) releases: Spanned<Vec<Release>>,
+    #[serde(default, skip_serializing_if = "LookUps::are_packets")]
+    pub(crate) names: LookUps,
     #[serde(default, skip_serializing_if = "Service::is_nothing")]
     pub(crate) service: Service,
     pub(crate) gateway: Gateway,
@@ -36,6 +38,23 @@ pub(crate) struct File {
     pub(crate) fault: Vec<Spanned<Fault>>,
     #[serde(default, skip_serializing)]
     pub(crate) expect: Vec<Expectation>,
+}
+
+/// How the gateway looks names up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LookUps {
+    /// In memory, without a name server.
+    Map,
+    /// It asks a name server.
+    #[default]
+    Packets,
+}
+
+impl LookUps {
+    fn are_packets(&self) -> bool {
+        *self == LookUps::Packets
+    }
 }
 
 #[derive(Clone, Default, Deserialize, Serialize)]
