@@ -20,6 +20,7 @@ use super::{
     SubmissionConfig,
 };
 use crate::address::{Address, Domain};
+use crate::extension::OnFailure;
 use crate::release::Release;
 use crate::report::Category;
 use crate::routing::{Route, Table, Target};
@@ -243,14 +244,28 @@ fn routes(source: &Source, entries: &[file::Route], release: Release) -> Result<
 
 fn extension(source: &Source, entry: &Spanned<toml::Table>) -> Result<ExtensionConfig, ConfigError> {
     let mut settings = entry.as_ref().clone();
-    match settings.remove("name") {
-        Some(toml::Value::String(name)) if !name.is_empty() => Ok(ExtensionConfig { name, settings }),
-        _ => Err(source.error(
-            entry.span(),
-            "the extension has no name",
-            "add `name` with the extension's name in quotes, such as `name = \"imcext\"`",
-        )),
-    }
+    let name = match settings.remove("name") {
+        Some(toml::Value::String(name)) if !name.is_empty() => name,
+        _ => {
+            return Err(source.error(
+                entry.span(),
+                "the extension has no name",
+                "add `name` with the extension's name in quotes, such as `name = \"imcext\"`",
+            ));
+        }
+    };
+    let on_failure = match settings.remove("on_failure") {
+        None => OnFailure::default(),
+        Some(given) => OnFailure::deserialize(given.clone()).map_err(|_| {
+            let what = format!("`on_failure` of the extension `{name}` cannot be {given}");
+            source.error(
+                entry.span(),
+                what,
+                "write \"quarantine\", \"bypass\", \"retry\" or \"report\"",
+            )
+        })?,
+    };
+    Ok(ExtensionConfig { name, on_failure, settings })
 }
 
 fn delivery(source: &Source, delivery: &file::Delivery) -> Result<DeliveryConfig, ConfigError> {
