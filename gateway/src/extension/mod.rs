@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
 use crate::address::Address;
@@ -85,7 +85,7 @@ pub enum Answer {
 
 /// What becomes of a message over which an extension fails. The historical releases have no choice: an exception ends
 /// them, and an extension that does not answer is waited for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
     /// It is set aside in `bad/`, and the administrator is told.

@@ -28,6 +28,7 @@ mod perturbation;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gateway::extension::OnFailure;
 use gateway::release::Release;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -123,6 +124,8 @@ struct Configuration {
     waits: Range,
     /// The age at which a message is reported as not delivered.
     expire: SpanRange,
+    /// Weights of what becomes of a message over which an extension fails, where one is told to fail.
+    on_failure: BTreeMap<OnFailure, u64>,
 }
 
 /// What is handed over.
@@ -230,6 +233,10 @@ impl Profile {
         let setup = configuration::draw(configuration, &cast, seed);
         let clients = load::draw(&self.ranges.load, &cast, &setup, seed);
         let faults = perturbation::draw(&self.ranges.faults, &cast, &clients, seed);
+        let mut config = setup.config;
+        if faults.iter().any(|fault| fault.family() == Family::Extension) {
+            configuration::add_faulty_extension(&mut config, setup.on_failure);
+        }
         let file = File {
             title: format!("{title} (seed {})", seed.0),
             starts: *starts,
@@ -241,7 +248,7 @@ impl Profile {
                 name: plain(cast.gateway.name.clone()),
                 address: plain(cast.gateway.address),
                 file: setup.files,
-                config: plain(setup.config),
+                config: plain(config),
             },
             client: clients,
             server: cast.servers.iter().map(cast::Server::entry).collect(),

@@ -22,14 +22,22 @@ pub(super) fn config(file: &file::File, release: Release) -> Result<Config, Conf
     let mut config = file.gateway.config.as_ref().clone();
     config.extend(decided(file, release));
     if file.fault.iter().any(|fault| fault.as_ref().family() == Family::Extension) {
-        let chain = config.entry("extension").or_insert_with(|| toml::Value::Array(Vec::new()));
-        if let toml::Value::Array(chain) = chain {
-            let fault = toml::Table::from_iter([("name".to_owned(), FAULTY_EXTENSION.into())]);
-            chain.insert(0, fault.into());
-        }
+        add_faulty_extension(&mut config);
     }
     let text = toml::to_string(&config).expect("a table that was read can be written");
     Config::parse(&text, "[gateway.config]")
+}
+
+/// Puts the extension that fails as the plan says before all others, unless the chain has it.
+pub(crate) fn add_faulty_extension(config: &mut toml::Table) {
+    let chain = config.entry("extension").or_insert_with(|| toml::Value::Array(Vec::new()));
+    let is_it = |link: &toml::Value| link.get("name").and_then(toml::Value::as_str) == Some(FAULTY_EXTENSION);
+    if let toml::Value::Array(chain) = chain
+        && !chain.iter().any(is_it)
+    {
+        let link = toml::Table::from_iter([("name".to_owned(), FAULTY_EXTENSION.into())]);
+        chain.insert(0, link.into());
+    }
 }
 
 /// The addresses of the mailboxes in a configuration that the gateway takes.

@@ -4,7 +4,7 @@
 //! says what must be true of its Record.
 
 mod check;
-mod config;
+pub(crate) mod config;
 pub mod expect;
 pub(crate) mod file;
 mod library;
