@@ -1,5 +1,6 @@
 //! A run, top to bottom: a Plan goes in, a Record comes out.
 
+use std::cell::RefCell;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use gateway::eventlog::EventLogLayer;
 use gateway::reach::{Point, ReachLayer};
 use tracing_subscriber::layer::SubscriberExt;
 
+use crate::capture::{Capture, FileWatch, Segment};
 use crate::contain::{self, Leak};
 use crate::end;
 use crate::engine::{Action, Conductor, Engine, EngineError, Look, Machine, MachineId, Observer};
@@ -57,18 +59,22 @@ fn run_contained(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record,
 
     let names: Vec<_> = machines.iter().map(|machine| machine.name.clone()).collect();
     let machines = machines.into_iter().map(|machine| watched(machine, &trace)).collect();
-    let observer = Traced { trace: &trace, machines: &names };
+    let capture = (keep == Keep::Capture).then(|| FileWatch::new(Arc::clone(&gateway.disk)));
+    let segments = capture.is_some().then(RefCell::default);
+    let observer = Traced { trace: &trace, machines: &names, segments };
 
     let links = PlannedLinks::new(&scene);
     let mut control = ServiceControl::new(&scene, &gateway);
+    let mut watched = Watched { control: &mut control, files: capture };
     let keep = event_keeper(&gateway);
     let reached = point_keeper(&gateway);
     let subscriber =
         tracing_subscriber::registry().with(EventLogLayer::new(keep)).with(ReachLayer::new(reached));
     tracing::subscriber::with_default(subscriber, || {
-        engine.run(machines, &links, &mut UntilLeak(&mut control), &observer, plan.seed)
+        engine.run(machines, &links, &mut watched, &observer, plan.seed)
     })?;
 
+    let files = watched.files.take();
     control.lose_what_was_not_synchronised();
 
     let servers = plan.servers.iter().zip(&taken).map(|(server, taken)| {
@@ -87,7 +93,7 @@ fn run_contained(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record,
         entries: scene.journal.entries(),
         digest,
         trace,
-        capture: None,
+        capture: files.map(|files| Capture { segments: observer.segments(), files: files.finish() }),
     })
 }
 
@@ -98,36 +104,65 @@ fn watched(machine: Machine, trace: &Trace) -> Machine {
     Machine { software, ..machine }
 }
 
-/// Ends the run at its first leak: what follows would not be the plan's.
-struct UntilLeak<'a>(&'a mut dyn Conductor);
+/// Service control, watched. It ends the run at its first leak: what follows would not be the plan's. And it looks at
+/// the disk, if that is kept.
+struct Watched<'a> {
+    control: &'a mut dyn Conductor,
+    files: Option<FileWatch>,
+}
 
-impl Conductor for UntilLeak<'_> {
-    fn act(&mut self, now: Duration) -> Vec<Action> {
-        self.0.act(now)
-    }
-
-    fn next(&self) -> Option<Duration> {
-        self.0.next()
-    }
-
-    fn ended(&mut self, machine: MachineId, now: Duration) {
-        self.0.ended(machine, now);
-    }
-
-    fn look(&mut self, now: Duration) -> Look {
-        if contain::leaked() { Look::Over } else { self.0.look(now) }
+impl Watched<'_> {
+    fn look_at_files(&mut self, now: Duration) {
+        if let Some(files) = &mut self.files {
+            files.look(now);
+        }
     }
 }
 
-/// Writes into the trace what the engine alone sees.
+impl Conductor for Watched<'_> {
+    fn act(&mut self, now: Duration) -> Vec<Action> {
+        let actions = self.control.act(now);
+        self.look_at_files(now);
+        actions
+    }
+
+    fn next(&self) -> Option<Duration> {
+        self.control.next()
+    }
+
+    fn ended(&mut self, machine: MachineId, now: Duration) {
+        self.control.ended(machine, now);
+    }
+
+    fn look(&mut self, now: Duration) -> Look {
+        self.look_at_files(now);
+        if contain::leaked() { Look::Over } else { self.control.look(now) }
+    }
+}
+
+/// Writes down what the engine alone sees.
 struct Traced<'a> {
     trace: &'a Trace,
     machines: &'a [String],
+    /// The segments, if they are kept.
+    segments: Option<RefCell<Vec<Segment>>>,
+}
+
+impl Traced<'_> {
+    fn segments(self) -> Vec<Segment> {
+        self.segments.map(RefCell::into_inner).unwrap_or_default()
+    }
 }
 
 impl Observer for Traced<'_> {
     fn happened(&self, at: Duration, machine: MachineId, what: &str, detail: &[&[u8]]) {
         self.trace.note_at(at, &self.machines[machine.0], what, detail);
+    }
+
+    fn passes(&self, describe: &dyn Fn() -> Segment) {
+        if let Some(segments) = &self.segments {
+            segments.borrow_mut().push(describe());
+        }
     }
 }
 

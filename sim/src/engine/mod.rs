@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use gateway::env::{Net, Spawn};
 
+use crate::capture::Segment;
 use crate::contain;
 use crate::draw::Seed;
 
@@ -141,6 +142,11 @@ pub enum Look {
 pub trait Observer {
     /// It happens on, or to, a machine.
     fn happened(&self, at: Duration, machine: MachineId, what: &str, detail: &[&[u8]]);
+
+    /// A segment has come to a machine or was lost; it is described to those who want to know. Not every engine tells.
+    fn passes(&self, describe: &dyn Fn() -> Segment) {
+        let _ = describe;
+    }
 }
 
 /// What carries the machines of a run.

@@ -33,6 +33,8 @@ struct Tree {
     dirs: BTreeMap<String, Dir>,
     /// Pairs of directories that a rename not yet durable ties to each other.
     ties: BTreeSet<(String, String)>,
+    /// How often a file was made, opened, renamed or removed.
+    changes: u64,
 }
 
 #[derive(Default)]
@@ -59,6 +61,7 @@ impl Default for SimDisk {
         SimDisk(Arc::new(Mutex::new(Tree {
             dirs: BTreeMap::from([(String::new(), root)]),
             ties: BTreeSet::new(),
+            changes: 0,
         })))
     }
 }
@@ -73,6 +76,7 @@ impl SimDisk {
     /// more. The death of a process needs no call: it loses nothing.
     pub fn crash(&self) {
         let mut tree = self.tree_of_now();
+        tree.changes += 1;
         tree.ties.clear();
         let lost: Vec<String> =
             tree.dirs.iter().filter(|(_, dir)| !dir.durable).map(|(path, _)| path.clone()).collect();
@@ -99,6 +103,22 @@ impl SimDisk {
         files.collect()
     }
 
+    /// How often a file was made, opened, renamed or removed: what was looked at before need not be looked at again if it is the same.
+    pub(crate) fn changes(&self) -> u64 {
+        self.tree_of_now().changes
+    }
+
+    /// Every file and its length, in the order of their paths.
+    pub(crate) fn lengths(&self) -> BTreeMap<PathBuf, usize> {
+        let tree = self.tree_of_now();
+        let files = tree.dirs.iter().flat_map(|(path, dir)| {
+            dir.names.iter().map(move |(name, content)| {
+                (PathBuf::from(format!("{path}/{name}")), lock(content).all.len())
+            })
+        });
+        files.collect()
+    }
+
     fn tree_of_now(&self) -> MutexGuard<'_, Tree> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,6 +130,7 @@ impl SimDisk {
         if tree.dirs.contains_key(text(path)?) {
             return Err(ErrorKind::IsADirectory.into());
         }
+        tree.changes += 1;
         let names = &mut tree.dir(dir)?.names;
         if new && names.contains_key(name) {
             return Err(ErrorKind::AlreadyExists.into());
@@ -133,6 +154,7 @@ impl Tree {
         if !self.dirs.contains_key(to) {
             return Err(ErrorKind::NotFound.into());
         }
+        self.changes += 1;
         let content = self.dir(from)?.names.remove(old).ok_or(ErrorKind::NotFound)?;
         self.dir(to)?.names.insert(new.to_owned(), content);
         if from != to {
@@ -227,7 +249,9 @@ impl Disk for SimDisk {
     fn remove<'a>(&'a self, path: &'a Path) -> IoFuture<'a, ()> {
         Box::pin(async move {
             let (dir, name) = place(path)?;
-            self.tree_of_now().dir(dir)?.names.remove(name).ok_or(ErrorKind::NotFound)?;
+            let mut tree = self.tree_of_now();
+            tree.changes += 1;
+            tree.dir(dir)?.names.remove(name).ok_or(ErrorKind::NotFound)?;
             Ok(())
         })
     }

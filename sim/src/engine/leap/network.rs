@@ -159,10 +159,10 @@ impl Turn<'_> {
         let connection = self.connection(flow.connection);
         let machine = connection.ends[flow.back().side].machine.expect("nothing else arrives");
         if !self.kernels.has_power(machine) {
-            self.note(machine, "loses, without power", flow, &flight.segment);
+            self.note(machine, Fate::MeetsNoPower, flow, &flight.segment);
             return self.arrive_at_nobody(flow, flight);
         }
-        self.note(machine, "is sent", flow, &flight.segment);
+        self.note(machine, Fate::Comes, flow, &flight.segment);
         let answer = self.kernels.receive(flow, flight.segment);
         if matches!(answer, Answer::Acked | Answer::AckedAndAck) {
             self.acknowledged(flow.back());
@@ -252,7 +252,7 @@ impl Turn<'_> {
             Carriage::Arrives(latency) => now + millis(latency),
             Carriage::Held { until, latency } => millis(until).max(now) + millis(latency),
             Carriage::Lost => {
-                self.note(from.expect("a machine sends"), "sends in vain", flow, &segment);
+                self.note(from.expect("a machine sends"), Fate::IsLost, flow, &segment);
                 return self.lose(flow, segment);
             }
         };
@@ -345,14 +345,35 @@ impl Turn<'_> {
     }
 
     /// Tells the observer of a segment: both addresses, what it is, how many octets it brings.
-    fn note(&mut self, machine: MachineId, what: &str, flow: Flow, segment: &Segment) {
+    fn note(&mut self, machine: MachineId, fate: Fate, flow: Flow, segment: &Segment) {
         let now = Duration::from_millis(self.now);
         let observer = self.observer;
         let ends = &self.connection(flow.connection).ends;
         let [from, to] = [flow, flow.back()].map(|flow| ends[flow.side].shown.as_bytes());
         let mut digits = [0; 20];
         let octets = decimal(segment.octets(), &mut digits);
-        observer.happened(now, machine, what, &[from, to, segment.name().as_bytes(), octets]);
+        observer.happened(now, machine, fate.shown(), &[from, to, segment.name().as_bytes(), octets]);
+        let [from, to] = [flow, flow.back()].map(|flow| ends[flow.side].address);
+        observer.passes(&|| segment.captured(now, from, to, fate != Fate::Comes));
+    }
+}
+
+/// What becomes of a segment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Comes,
+    MeetsNoPower,
+    IsLost,
+}
+
+impl Fate {
+    /// As it is written of the machine that it comes to, or that sent it in vain.
+    fn shown(self) -> &'static str {
+        match self {
+            Fate::Comes => "is sent",
+            Fate::MeetsNoPower => "loses, without power",
+            Fate::IsLost => "sends in vain",
+        }
     }
 }
 

@@ -10,10 +10,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tokio::io::ReadBuf;
 
 use super::super::MachineId;
+use crate::capture::{self, SegmentKind};
 
 /// How much may be on its way and unread in one direction: what a socket had before windows were scaled.
 pub(super) const WINDOW: usize = 1 << 16;
@@ -47,6 +49,27 @@ impl Segment {
             Segment::Again => "again",
             Segment::Reset => "RST",
         }
+    }
+
+    /// As it is captured.
+    pub(super) fn captured(
+        &self,
+        at: Duration,
+        from: SocketAddr,
+        to: SocketAddr,
+        is_lost: bool,
+    ) -> capture::Segment {
+        let kind = match self {
+            Segment::Syn => SegmentKind::Syn,
+            Segment::SynAck => SegmentKind::SynAck,
+            Segment::Data(_) => SegmentKind::Data,
+            Segment::Fin => SegmentKind::Fin,
+            Segment::Ack(_) => SegmentKind::Ack,
+            Segment::Again => SegmentKind::Again,
+            Segment::Reset => SegmentKind::Reset,
+        };
+        let octets = if let Segment::Data(octets) = self { octets.clone() } else { Vec::new() };
+        capture::Segment { at, from, to, kind, octets, is_lost }
     }
 
     pub(super) fn octets(&self) -> usize {

@@ -3,10 +3,15 @@
 //! It is kept for those who ask ([`Keep::Capture`](crate::trace::Keep)), as it holds every octet of a run. It is a
 //! view: it changes neither what happens nor the digest.
 //!
-//! The engine tells of each segment as it comes to a machine or is lost, the disk of each name that comes and goes.
+//! The engine tells of each segment as it comes to a machine or is lost; the disk is looked at whenever something
+//! happened.
+
+mod files;
 
 use std::net::SocketAddr;
 use std::time::Duration;
+
+pub(crate) use files::FileWatch;
 
 /// What was captured of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,7 +58,7 @@ pub enum SegmentKind {
     Reset,
 }
 
-/// A file came or went. A rename is both.
+/// A file came or went, or is another one. A rename is both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileChange {
     /// When.
