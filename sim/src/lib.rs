@@ -52,6 +52,7 @@ pub mod parity;
 mod peer;
 pub mod plan;
 pub mod profile;
+mod queue;
 mod reach;
 pub mod record;
 pub mod render;
