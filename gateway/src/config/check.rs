@@ -31,6 +31,9 @@ const NETWORK_REMEDY: &str =
     "write an address, such as \"192.0.2.10\", or a network, such as \"192.0.2.0/24\"";
 const SPAN_REMEDY: &str = "write hours, minutes and seconds, such as \"48h\" or \"1h 30m\"";
 
+/// The keys of an extension's table that are not the extension's own.
+pub(super) const LINK_KEYS: [&str; 2] = ["name", "on_failure"];
+
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 
@@ -244,7 +247,8 @@ fn routes(source: &Source, entries: &[file::Route], release: Release) -> Result<
 
 fn extension(source: &Source, entry: &Spanned<toml::Table>) -> Result<ExtensionConfig, ConfigError> {
     let mut settings = entry.as_ref().clone();
-    let name = match settings.remove("name") {
+    let [name, on_failure] = LINK_KEYS.map(|key| settings.remove(key));
+    let name = match name {
         Some(toml::Value::String(name)) if !name.is_empty() => name,
         _ => {
             return Err(source.error(
@@ -254,7 +258,7 @@ fn extension(source: &Source, entry: &Spanned<toml::Table>) -> Result<ExtensionC
             ));
         }
     };
-    let on_failure = match settings.remove("on_failure") {
+    let on_failure = match on_failure {
         None => OnFailure::default(),
         Some(given) => OnFailure::deserialize(given.clone()).map_err(|_| {
             let what = format!("`on_failure` of the extension `{name}` cannot be {given}");

@@ -11,6 +11,7 @@ mod account;
 mod check;
 mod error;
 mod file;
+mod keys;
 mod network;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use serde::Deserialize;
 
 pub use account::{Login, Password};
 pub use error::ConfigError;
+pub use keys::{Key, keys};
 pub use network::{Network, NotANetwork};
 
 use crate::address::{Address, Domain};
