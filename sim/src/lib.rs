@@ -47,6 +47,7 @@ pub mod fault;
 mod links;
 pub mod machine;
 pub mod mailbag;
+pub mod nearest;
 pub mod oracle;
 pub mod parity;
 mod peer;

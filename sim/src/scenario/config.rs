@@ -59,20 +59,21 @@ pub(super) fn routes(file: &file::File) -> Vec<(String, String)> {
 
 /// The key in the table that is not the table's to give, if there is one.
 pub(super) fn not_its_own(file: &file::File) -> Option<String> {
-    let decided = decided(file, Release::Current);
-    file.gateway.config.as_ref().keys().find(|key| decided.contains_key(*key)).cloned()
+    file.gateway.config.as_ref().keys().find(|key| is_decided(key)).cloned()
 }
 
 /// The keys that are the same in every scenario, or follow from the rest of the file.
+const DECIDED: [&str; 5] = ["release", "host", "listen", "spool", "store"];
+
+/// Whether a key is not a scenario's to give.
+pub(super) fn is_decided(key: &str) -> bool {
+    DECIDED.contains(&key)
+}
+
+/// What those keys are.
 fn decided(file: &file::File, release: Release) -> toml::Table {
-    let keys = [
-        ("release", release.name()),
-        ("host", file.gateway.name.as_ref()),
-        ("listen", "0.0.0.0:25"),
-        ("spool", SPOOL),
-        ("store", STORE),
-    ];
-    keys.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect()
+    let values = [release.name(), file.gateway.name.as_ref(), "0.0.0.0:25", SPOOL, STORE];
+    DECIDED.into_iter().zip(values).map(|(key, value)| (key.to_owned(), value.into())).collect()
 }
 
 /// Where in the scenario file the mistake is that the gateway refuses: the place itself if it can be found, the

@@ -9,6 +9,7 @@ pub mod expect;
 pub(crate) mod file;
 mod library;
 mod message;
+mod setting;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use gateway::release::Release;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 
 pub use library::{Library, LibraryError, Source};
+pub use setting::{Setting, SettingError};
 
 use crate::draw::Seed;
 use crate::peer::Names;
