@@ -23,6 +23,7 @@
 //! | [`oracle`] | what must be true of every run |
 //! | [`render`] | the Record as text |
 //! | [`explore`] | many seeds, side by side |
+//! | [`compare`] | the same seeds with other settings, and what differs |
 //! | [`shrink`] | the smallest scenario that fails in the same way |
 //! | [`capsule`] | a finding in one file, and whether it is still there |
 //! | [`explain`] | the story of a failure, on one page |
@@ -37,6 +38,7 @@ compile_error!(
 
 pub mod capsule;
 pub mod capture;
+pub mod compare;
 pub mod contain;
 pub mod draw;
 mod end;

@@ -262,11 +262,7 @@ fn extension(source: &Source, entry: &Spanned<toml::Table>) -> Result<ExtensionC
         None => OnFailure::default(),
         Some(given) => OnFailure::deserialize(given.clone()).map_err(|_| {
             let what = format!("`on_failure` of the extension `{name}` cannot be {given}");
-            source.error(
-                entry.span(),
-                what,
-                "write \"quarantine\", \"bypass\", \"retry\" or \"report\"",
-            )
+            source.error(entry.span(), what, "write \"quarantine\", \"bypass\", \"retry\" or \"report\"")
         })?,
     };
     Ok(ExtensionConfig { name, on_failure, settings })

@@ -25,10 +25,9 @@ pub fn keys() -> Vec<Key> {
     let mut keys = below(&[]);
     // An extension's table is its own, but for what the gateway takes out of it.
     keys.retain(|key| key.name != "extension");
-    keys.extend(LINK_KEYS.map(|key| Key {
-        name: format!("extension.{key}"),
-        list: Some("extension".to_owned()),
-    }));
+    keys.extend(
+        LINK_KEYS.map(|key| Key { name: format!("extension.{key}"), list: Some("extension".to_owned()) }),
+    );
     keys.sort();
     keys
 }
@@ -40,7 +39,8 @@ fn below(path: &[Step]) -> Vec<Key> {
 
 fn key_or_below(path: &[Step], name: &str) -> Vec<Key> {
     for is_list in [false, true] {
-        let further: Vec<Step> = path.iter().cloned().chain([Step { name: name.to_owned(), is_list }]).collect();
+        let further: Vec<Step> =
+            path.iter().cloned().chain([Step { name: name.to_owned(), is_list }]).collect();
         if taken(&further).is_some() {
             return below(&further);
         }
@@ -59,10 +59,11 @@ fn joined<'a>(names: impl Iterator<Item = &'a str>) -> String {
 /// The keys that the table at this path takes, as the reader says when it is given one that nothing has; none if there is
 /// no table.
 fn taken(path: &[Step]) -> Option<Vec<String>> {
-    let unknown = path.iter().rev().fold("\"?\" = 0".to_owned(), |inner, Step { name, is_list }| match is_list {
-        true => format!("{name} = [{{ {inner} }}]"),
-        false => format!("{name} = {{ {inner} }}"),
-    });
+    let unknown =
+        path.iter().rev().fold("\"?\" = 0".to_owned(), |inner, Step { name, is_list }| match is_list {
+            true => format!("{name} = [{{ {inner} }}]"),
+            false => format!("{name} = {{ {inner} }}"),
+        });
     let error = toml::from_str::<File>(&unknown).err()?;
     let (_, known) = error.message().split_once("unknown field `?`, expected ")?;
     Some(known.split('`').skip(1).step_by(2).map(str::to_owned).collect())

@@ -62,7 +62,10 @@ fn every_key_is_known_and_the_example_shows_it() {
     let find = |name: &str| keys.iter().find(|key| key.name == name).map(|key| key.list.as_deref());
     assert_eq!((find("host"), find("delivery.retry")), (Some(None), Some(None)));
     assert_eq!((find("accept.require"), find("accept.host.rule")), (Some(None), Some(Some("accept.host"))));
-    assert_eq!((find("extension.on_failure"), find("route.to")), (Some(Some("extension")), Some(Some("route"))));
+    assert_eq!(
+        (find("extension.on_failure"), find("route.to")),
+        (Some(Some("extension")), Some(Some("route")))
+    );
     assert_eq!((find("accept"), find("extension"), find("limits")), (None, None, None));
     for key in keys {
         let last = key.name.rsplit('.').next().unwrap();

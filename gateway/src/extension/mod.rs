@@ -233,7 +233,9 @@ impl Chain {
             let subject = Subject { envelope, content: &**content };
             let answer = exception::filter(async { extension.route(subject, recipient).await });
             let answer = match deadline {
-                Some(deadline) => timeout_at(deadline, answer).await.map_err(|_| failed(Failure::NoAnswer))?,
+                Some(deadline) => {
+                    timeout_at(deadline, answer).await.map_err(|_| failed(Failure::NoAnswer))?
+                }
                 None => answer.await,
             };
             let said = answer.map_err(|exception| failed(Failure::Exception(exception)))?;

@@ -234,7 +234,8 @@ impl Worker {
                     }
                     OnFailure::Retry => {
                         let patience = self.patience.entry(id.clone()).or_default();
-                        let wait = patience.wait(&core.config.delivery, message.envelope.received, core.now());
+                        let wait =
+                            patience.wait(&core.config.delivery, message.envelope.received, core.now());
                         if let Some(wait) = wait {
                             reached(Point::ExtensionAwaited);
                             Event::RetriedLater { id: id.clone(), why }.log();
@@ -373,7 +374,8 @@ async fn notify_of_quarantine(core: &Core, id: &SpoolId, why: &str) -> Result<()
             Err(ReadError::Disk(error)) if error.cause.kind() == ErrorKind::NotFound => return Ok(()),
             Err(ReadError::Disk(error)) => return Err(error),
         };
-        let failures = Sorted::failing(&message.envelope, &Reason::NotProcessed { why: why.to_owned() }).failures;
+        let failures =
+            Sorted::failing(&message.envelope, &Reason::NotProcessed { why: why.to_owned() }).failures;
         let (envelope, content) = (&message.envelope, &message.content);
         filing::notify_administrator(core, Direction::Inbound, envelope, content, &failures, &about, id).await
     };

@@ -166,7 +166,10 @@ async fn the_sender_of_a_message_over_which_an_extension_fails_is_told() {
     for recipient in BOTH {
         assert!(report.contains(recipient) && told.contains(recipient), "{report}{told}");
     }
-    assert!([report, told].iter().all(|letter| unfolded(letter).contains("it cannot be read")), "{report}{told}");
+    assert!(
+        [report, told].iter().all(|letter| unfolded(letter).contains("it cannot be read")),
+        "{report}{told}"
+    );
     assert!(machine.reached(Point::ExtensionReported));
     assert_eq!((machine.mailbox("alice"), machine.spool("in"), machine.spool("bad")), Default::default());
 }
@@ -205,5 +208,8 @@ async fn what_a_historical_release_does_when_its_extension_fails_is_nobodys_choi
     let machine = Machine::with(settings).await;
     machine.send("eve@fabrikam.test", &["nobody@contoso.test"]).await;
     pass(MINUTE).await;
-    assert_eq!((machine.events(4037).len(), machine.events(3020).len(), machine.spool("in").len()), (1, 0, 1));
+    assert_eq!(
+        (machine.events(4037).len(), machine.events(3020).len(), machine.spool("in").len()),
+        (1, 0, 1)
+    );
 }

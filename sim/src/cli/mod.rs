@@ -2,6 +2,7 @@
 
 mod audit;
 mod ci;
+mod compare;
 mod explain;
 mod explore;
 mod findings;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use audit::AuditArgs;
 use ci::CiArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use compare::CompareArgs;
 use explain::ExplainArgs;
 use explore::ExploreArgs;
 use gateway::release::Release;
@@ -55,6 +57,8 @@ enum Command {
     Plan(PlanArgs),
     /// Runs many seeds of a profile and judges each run with every oracle.
     Explore(ExploreArgs),
+    /// Runs the same seeds with other settings of the gateway, and says what differs and how sure that is.
+    Compare(CompareArgs),
     /// Takes everything out of a failing scenario that the failure does not need.
     Shrink(ShrinkArgs),
     /// Tells the story of a failure on one page.
@@ -179,6 +183,7 @@ impl Cli {
             Some(Command::Replay(args)) => replay::run(&library, &args),
             Some(Command::Plan(args)) => plan::print(&library, &args),
             Some(Command::Explore(args)) => explore::run(&library, &args),
+            Some(Command::Compare(args)) => compare::run(&library, &args),
             Some(Command::Audit(args)) => audit::audit(&library, &args),
             Some(Command::Parity(args)) => parity::run(&library, &args),
             Some(Command::Ci(args)) => ci::run(&library, &args),

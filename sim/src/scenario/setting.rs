@@ -34,7 +34,9 @@ pub struct Setting {
 pub enum SettingError {
     /// It is no key and value.
     #[error("`{0}` sets nothing")]
-    #[diagnostic(help("write a key of the gateway's configuration and a value, such as delivery.expire=24h"))]
+    #[diagnostic(help(
+        "write a key of the gateway's configuration and a value, such as delivery.expire=24h"
+    ))]
     NoPair(String),
     /// No such key.
     #[error("the gateway's configuration has no key `{key}`")]
@@ -47,7 +49,9 @@ pub enum SettingError {
     },
     /// The key is not the scenario's to set.
     #[error("`{0}` is the same in every scenario")]
-    #[diagnostic(help("the release is named with --release; host, listen, spool and store follow from the scenario"))]
+    #[diagnostic(help(
+        "the release is named with --release; host, listen, spool and store follow from the scenario"
+    ))]
     Decided(String),
     /// The list of tables in which the key stands is empty.
     #[error("there is no [[{list}]] in which `{key}` could be set")]
@@ -190,7 +194,8 @@ impl Scenario {
                     return Err(SettingError::NothingThere { key: setting.key.name.clone(), list });
                 }
                 Err(error) => {
-                    refused = refused.filter(|refused| !is_of_another_type(refused) || is_of_another_type(&error));
+                    refused =
+                        refused.filter(|refused| !is_of_another_type(refused) || is_of_another_type(&error));
                     refused.get_or_insert(error);
                 }
             }
