@@ -55,6 +55,7 @@ pub(super) enum Of {
 pub(super) enum Sample {
     Delivery,
     HeldUp,
+    Shift,
     Drain,
 }
 
@@ -87,14 +88,21 @@ pub const MEASURES: &[Measure] = &[
         what: "the time of those deliveries that every variant makes and that took more than a minute in one of them",
         unit: Unit::Time,
         of: Of::Percentile(Sample::HeldUp, 50),
-        words: ["mail that is held up comes", "later", "earlier", "at the median"],
+        words: ["mail that is held up takes", "more", "less", "at the median"],
     },
     Measure {
         name: "held-up mail, 95 %",
         what: "so many of these times are no longer",
         unit: Unit::Time,
         of: Of::Percentile(Sample::HeldUp, 95),
-        words: ["mail that is held up comes", "later", "earlier", "at the 95th percentile"],
+        words: ["mail that is held up takes", "more", "less", "at the 95th percentile"],
+    },
+    Measure {
+        name: "held-up mail, shift",
+        what: "how much longer each of these deliveries takes than the same one with the base, at the median",
+        unit: Unit::Time,
+        of: Of::Percentile(Sample::Shift, 50),
+        words: ["a message that is held up comes", "later", "earlier", "than it would, at the median"],
     },
     Measure {
         name: "queue drained, median",
@@ -365,6 +373,8 @@ fn drain(plan: &Plan, record: &Record) -> Option<(usize, Duration)> {
 pub(super) struct Times {
     pub(super) delivery: Vec<f64>,
     pub(super) held_up: Vec<f64>,
+    /// What was held up, less what the same takes with the base.
+    pub(super) shift: Vec<f64>,
     pub(super) drain: Vec<f64>,
 }
 
@@ -373,6 +383,7 @@ impl Times {
         match sample {
             Sample::Delivery => &self.delivery,
             Sample::HeldUp => &self.held_up,
+            Sample::Shift => &self.shift,
             Sample::Drain => &self.drain,
         }
     }
@@ -390,6 +401,10 @@ pub(super) fn times(variants: &[Measured]) -> Vec<Times> {
     let times = variants.iter().map(|variant| Times {
         delivery: variant.delivery.values().map(Duration::as_secs_f64).collect(),
         held_up: held_up.iter().map(|key| variant.delivery[*key].as_secs_f64()).collect(),
+        shift: held_up
+            .iter()
+            .map(|key| variant.delivery[*key].as_secs_f64() - first.delivery[*key].as_secs_f64())
+            .collect(),
         drain: variant.drain.filter(|_| has_queue).map(|(_, took)| took.as_secs_f64()).into_iter().collect(),
     });
     times.collect()

@@ -3,9 +3,9 @@
 
 use std::fmt::Write;
 
-use super::chart::{Dot, chart};
+use super::chart::{Line, chart};
 use super::words::{amount, sentences};
-use super::{Compared, Difference, Estimate, Row, Unit, Verdict};
+use super::{Compared, Difference, Estimate, Row, Unit, Variant, Verdict};
 
 /// The page.
 pub fn page(compared: &Compared) -> String {
@@ -62,24 +62,19 @@ fn what_was_run(compared: &Compared) -> String {
 
 fn figure(compared: &Compared, row: &Row) -> String {
     let measure = row.measure;
-    let values = row.values.iter().enumerate().map(|(place, value)| {
-        let is_strong = is_strong(&row.differences[place]);
-        value.map(|of| Dot { of, is_strong })
-    });
-    let differences = row.differences.iter().map(|it| it.by.map(|of| Dot { of, is_strong: is_strong(it) }));
-    let names = compared.variants.iter().map(|variant| format!("<li>{}</li>", escaped(&variant.to_string())));
-    let (values, differences): (Vec<_>, Vec<_>) = (values.collect(), differences.collect());
-    format!(
-        "<figure>\n<figcaption><b>{}</b> {}</figcaption>\n<div class=\"charts\">\n<ol>{}</ol>\n{}\n{}\n</div>\n</figure>\n",
-        escaped(measure.name),
-        escaped(measure.what),
-        names.collect::<String>(),
-        chart(&format!("{}: what was measured", measure.name), &values, measure.unit),
-        chart(&format!("{}: the difference from the base", measure.name), &differences, measure.unit),
-    )
+    let line = |(place, variant): (usize, &Variant)| Line {
+        name: variant.to_string(),
+        value: row.values[place],
+        difference: row.differences[place].by.filter(|_| place > 0),
+        is_sure: is_sure(&row.differences[place]),
+    };
+    let lines: Vec<Line> = compared.variants.iter().enumerate().map(line).collect();
+    let (name, what) = (escaped(measure.name), escaped(measure.what));
+    let chart = chart(measure.name, &lines, measure.unit);
+    format!("<figure>\n<figcaption><b>{name}</b> {what}</figcaption>\n{chart}\n</figure>\n")
 }
 
-fn is_strong(difference: &Difference) -> bool {
+fn is_sure(difference: &Difference) -> bool {
     matches!(difference.verdict, Verdict::More | Verdict::Less)
 }
 
@@ -107,7 +102,7 @@ fn table(compared: &Compared) -> String {
                 _ => (difference.seeds.to_string(), difference.verdict.word()),
             };
             let variant = escaped(&compared.variants[place].to_string());
-            let class = if is_strong(difference) { " class=\"strong\"" } else { "" };
+            let class = if is_sure(difference) { " class=\"sure\"" } else { "" };
             writeln!(
                 out,
                 "<tr{class}>{name}<td><code>{variant}</code></td><td>{value}</td><td>{by}</td><td>{interval}</td><td>{seeds}</td><td>{word}</td></tr>"

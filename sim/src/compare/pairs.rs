@@ -80,7 +80,7 @@ struct Column<'a> {
     times: BTreeMap<Sample, Vec<(f64, usize)>>,
 }
 
-const SAMPLES: [Sample; 3] = [Sample::Delivery, Sample::HeldUp, Sample::Drain];
+const SAMPLES: [Sample; 4] = [Sample::Delivery, Sample::HeldUp, Sample::Shift, Sample::Drain];
 
 impl<'a> Column<'a> {
     fn of(seeds: &'a [Vec<(Counts, Times)>], variant: usize) -> Self {

@@ -32,6 +32,7 @@ fn places(value: f64, unit: &str) -> String {
         100.0.. => format!("{value:.0}{unit}"),
         10.0.. => format!("{value:.1}{unit}"),
         0.0995.. => format!("{value:.2}{unit}"),
+        0.00995.. => format!("{value:.3}{unit}"),
         _ => format!("{value:.4}{unit}"),
     }
 }
@@ -78,6 +79,7 @@ fn paragraph(compared: &Compared, base: &Variant, variant: &Variant, place: usiz
     let unsure = of(&[Verdict::Open, Verdict::Few]).into_iter().map(|(row, difference)| {
         let Measure { name, unit, .. } = row.measure;
         match (difference.verdict, difference.by) {
+            (Verdict::Few, _) if difference.seeds == 1 => format!("{name} (only 1 seed differs)"),
             (Verdict::Few, _) => format!("{name} (only {} seeds differ)", difference.seeds),
             (_, Some(by)) => format!("{name} (from {})", interval(*unit, by)),
             (_, None) => format!("{name} (too little of it)"),
