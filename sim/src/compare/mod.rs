@@ -13,7 +13,8 @@
 //! | module | what it knows |
 //! |---|---|
 //! | [`grid`](Variation) | which combinations of values there are |
-//! | [`measure`](Measure) | what is measured of a run |
+//! | [`measure`](Measure) | what is measured, and how it is told |
+//! | `measured` | what is measured of a run |
 //! | `pairs` | how sure a difference is |
 //! | `words` | what the numbers support, in a sentence |
 //! | `page`, `chart` | the same to look at |
@@ -23,6 +24,7 @@
 mod chart;
 mod grid;
 mod measure;
+mod measured;
 mod page;
 mod pairs;
 mod words;
@@ -34,8 +36,8 @@ use std::ops::Range;
 use gateway::release::Release;
 
 pub use grid::{GridError, Variant, Variation, grid};
-pub(crate) use measure::Measured;
 pub use measure::{MEASURES, Measure, Unit};
+pub(crate) use measured::Measured;
 pub use page::page;
 pub use pairs::{Difference, Estimate, Verdict};
 pub use words::{amount, csv, sentences};
@@ -47,7 +49,7 @@ use crate::profile::Profile;
 use crate::run::run;
 use crate::scenario::{Scenario, SettingError};
 use crate::trace::Keep;
-use measure::{Counts, Times, times};
+use measured::{Counts, Times, times};
 
 /// How many seeds are looked through for one whose configuration takes a variant.
 const LOOKED_THROUGH: u64 = 200;

@@ -12,7 +12,8 @@
 use std::collections::BTreeMap;
 
 use super::Row;
-use super::measure::{Counts, MEASURES, Measure, Of, Sample, Times};
+use super::measure::{MEASURES, Measure, Of, Sample};
+use super::measured::{Counts, Times};
 use crate::draw::{Seed, between};
 
 /// How often the seeds are drawn anew.
