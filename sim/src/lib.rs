@@ -24,6 +24,7 @@
 //! | [`render`] | the Record as text |
 //! | [`explore`] | many seeds, side by side |
 //! | [`compare`] | the same seeds with other settings, and what differs |
+//! | [`what_if`] | one scenario that is otherwise, and what then comes out otherwise |
 //! | [`shrink`] | the smallest scenario that fails in the same way |
 //! | [`capsule`] | a finding in one file, and whether it is still there |
 //! | [`explain`] | the story of a failure, on one page |
@@ -69,3 +70,4 @@ pub mod span;
 mod timed;
 pub mod trace;
 pub mod verdict;
+pub mod what_if;

@@ -31,7 +31,8 @@ use parity::ParityArgs;
 use plan::PlanArgs;
 use shrink::ShrinkArgs;
 use sim::engine::{Classic, Engine, Leap};
-use sim::scenario::{Library, Source};
+use sim::scenario::{Library, Setting, Source};
+use sim::what_if::{self, WhatIf};
 
 /// Replays documented crashes of an Internet mail gateway in a deterministic simulator.
 ///
@@ -96,8 +97,24 @@ pub(crate) struct ReplayArgs {
     /// Make the run twice and compare the two Records byte for byte.
     #[arg(long)]
     twice: bool,
+    /// What if this key of the gateway's configuration had this value? As often as needed; a list is written with `+`. The
+    /// scenario's expectations and snapshot do not count then.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// What if this line were not in the plan? A fault by its number, such as `fault:2`, or a message by its name, such as
+    /// `message:m1`. As often as needed.
+    #[arg(long, value_name = "LINE")]
+    without: Vec<what_if::Line>,
     #[command(flatten)]
     engine: EngineArg,
+}
+
+impl ReplayArgs {
+    /// What is to be otherwise than the scenario says.
+    fn what_if(&self) -> miette::Result<WhatIf> {
+        let settings = self.settings.iter().map(|pair| Setting::parse(pair)).collect::<Result<_, _>>()?;
+        Ok(WhatIf { settings, without: self.without.clone() })
+    }
 }
 
 /// Which engine carries the machines.
