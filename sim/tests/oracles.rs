@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use gateway::config::{HostRule, Requirement, Rule};
 use gateway::exception::Exception;
+use gateway::extension::OnFailure;
 use gateway::release::Release;
 use sim::engine::Leap;
 use sim::mailbag::{Item, Kind};
@@ -472,4 +473,12 @@ fn a_service_that_stays_down() {
     record.end.service_up = false;
     record.ended = Duration::from_hours(8);
     finds(&plan, &record, "liveness", "the service is down");
+}
+
+#[test]
+fn policy_finds_a_message_that_was_set_aside_though_the_extension_that_failed_was_to_be_bypassed() {
+    let (mut plan, record) = replayed("one-bad-message-among-good-ones", Release::Current);
+    assert_eq!(judge(&plan, &record), []);
+    plan.gateway.config.extensions[0].on_failure = OnFailure::Bypass;
+    finds(&plan, &record, "policy", "an extension's failure was not dealt with as configured");
 }

@@ -47,7 +47,7 @@ pub(super) enum Sample {
 /// Everything that is measured. The percentiles of a sample ascend.
 pub const MEASURES: &[Measure] = &[
     Measure {
-        name: "delivery, median",
+        name: "delivery median",
         what: "from the 250 that the client got until the message is in its mailboxes here, or a mail server has taken \
                it for a recipient",
         unit: Unit::Time,
@@ -55,42 +55,42 @@ pub const MEASURES: &[Measure] = &[
         words: ["mail is delivered", "later", "earlier", "at the median"],
     },
     Measure {
-        name: "delivery, 95 %",
+        name: "delivery 95 %",
         what: "so many of these times are no longer",
         unit: Unit::Time,
         of: Of::Percentile(Sample::Delivery, 95),
         words: ["mail is delivered", "later", "earlier", "at the 95th percentile"],
     },
     Measure {
-        name: "delivery, 99 %",
+        name: "delivery 99 %",
         what: "so many of these times are no longer",
         unit: Unit::Time,
         of: Of::Percentile(Sample::Delivery, 99),
         words: ["mail is delivered", "later", "earlier", "at the 99th percentile"],
     },
     Measure {
-        name: "held-up mail, median",
+        name: "held-up mail median",
         what: "the time of those deliveries that every variant makes and that took more than a minute in one of them",
         unit: Unit::Time,
         of: Of::Percentile(Sample::HeldUp, 50),
         words: ["mail that is held up takes", "more", "less", "at the median"],
     },
     Measure {
-        name: "held-up mail, 95 %",
+        name: "held-up mail 95 %",
         what: "so many of these times are no longer",
         unit: Unit::Time,
         of: Of::Percentile(Sample::HeldUp, 95),
         words: ["mail that is held up takes", "more", "less", "at the 95th percentile"],
     },
     Measure {
-        name: "held-up mail, shift",
+        name: "held-up mail shift",
         what: "how much longer each of these deliveries takes than the same one with the base, at the median",
         unit: Unit::Time,
         of: Of::Percentile(Sample::Shift, 50),
         words: ["a message that is held up comes", "later", "earlier", "than it would, at the median"],
     },
     Measure {
-        name: "queue drained, median",
+        name: "queue drained median",
         what: "from the end of the last outage of the plan (network, names, mail servers, processes) until nothing is \
                left in the spool's in and out; of runs in which something is left there at that moment in some variant",
         unit: Unit::Time,
@@ -98,7 +98,7 @@ pub const MEASURES: &[Measure] = &[
         words: ["the queue is empty", "later", "earlier", "after an outage, at the median"],
     },
     Measure {
-        name: "queue drained, 95 %",
+        name: "queue drained 95 %",
         what: "so many of these times are no longer",
         unit: Unit::Time,
         of: Of::Percentile(Sample::Drain, 95),

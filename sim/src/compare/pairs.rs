@@ -163,7 +163,9 @@ pub(super) fn rows(seeds: &[Vec<(Counts, Times)>], variants: usize) -> Vec<Row> 
             });
             let differing =
                 seeds.iter().filter(|pair| differs(&MEASURES[at].of, &pair[0], &pair[variant])).count();
-            let is_never = [0, variant].iter().all(|it| found[*it][at].is_none_or(|value| value == 0.0));
+            let is_time = matches!(measure.of, Of::Percentile(..));
+            let is_never =
+                [0, variant].iter().all(|it| found[*it][at].is_none_or(|value| value == 0.0 && !is_time));
             Difference { by, seeds: differing, verdict: verdict(by, differing, is_never) }
         });
         Row { measure, values: values.collect(), differences: differences.collect() }
