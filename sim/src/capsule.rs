@@ -86,6 +86,16 @@ pub enum Replayed {
     NotAnyMore(Digest, Vec<Signature>),
 }
 
+impl Replayed {
+    /// The digest of the run, where `was` is the one that the capsule has.
+    pub fn digest(&self, was: Digest) -> Digest {
+        match self {
+            Replayed::BitForBit => was,
+            Replayed::SameFinding(digest) | Replayed::NotAnyMore(digest, _) => *digest,
+        }
+    }
+}
+
 /// A text is no capsule, or none that this build can judge.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum CapsuleError {
@@ -287,10 +297,10 @@ impl Capsule {
 }
 
 impl Ready {
-    /// Makes the run again.
-    pub fn replay(&self) -> Replayed {
+    /// Makes the run again, on the engine that it was found on or on another, which gives another digest.
+    pub fn replay(&self, engine: &dyn Engine) -> Replayed {
         let plan = self.scenario.plan(self.release, self.scenario.seed());
-        let (found, record) = findings(&plan, self.engine);
+        let (found, record) = findings(&plan, engine);
         let digest = record.map_or(Digest(0), |record| record.digest);
         if !found.contains_key(&self.capsule.signature()) {
             Replayed::NotAnyMore(digest, found.into_keys().collect())

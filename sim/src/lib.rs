@@ -29,6 +29,7 @@
 //! | [`capsule`] | a finding in one file, and whether it is still there |
 //! | [`explain`] | the story of a failure, on one page |
 //! | [`parity`] | one plan on two engines |
+//! | [`count`](mod@count), [`nearest`] | how numbers and unknown names are spoken of |
 //! | [`snapshot`], [`verdict`] | the Record beside what was reviewed and what is expected |
 
 #[cfg(not(tokio_unstable))]
@@ -41,6 +42,7 @@ pub mod capsule;
 pub mod capture;
 pub mod compare;
 pub mod contain;
+pub mod count;
 pub mod draw;
 mod end;
 pub mod engine;

@@ -1,26 +1,24 @@
-//! The name that somebody may have meant.
+//! The name that somebody meant who typed another: of those that there are, the one most like it.
 
-/// How alike two names must be: of the pairs of letters that stand side by side, this part is in both.
-const ALIKE: f64 = 0.25;
+/// How much alike two names must be, from 0 to 1.
+const ALIKE: f64 = 0.75;
 
-/// The known name that is most like this one, if any is like it.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let alike = known.into_iter().map(|known| (strsim::sorensen_dice(name, known), known));
-    let (best, known) = alike.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
-    (best >= ALIKE).then_some(known)
+/// The known name that is most like a word, in any case; none if none is much like it. Of several alike, the first.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let mut best: Option<(f64, &str)> = None;
+    for name in known {
+        let alike = strsim::jaro_winkler(&word, &name.to_lowercase());
+        if alike >= best.map_or(ALIKE, |(best, _)| best + f64::EPSILON) {
+            best = Some((alike, name));
+        }
+    }
+    best.map(|(_, name)| name)
 }
 
-/// What to do about a name that is not known.
-pub(crate) fn did_you_mean<'a>(name: &str, what: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let known: Vec<&str> = known.into_iter().collect();
-    let all = match known.is_empty() {
-        true => format!("there are no {what} here"),
-        false => format!("the {what} are: {}", known.join(", ")),
-    };
-    match nearest(name, known) {
-        Some(nearest) => format!("did you mean `{nearest}`? {all}"),
-        None => all,
-    }
+/// What to say of a word that is no known name, to begin a help with: `did you mean ...? `, or nothing.
+pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(word, known).map(|name| format!("did you mean `{name}`? ")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -28,11 +26,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_is_mistyped_or_remembered_in_part_finds_the_right_one() {
-        let known = ["delivery.retry", "delivery.expire", "relay.authenticated", "extension.on_failure"];
-        assert_eq!(nearest("retry.schedule", known), Some("delivery.retry"));
-        assert_eq!(nearest("delivery.expiry", known), Some("delivery.expire"));
-        assert_eq!(nearest("on_failure", known), Some("extension.on_failure"));
-        assert_eq!(nearest("xyz", known), None);
+    fn the_nearest_name_is_one_that_might_have_been_meant() {
+        let known = ["partition", "partition-one-way", "hold", "kill"];
+        for (word, meant) in [
+            ("partion", Some("partition")),
+            ("Partition-oneway", Some("partition-one-way")),
+            ("kill-at", Some("kill")),
+            ("earthquake", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(word, known), meant, "{word}");
+        }
+        assert_eq!(did_you_mean("holt", known), "did you mean `hold`? ");
+        assert_eq!(did_you_mean("earthquake", known), "");
     }
 }

@@ -164,6 +164,14 @@ impl Plan {
         std::iter::once(&self.gateway.name).chain(clients).chain(servers)
     }
 
+    /// The address and the name of each machine, in the same order.
+    pub fn addresses(&self) -> impl Iterator<Item = (IpAddr, &str)> {
+        let clients = self.clients.iter().map(|client| client.address);
+        let servers = self.servers.iter().map(|server| server.address);
+        let addresses = std::iter::once(self.gateway.address).chain(clients).chain(servers);
+        addresses.zip(self.machines().map(AsRef::as_ref))
+    }
+
     /// The place of a machine in the run.
     pub fn machine(&self, name: &str) -> Option<MachineId> {
         self.machines().position(|known| **known == *name).map(MachineId)

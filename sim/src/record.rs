@@ -84,6 +84,15 @@ pub enum What {
     Administrator(String),
     /// A fault of the plan changed what happens, where that does not show by itself.
     Fault(String),
+    /// A fault that lasts a while begins or ends. The plan says when, whether it changes anything or not.
+    FaultSpan {
+        /// Its place in the plan, from 0.
+        fault: usize,
+        /// What it is.
+        what: String,
+        /// Whether it begins; otherwise it ends.
+        begins: bool,
+    },
 }
 
 /// A change in the state of the gateway's service.
@@ -239,6 +248,10 @@ impl fmt::Display for What {
             }
             What::Administrator(what) => write!(f, "the administrator {what}"),
             What::Fault(what) => write!(f, "fault: {what}"),
+            What::FaultSpan { fault, what, begins } => {
+                let turn = if *begins { "begins" } else { "ends" };
+                write!(f, "fault {}, {what}: {turn}", fault + 1)
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::machine::gateway_machine::GatewayMachine;
 use crate::peer::{Client, Server, Taken};
 use crate::plan::{ClientPlan, Plan, ServerPlan};
 use crate::queue::QueueWatch;
-use crate::record::Record;
+use crate::record::{Entry, Record, What};
 use crate::scene::Scene;
 use crate::service_control::ServiceControl;
 use crate::trace::{Keep, Trace};
@@ -92,12 +92,36 @@ fn run_contained(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record,
         ended: control.ended_at(),
         bites: scene.bites.counts(),
         reached: scene.points.counts(),
-        entries: scene.journal.entries(),
+        entries: with_fault_spans(scene.journal.entries(), plan, control.ended_at()),
         queue: queue.finish(),
         digest,
         trace,
         capture: files.map(|files| Capture { segments: observer.segments(), files: files.finish() }),
     })
+}
+
+/// The entries, and among them where each fault that lasts a while begins and ends: before what happens then. These
+/// are the plan's words, and not in the digest: nothing has to happen at those times.
+fn with_fault_spans(entries: Vec<Entry>, plan: &Plan, ended: Duration) -> Vec<Entry> {
+    debug_assert!(entries.is_sorted_by_key(|entry| entry.at), "the journal is written in the order of time");
+    let mut all = Vec::new();
+    for (fault, line) in plan.faults.iter().enumerate() {
+        let Some(span) = line.lasts() else { continue };
+        let named = line.machines().first().and_then(|name| plan.machines().find(|known| ***known == **name));
+        let machine = named.unwrap_or(&plan.gateway.name);
+        for (at, begins) in [(span.start, true), (span.end, false)].into_iter().filter(|(at, _)| *at <= ended)
+        {
+            let what = What::FaultSpan { fault, what: line.words(), begins };
+            all.push(Entry { at, machine: Arc::clone(machine), what });
+        }
+    }
+    if all.is_empty() {
+        return entries;
+    }
+    all.extend(entries);
+    // Stable: what is at the same time stays as it is.
+    all.sort_by_key(|entry| entry.at);
+    all
 }
 
 /// The machine, with a trace of what its software does.

@@ -27,6 +27,19 @@ const CALM: Duration = Duration::from_secs(10);
 /// How long it goes without looking again whether anything is left to do.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// What the administrator does who cuts the power.
+const CUTS_THE_POWER: &str = "cuts the power";
+
+/// Whether it ends the gateway's service, if it happens on the gateway's machine.
+pub(crate) fn ends_the_service(what: &What) -> bool {
+    match what {
+        What::Service(change) => *change != Service::Starts,
+        What::Administrator(does) => does == CUTS_THE_POWER,
+        What::Fault(what) => [How::Kill, How::PowerCut].iter().any(|how| what == how.words()),
+        _ => false,
+    }
+}
+
 /// Looks after the machines of one run.
 pub(crate) struct ServiceControl {
     scene: Scene,
@@ -120,7 +133,7 @@ impl ServiceControl {
         };
         match task {
             Task::CutPower => {
-                note("cuts the power".to_owned());
+                note(CUTS_THE_POWER.to_owned());
                 self.up = false;
                 self.without_power = true;
                 self.restart = None;
@@ -160,7 +173,7 @@ impl ServiceControl {
             self.scene.points.reached(points::SERVER_STOPPED);
         }
         self.scene.bites.bit(stop.fault, now);
-        self.scene.journal.note_at(now, self.name(machine), What::Fault(stop.words().to_owned()));
+        self.scene.journal.note_at(now, self.name(machine), What::Fault(stop.how.words().to_owned()));
         Some(match stop.how {
             How::Kill => Action::Kill(machine),
             How::PowerCut => Action::PowerOff(machine),

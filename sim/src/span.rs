@@ -1,5 +1,6 @@
 //! Spans of time as people write them, such as `"90s"` or `"2h 30m"`.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// A span of time; never negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "SignedDuration", into = "String")]
+#[serde(try_from = "String", into = "String")]
 pub struct Span(pub Duration);
 
 impl Span {
@@ -20,11 +21,22 @@ impl Span {
     }
 }
 
-impl TryFrom<SignedDuration> for Span {
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let Step(span) = text.parse()?;
+        Duration::try_from(span)
+            .map(Span)
+            .map_err(|_| format!("`{text}` is no span of time: it cannot be negative"))
+    }
+}
+
+impl TryFrom<String> for Span {
     type Error = String;
 
-    fn try_from(span: SignedDuration) -> Result<Self, Self::Error> {
-        Duration::try_from(span).map(Span).map_err(|_| "a span of time cannot be negative".to_owned())
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 
@@ -36,12 +48,22 @@ impl From<Span> for String {
 
 /// A step of a clock, forwards or backwards, such as `"-1h"`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "SignedDuration", into = "String")]
+#[serde(try_from = "String", into = "String")]
 pub struct Step(pub SignedDuration);
 
-impl From<SignedDuration> for Step {
-    fn from(step: SignedDuration) -> Self {
-        Step(step)
+impl FromStr for Step {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Step).map_err(|_| format!("`{text}` is no span of time, such as 90s, 5m or 2h 30m"))
+    }
+}
+
+impl TryFrom<String> for Step {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 
@@ -63,6 +85,15 @@ mod tests {
             let span: Span = table["at"].clone().try_into().unwrap();
             assert_eq!(String::from(span), text);
         }
+    }
+
+    #[test]
+    fn what_is_no_span_is_answered_with_one_that_is() {
+        for text in ["", "soon", "5", "5 parsecs"] {
+            let why = text.parse::<Span>().unwrap_err();
+            assert_eq!(why, format!("`{text}` is no span of time, such as 90s, 5m or 2h 30m"));
+        }
+        assert!("-1h".parse::<Span>().unwrap_err().contains("cannot be negative"));
     }
 
     #[test]

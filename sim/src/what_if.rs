@@ -138,7 +138,11 @@ fn place(root: &Table, line: &Line) -> Result<Path, WhatIfError> {
             Line::Fault(_) => (1..=faults).map(|number| Line::Fault(number).to_string()).collect(),
             Line::Message(_) => messages.into_keys().map(|name| Line::Message(name).to_string()).collect(),
         };
-        let remedy = did_you_mean(&line.to_string(), "lines", there_are.iter().map(String::as_str));
+        let meant = did_you_mean(&line.to_string(), there_are.iter().map(String::as_str));
+        let remedy = match there_are.is_empty() {
+            true => "it has none".to_owned(),
+            false => format!("{meant}there are: {}", there_are.join(", ")),
+        };
         WhatIfError::NoLine { line: line.clone(), remedy }
     })
 }

@@ -47,7 +47,7 @@ fn every_kept_capsule_still_hits_its_oracle() {
     for file in kept {
         let name = file.display().to_string();
         let ready = Capsule::read(&name, &fs::read_to_string(&file).unwrap()).unwrap().ready(&name).unwrap();
-        let again = ready.replay();
+        let again = ready.replay(ready.engine);
         assert!(
             !matches!(again, Replayed::NotAnyMore(..)),
             "{name}: {}: {again:?}",
@@ -176,6 +176,48 @@ fn a_finding_is_replayed_as_it_is() {
     assert!(code == Some(2) && said.contains("a seed of its own"), "{said}");
     let (code, said) = postmortem(folder.path(), &["replay", "nothing.toml"]);
     assert!(code == Some(2) && said.contains("there is no file nothing.toml"), "{said}");
+}
+
+#[test]
+fn a_finding_is_replayed_twice_and_on_another_engine_and_then_says_how_to_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("finding.toml"), kept()).unwrap();
+    let (code, said) = postmortem(folder.path(), &["replay", "finding.toml", "--twice"]);
+    assert_eq!(code, Some(1), "{said}");
+    for words in [
+        "\ntwice: identical, digest ",
+        "postmortem explain finding.toml\n",
+        "postmortem shrink finding.toml -o ",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let (code, said) =
+        postmortem(folder.path(), &["replay", "finding.toml", "--engine", "turmoil", "--twice"]);
+    assert_eq!(code, Some(1), "{said}");
+    for words in
+        ["it reproduces on turmoil too\n", ", which is turmoil's; on leap it was ", "\ntwice: identical"]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let (code, said) = postmortem(folder.path(), &["explain", "finding.toml", "--engine", "turmoil"]);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn a_story_of_mail_that_never_leaves_is_marked_at_its_end_and_says_what_becomes_of_the_mail_otherwise() {
+    let kept = files(&here().join("tests/capsules"));
+    let file = kept.iter().find(|file| file.display().to_string().contains("/liveness-")).unwrap();
+    let (code, story) = postmortem(here(), &["explain", file.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{story}");
+    let story = story.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        ">> 12:00:00.000 the run ends: the service is up, in/ has m1 What is wrong",
+        "It is so: m1 is in in/, 719 minutes after all had healed",
+        "m1 is refused with \"550 relaying prohibited: bob@contoso.test\", to RCPT TO:<bob@contoso.test>",
+        "m1 is taken, and goes to nobody; a message to alice@fabrikam.test was dropped: it could not be delivered",
+    ] {
+        assert!(story.contains(part), "{part}: {story}");
+    }
 }
 
 #[test]

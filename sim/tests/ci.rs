@@ -164,7 +164,7 @@ fn shards_that_are_missing_double_or_of_another_run_are_said_before_anything_is_
         ("merge --partial 1 other", "checks.2-of-3.json is of another run"),
         ("merge none", "there are no results in none"),
         ("merge nowhere", "nowhere cannot be read"),
-        ("merge", "<DIR>"),
+        ("merge", "<DIR|FILE>"),
     ] {
         let refused = project.run(line);
         assert_eq!(refused.code, Some(2), "{line}: {}", refused.complaint);
@@ -214,6 +214,93 @@ fn ctrl_c_ends_with_what_was_checked_and_the_shard_is_not_done() {
     assert!(!project.path("results/checks.1-of-1.json").exists());
 }
 
+/// Runs a command that would take all night, and presses Ctrl-C as in a terminal: all processes of the job hear it.
+fn interrupted(project: &Project, line: &str) -> (Option<i32>, String) {
+    let mut command = project.command(line);
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    // Long enough to have begun, on any machine; if not, it ends by the signal and the test fails.
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process_group(pid, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn an_exploration_that_is_interrupted_is_not_taken_for_the_whole() {
+    let project = Project::new();
+    let (code, printed) = interrupted(&project, "explore --for 10h --jobs 1 --json cut.json --no-findings");
+    assert_eq!(code, Some(130), "{printed}");
+    assert!(printed.ends_with("interrupted: what was found until then is above\n"), "{printed}");
+    let refused = project.run("merge cut.json");
+    assert_eq!(refused.code, Some(2), "{}", refused.complaint);
+    assert!(refused.complaint.contains("interrupted: cut.json, after "), "{}", refused.complaint);
+    let partial = project.run("merge --partial cut.json");
+    assert_eq!(partial.code, Some(0), "{}{}", partial.printed, partial.complaint);
+    assert!(partial.printed.contains("\ninterrupted: cut.json, after "), "{}", partial.printed);
+}
+
+#[test]
+fn an_audit_and_parity_end_at_ctrl_c_with_what_they_made() {
+    let project = Project::new();
+    for line in ["audit exempt-host --seeds 0..100000", "parity exempt-host --seeds 0..100000"] {
+        let (code, printed) = interrupted(&project, line);
+        assert_eq!(code, Some(130), "{line}: {printed}");
+        assert!(printed.contains("0 differ\n") && printed.contains("\ninterrupted: "), "{line}: {printed}");
+    }
+}
+
+#[test]
+fn the_reports_of_explorations_are_merged_into_that_of_all_their_seeds() {
+    let project = Project::new();
+    fs::create_dir(project.path("some")).unwrap();
+    for (seeds, file) in
+        [("0..2", "some/a.json"), ("2..4", "some/b.json"), ("4..6", "c.json"), ("0..6", "whole.json")]
+    {
+        let run = project.run(&format!("explore --seeds {seeds} --json {file}"));
+        assert_eq!(run.code, Some(0), "{}{}", run.printed, run.complaint);
+    }
+    fs::write(project.path("some/else.json"), "[1]").unwrap();
+    fs::create_dir(project.path("mix")).unwrap();
+    fs::write(project.path("mix/checks.1-of-1.json"), r#"{ "of": "seeds 0..2", "cases": [] }"#).unwrap();
+    let merged = project.run("merge some c.json --json merged");
+    assert_eq!(merged.code, Some(0), "{}{}", merged.printed, merged.complaint);
+    assert_eq!(
+        files(&project.path("merged")),
+        [("explore-mixed.json".to_owned(), project.read("whole.json"))]
+    );
+    // What was merged can be merged again.
+    assert_eq!(project.run("merge merged").code, Some(0));
+    for (line, says) in [
+        ("merge some whole.json", "double: whole.json has seeds that are in another file"),
+        ("merge some/a.json c.json", "missing: seeds 2..4 of mixed"),
+        ("merge some mix", "mix/checks.1-of-1.json is of `ci`, and some/a.json is of `explore`"),
+        ("merge snapshots/Q169681@current.snap", "damaged: snapshots/Q169681@current.snap"),
+    ] {
+        let refused = project.run(line);
+        assert!(refused.code == Some(2) && refused.complaint.contains(says), "{line}: {}", refused.complaint);
+    }
+}
+
+#[test]
+fn a_file_that_was_cut_short_is_named_and_the_rest_is_merged_if_that_is_wanted() {
+    let project = Project::new();
+    project.shards();
+    let file = "2/explore-mixed.2-of-3.json";
+    let text = project.read(file);
+    fs::write(project.path(file), &text[..text.len() / 2]).unwrap();
+    let refused = project.run("merge 1 2 3");
+    assert_eq!(refused.code, Some(2), "{}", refused.printed);
+    for words in ["damaged: 2/explore-mixed.2-of-3.json: EOF", "missing: shard 2/3 of mixed"] {
+        assert!(refused.complaint.contains(words), "{words}: {}", refused.complaint);
+    }
+    let partial = project.run("merge --partial 1 2 3 --summary partial.md");
+    assert_eq!(partial.code, Some(0), "{}{}", partial.printed, partial.complaint);
+    assert!(partial.printed.contains("mixed on current: 4 seeds, nothing found"), "{}", partial.printed);
+    assert!(project.read("partial.md").contains("- **damaged: 2/explore-mixed.2-of-3.json"));
+}
+
 #[test]
 fn what_cannot_be_done_is_refused_before_anything_runs() {
     let project = Project::new();
@@ -222,11 +309,11 @@ fn what_cannot_be_done_is_refused_before_anything_runs() {
         ("ci --shard 5/4", "write I/N with I from 1 to N"),
         ("ci --shard 0/4", "write I/N with I from 1 to N"),
         ("ci --seeds 0..2 --shard 1/4", "no seed in this shard"),
-        ("ci --seeds 9..3", "write two numbers"),
+        ("ci --seeds 9..3", "write 3..9"),
         ("ci --seeds 0..2 --for 1s", "cannot be used with"),
         ("ci --seeds 0..2 --night 2026-11-26", "cannot be used with"),
         ("ci --night tonight", "write a date"),
-        ("ci --for=-1s", "takes a time"),
+        ("ci --for -1s", "cannot be negative"),
         ("ci --junit file/ci.xml", "cannot be written"),
         ("ci --summary snapshots", "cannot be written"),
         ("ci --json file/results", "cannot be written"),

@@ -210,6 +210,156 @@ fn a_scenario_that_makes_no_sense_is_refused_with_its_line_and_the_remedy_before
     }
 }
 
+/// A fault that makes sense, before the one that does not.
+const GOOD_FAULT: &str = "[[fault]]\nkind = \"hold\"\nbetween = [\"ims1.contoso.test\", \"mail.fabrikam.test\"]\n\
+    at = \"1s\"\nuntil = \"2s\"\n\n";
+
+#[test]
+fn a_bad_fault_is_pointed_at_and_not_the_one_before_it() {
+    let cut = "kind = \"partition\"\nbetween = [\"ims1.contoso.test\", \"mail.fabrikam.test\"]\n";
+    let stop = "kind = \"kill\"\nrestart_after = \"1s\"\n";
+    for (fault, row, what, remedy) in [
+        (
+            "kind = \"partion\"\nat = \"1s\"".to_owned(),
+            1,
+            "no kind of fault is named `partion`",
+            "did you mean `partition`?",
+        ),
+        (
+            format!("{cut}at = \"1s\"\nuntil = \"2s\"\nuntill = \"3s\""),
+            5,
+            "unknown field `untill`",
+            "did you mean `until`?",
+        ),
+        (
+            format!("{cut}at = \"soon\"\nuntil = \"2s\""),
+            3,
+            "`soon` is no span of time, such as 90s",
+            "docs/faults.md",
+        ),
+        (
+            format!("{cut}at = \"1s\"\nuntil = 2"),
+            4,
+            "invalid type: integer `2`, expected a string",
+            "docs/faults.md",
+        ),
+        (format!("{cut}at = \"1s\""), 0, "missing field `until`", "docs/faults.md"),
+        (format!("{cut}at = \"2s\"\nuntil = \"1s\""), 0, "it ends before it begins", "later than"),
+        (
+            format!("{stop}when = {{ disk = {{ op = \"synch\", folder = \"work\", nth = 1 }} }}"),
+            3,
+            "unknown variant `synch`",
+            "did you mean `sync`?",
+        ),
+        (
+            format!("{stop}when = {{ event = {{ id = 2022, nth = 1 }} }}"),
+            0,
+            "logs no event 2022",
+            "docs/events.md",
+        ),
+        ("at = \"1s\"".to_owned(), 0, "missing field `kind`", "docs/faults.md"),
+    ] {
+        let project = Project::new();
+        let line =
+            project.edit(Q169681, "[[expect]]", &format!("{GOOD_FAULT}[[fault]]\n{fault}\n\n[[expect]]")) + 6;
+        let refused = project.run(&["replay", "Q169681"]);
+        assert_eq!(refused.code, Some(2), "{fault}: {}", refused.complaint);
+        let said = &refused.complaint;
+        assert!(
+            said.starts_with(&format!("{Q169681}:{}: ", line + row)),
+            "{fault}, line {line}+{row}: {said}"
+        );
+        assert!(said.contains(what) && said.contains(remedy), "{fault}: {said}");
+        assert!(!said.contains("friendly"), "{fault}: {said}");
+    }
+}
+
+#[test]
+fn what_could_never_be_is_refused() {
+    let server = "[[server]]\nname = \"mx\"\naddress = \"192.0.2.99\"\n\n[[fault]]\nkind = \"server\"\nserver = \"mx\"\n\
+        until = \"1h\"\n";
+    let refuses =
+        |reply: &str| format!("{server}does = {{ refuses-one = {{ reply = \"{reply}\" }} }}\n\n[[expect]]");
+    for (words, others, what) in [
+        ("duration = \"30m\"", "duration = \"0s\"".to_owned(), "nothing happens in no time"),
+        ("{ id = 4037,", "{ id = 4038,".to_owned(), "the gateway logs no event 4038"),
+        ("[[expect]]", refuses("busy"), "this is no reply"),
+        ("[[expect]]", refuses("99 busy"), "this is no reply"),
+        ("[[expect]]", refuses("450-busy\\nstill"), "this is no reply"),
+        ("[[expect]]", refuses(""), "this is no reply"),
+    ] {
+        let project = Project::new();
+        project.edit(Q169681, words, &others);
+        let refused = project.run(&["list"]);
+        assert!(
+            refused.code == Some(2) && refused.complaint.contains(what),
+            "{others}: {}",
+            refused.complaint
+        );
+    }
+}
+
+#[test]
+fn a_profile_with_a_range_that_is_none_is_refused_in_its_place() {
+    let project = Project::new();
+    let profile = "scenarios/perturbation/mixed.toml";
+    fs::create_dir(project.path("scenarios/perturbation")).unwrap();
+    for (words, others, what) in [
+        ("octets = [0, 20000]", "octets = [900, 20]", "`load.octets` is no range"),
+        ("messages = [1, 60]", "messages = [0, 60]", "`load.messages` is no range"),
+        ("begins = [\"0s\", \"1h\"]", "begins = [\"1h\", \"0s\"]", "`faults.begins` is no range"),
+        ("servers = [1, 7]", "severs = [1, 7]", "did you mean `servers`?"),
+    ] {
+        fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(profile), project.path(profile))
+            .unwrap();
+        let line = project.edit(profile, words, others);
+        let refused = project.run(&["explore", "--seeds", "0..1"]);
+        assert_eq!(refused.code, Some(2), "{others}: {}", refused.complaint);
+        let said = &refused.complaint;
+        assert!(said.starts_with(&format!("{profile}:{line}: ")) && said.contains(what), "{others}: {said}");
+    }
+}
+
+#[test]
+fn a_bad_file_stops_what_is_about_all_and_not_what_is_about_another() {
+    let project = Project::new();
+    let line = project.edit(Q178091, "seed = ", "sede = ");
+    let warning = format!("warning: left out: {Q178091}:{line}: unknown field `sede`");
+    for args in
+        [&["replay", "Q169681"][..], &["audit", "Q169681"], &["parity", "Q169681"], &["shrink", "Q169681"]]
+    {
+        let run = project.run(args);
+        assert_eq!(run.code, Some(0), "{args:?}: {}", run.complaint);
+        assert!(run.complaint.contains(&warning), "{args:?}: {}", run.complaint);
+    }
+    for args in [&[][..], &["list"], &["audit"], &["ci", "--seeds", "0..1"], &["replay", "Q178091"]] {
+        let refused = project.run(args);
+        assert_eq!(refused.code, Some(2), "{args:?}: {}", refused.printed);
+        assert!(
+            refused.complaint.starts_with(&format!("{Q178091}:{line}: ")),
+            "{args:?}: {}",
+            refused.complaint
+        );
+    }
+}
+
+#[test]
+fn what_is_mistyped_is_answered_with_what_was_meant() {
+    let project = Project::new();
+    for (line, says) in [
+        ("replay Q168961", "did you mean `Q169681`?"),
+        ("replay Q169681 --release 5.0-sp5", "did you mean `5.0 SP1`? `5.0-sp5` is not a release"),
+        ("replay Q169681 --seed -1", "a seed is a whole number from 0 to"),
+        ("audit --seeds 10..5", "the smaller number comes first: write 5..10"),
+        ("explore --for 0s", "nothing is done in no time"),
+        ("ci --for soon", "`soon` is no span of time, such as 90s"),
+    ] {
+        let refused = project.run(&line.split(' ').collect::<Vec<_>>());
+        assert_eq!(refused.code, Some(2), "{line}: {}", refused.complaint);
+        assert!(refused.complaint.contains(says), "{line}: {}", refused.complaint);
+    }
+}
+
 #[test]
 fn outside_a_project_there_is_nothing_to_replay() {
     let nowhere = tempfile::tempdir().unwrap();
@@ -300,7 +450,7 @@ fn an_audit_shows_where_the_other_process_made_another_run() {
         "{}",
         run.printed
     );
-    assert!(run.printed.contains("1 runs made twice, in two processes: 1 differ"), "{}", run.printed);
+    assert!(run.printed.contains("1 run made twice, in two processes: 1 differ"), "{}", run.printed);
 }
 
 #[test]

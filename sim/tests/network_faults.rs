@@ -74,3 +74,27 @@ fn connections_that_are_reset_are_lost_to_both_sides() {
     assert!(reached(&story, "the network reset the connections between two machines"));
     ends_well(&story);
 }
+
+#[test]
+fn a_fault_that_lasts_is_written_down_where_it_begins_and_ends_though_it_bites_nobody() {
+    let early = format!(r#"{{ kind = "hold", {SERVER}, at = "1ms", until = "2ms" }}"#);
+    let late = format!(r#"{{ kind = "partition", {CLIENT}, at = "20s", until = "300h" }}"#);
+    let story = two_messages(&[&early, &late]);
+    assert_eq!(story.bites()[0], 0);
+    for (turn, at) in [
+        ("fault 1, hold of mail.partner.test and gw.contoso.test: begins", Duration::from_millis(1)),
+        ("fault 1, hold of mail.partner.test and gw.contoso.test: ends", Duration::from_millis(2)),
+        ("fault 2, partition of gw.contoso.test and mail.fabrikam.test: begins", Duration::from_secs(20)),
+    ] {
+        assert_eq!((story.when(turn), story.times(turn)), (at, 1), "{turn}");
+    }
+    assert_eq!(
+        story.times("fault 2, partition of gw.contoso.test and mail.fabrikam.test: ends"),
+        0,
+        "the run ends before"
+    );
+    let entries = &story.record.entries;
+    assert!(entries.is_sorted_by_key(|entry| entry.at));
+    let log = sim::render::event_log("", &story.plan, &story.record);
+    assert!(!log.contains("begins") && log.contains("fault: nothing passes"), "{log}");
+}

@@ -240,7 +240,13 @@ pub enum Event {
 }
 
 impl Event {
-    /// The event's number.
+    /// The number of every event, in order.
+    pub const IDS: [u16; 23] = [
+        1000, 1001, 2001, 2002, 2006, 3010, 3018, 3019, 4007, 4031, 4037, 4055, 4070, 4084, 4098, 4116, 4117,
+        4120, 4123, 4151, 4182, 4183, 4188,
+    ];
+
+    /// The event's number, which is one of [`IDS`](Self::IDS).
     pub fn id(&self) -> u16 {
         match self {
             Event::Started { .. } => 1000,
@@ -396,5 +402,17 @@ impl fmt::Display for Event {
                 write!(f, "{client} may not relay mail to {recipient}.")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_those_of_the_documented_events() {
+        let page = include_str!("../../../docs/events.md");
+        let numbers = page.lines().filter_map(|row| row.strip_prefix("| ")?.split(' ').next()?.parse().ok());
+        assert_eq!(numbers.collect::<Vec<u16>>(), Event::IDS);
     }
 }

@@ -230,7 +230,7 @@ impl Chain {
         for (link, Link { extension, on_failure }) in asked {
             let name = || extension.name().to_owned();
             let failed = |how| Failed { extension: name(), link, how, on_failure: *on_failure };
-            let subject = Subject { envelope, content: &**content };
+            let subject = Subject { envelope, content };
             let answer = exception::filter(async { extension.route(subject, recipient).await });
             let answer = match deadline {
                 Some(deadline) => {

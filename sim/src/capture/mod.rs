@@ -50,8 +50,11 @@ pub enum SegmentKind {
     Data,
     /// The sender has nothing more to say.
     Fin,
-    /// It acknowledges, and brings nothing.
-    Ack,
+    /// It acknowledges, and brings nothing. It says that so many octets more were read: the window moves by them.
+    Ack {
+        /// How many.
+        read: usize,
+    },
     /// It says again what was said before, in case that it was lost. It brings nothing new.
     Again,
     /// It breaks the connection.

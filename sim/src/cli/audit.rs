@@ -10,6 +10,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use clap::Args;
 use indicatif::ProgressBar;
 use miette::{IntoDiagnostic, WrapErr, miette};
+use sim::count::count;
 use sim::draw::Seed;
 use sim::engine::{Engine, Leap};
 use sim::parity::LONGEST;
@@ -18,14 +19,15 @@ use sim::run::run;
 use sim::scenario::{Library, Source};
 use sim::trace::{Keep, first_difference};
 
-use super::EngineArg;
+use super::interrupt::Interrupt;
 use super::wanted::{Wanted, WantedArgs};
+use super::{Ending, EngineArg};
 
 /// What to audit.
 #[derive(Args)]
 pub(crate) struct AuditArgs {
     #[command(flatten)]
-    wanted: WantedArgs,
+    pub(super) wanted: WantedArgs,
     /// The program that makes the second run: another build of this one.
     #[arg(long)]
     with: Option<PathBuf>,
@@ -33,22 +35,25 @@ pub(crate) struct AuditArgs {
     engine: EngineArg,
 }
 
-/// Makes every run twice, here and there. True if all are the same.
+/// Makes every run twice, here and there. Good if all are the same.
 ///
 /// # Errors
 /// There is no such scenario, or the other process does not run.
-pub(super) fn audit(library: &Library, args: &AuditArgs) -> miette::Result<bool> {
+pub(super) fn audit(library: &Library, args: &AuditArgs) -> miette::Result<Ending> {
+    let interrupt = Interrupt::watch();
     let mut runs = args.wanted.runs(library)?;
     let wanted = runs.len();
     if args.engine.name() != Leap.name() {
         // An engine to which each tick costs something would take the night over a run of days.
         runs.retain(|wanted| {
-            run(&wanted.plan(), &Leap, Keep::Digest).is_ok_and(|record| record.ended <= LONGEST)
+            let is_short = |record: Record| record.ended <= LONGEST;
+            interrupt.pressed() || run(&wanted.plan(), &Leap, Keep::Digest).is_ok_and(is_short)
         });
     }
     let progress = ProgressBar::new(runs.len() as u64);
-    let mut differing = 0;
-    compare(library, &runs, args.engine, args.with.as_deref(), |difference| {
+    let (mut made, mut differing) = (0, 0);
+    compare(library, &runs, args.engine, args.with.as_deref(), &interrupt, |difference| {
+        made += 1;
         if let Some(difference) = difference {
             differing += 1;
             progress.suspend(|| anstream::println!("{difference}"));
@@ -56,16 +61,20 @@ pub(super) fn audit(library: &Library, args: &AuditArgs) -> miette::Result<bool>
         progress.inc(1);
     })?;
     progress.finish_and_clear();
-    anstream::println!("{} runs made twice, in two processes: {differing} differ", runs.len());
-    if runs.len() < wanted {
-        let long = wanted - runs.len();
-        anstream::println!("{long} runs take more than an hour of virtual time, and were left out");
+    anstream::println!("{} made twice, in two processes: {differing} differ", count(made, "run"));
+    if made < runs.len() {
+        anstream::println!("interrupted: {} not made", count(runs.len() - made, "run"));
+        return Ok(Ending::Interrupted);
     }
-    Ok(differing == 0)
+    if runs.len() < wanted {
+        let long = count(wanted - runs.len(), "run");
+        anstream::println!("left out, as it takes more than an hour of virtual time: {long}");
+    }
+    Ok((differing == 0).into())
 }
 
 /// Makes each run here and in another process, by this program or `with` another build of it. `each` is told how a run
-/// differs, if it does; of the first of those that do, also where.
+/// differs, if it does; of the first of those that do, also where. Ends before the next run when it is interrupted.
 ///
 /// # Errors
 /// The other process does not run, or a run cannot be made.
@@ -74,11 +83,15 @@ pub(super) fn compare(
     runs: &[Wanted<'_>],
     engine: EngineArg,
     with: Option<&Path>,
+    interrupt: &Interrupt,
     mut each: impl FnMut(Option<&str>),
 ) -> miette::Result<()> {
     let mut there = There::start(library, engine, with)?;
     let mut differing = 0;
     for request in runs {
+        if interrupt.pressed() {
+            break;
+        }
         there.ask("digest", request)?;
         let here = make(request, engine, Keep::Digest)?;
         if here.digest.to_string() == there.answer()? {
@@ -184,7 +197,9 @@ fn heap_address() -> String {
 /// # Errors
 /// A request cannot be understood, or a run cannot be made.
 pub(super) fn answer(root: &Path, engine: EngineArg) -> miette::Result<bool> {
-    let library = Library::open(root)?;
+    super::interrupt::leave_to_the_other_process();
+    // Whether bad files matter is for the other process to say.
+    let (library, _) = Library::read(root)?;
     let mut out = io::stdout().lock();
     writeln!(out, "{}", heap_address()).and_then(|()| out.flush()).into_diagnostic()?;
     // One run more than the other side: whatever counts the process's threads, tasks or runs is ahead by one.

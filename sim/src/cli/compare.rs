@@ -3,17 +3,17 @@
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use gateway::release::Release;
 use sim::compare::{Compared, Comparison, Row, Variation, Verdict, amount, csv, grid, page, sentences};
+use sim::count::count;
 use sim::scenario::Library;
 
-use super::EngineArg;
-use super::explore::{bar, cores, find, now, watch_for_ctrl_c, write};
-use super::seeds;
+use super::explore::{bar, cores, find, now, write};
+use super::interrupt::Interrupt;
+use super::{Ending, EngineArg, seeds};
 
 const SURE: Style = AnsiColor::Cyan.on_default().bold();
 const DIM: Style = Style::new().dimmed();
@@ -22,16 +22,16 @@ const DIM: Style = Style::new().dimmed();
 #[derive(Args)]
 pub(crate) struct CompareArgs {
     /// The profile that the seeds draw from, as `list` shows it.
-    profile: String,
+    pub(super) profile: String,
     /// A key of the gateway's configuration and its values, parted by commas, such as `delivery.retry=15m,15m+30m+1h`: a
     /// list is written with `+`. Every combination is a variant; the first is the base.
     #[arg(long, required = true, value_name = "KEY=VALUE,VALUE")]
     vary: Vec<String>,
     /// The release of the gateway, such as `5.0`, `5.5-sp1` or `current`.
-    #[arg(long, short, default_value_t = Release::Current)]
+    #[arg(long, short, default_value_t = Release::Current, value_parser = super::wanted::release)]
     release: Release,
     /// The seeds: each is run with every variant.
-    #[arg(long, value_parser = seeds::range, default_value = "0..500")]
+    #[arg(long, value_parser = seeds::range, allow_hyphen_values = true, default_value = "0..500")]
     seeds: Range<u64>,
     /// How many seeds side by side; as many as there are cores if not given.
     #[arg(long, short)]
@@ -51,7 +51,7 @@ pub(crate) struct CompareArgs {
 /// # Errors
 /// There is no such profile, a key or a value is refused, or a file cannot be written. All of it is found before anything
 /// runs.
-pub(super) fn run(library: &Library, args: &CompareArgs) -> miette::Result<bool> {
+pub(super) fn run(library: &Library, args: &CompareArgs) -> miette::Result<Ending> {
     let variations = args.vary.iter().map(|text| Variation::parse(text)).collect::<Result<Vec<_>, _>>()?;
     let comparison = Comparison {
         profile: find(library, &args.profile)?,
@@ -65,7 +65,7 @@ pub(super) fn run(library: &Library, args: &CompareArgs) -> miette::Result<bool>
     for file in [&args.html, &args.csv].into_iter().flatten() {
         write(file, "")?;
     }
-    let interrupted = watch_for_ctrl_c();
+    let interrupt = Interrupt::watch();
     let bar = bar(&args.seeds, None);
     let start = now();
     let compared = comparison.compare(|done| {
@@ -75,11 +75,11 @@ pub(super) fn run(library: &Library, args: &CompareArgs) -> miette::Result<bool>
             "{:.0} runs a second",
             runs as f64 / start.elapsed().as_secs_f64().max(0.001)
         ));
-        interrupted.load(Ordering::Relaxed)
+        interrupt.pressed()
     });
     bar.finish_and_clear();
     print(&compared);
-    if interrupted.load(Ordering::Relaxed) {
+    if interrupt.pressed() {
         anstream::println!("\ninterrupted: this is of the seeds until then");
     }
     if let Some(file) = &args.html {
@@ -88,21 +88,21 @@ pub(super) fn run(library: &Library, args: &CompareArgs) -> miette::Result<bool>
     if let Some(file) = &args.csv {
         write(file, &csv(&compared))?;
     }
-    Ok(true)
+    Ok(if interrupt.pressed() { Ending::Interrupted } else { Ending::Good })
 }
 
 fn print(compared: &Compared) {
-    let Compared { profile, release, variants, seeds, compared: count, refused, broke_down, rows } = compared;
+    let Compared { profile, release, variants, seeds, compared: done, refused, broke_down, rows } = compared;
     let (start, end) = (seeds.start, seeds.end);
     anstream::println!(
-        "{profile} on {release}: seeds {start}..{end}, {count} compared, {} variants",
+        "{profile} on {release}: seeds {start}..{end}, {done} compared, {} variants",
         variants.len()
     );
     for ((left_out, why), what) in
         [(refused, "the gateway does not take a variant there"), (broke_down, "a run broke down")]
     {
         if let Some(why) = why {
-            anstream::println!("{DIM}{left_out} left out: {what}: {why}{DIM:#}");
+            anstream::println!("{DIM}{} left out: {what}: {why}{DIM:#}", count(*left_out, "seed"));
         }
     }
     for (place, variant) in variants.iter().enumerate().skip(1) {

@@ -3,25 +3,23 @@
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use gateway::release::Release;
 use indicatif::{ProgressBar, ProgressStyle};
-use jiff::SignedDuration;
 use miette::{IntoDiagnostic, WrapErr, miette};
-use signal_hook::consts::SIGINT;
-use signal_hook::flag;
+use sim::count::count;
 use sim::explore::{Exploration, Found, Report};
+use sim::nearest::did_you_mean;
 use sim::profile::Profile;
 use sim::scenario::Library;
 
-use super::EngineArg;
 use super::findings::Findings;
+use super::interrupt::Interrupt;
 use super::seeds::{self, Shard};
+use super::{Ending, EngineArg};
 
 /// How many seeds an exploration must have before it fails for a fault that never bit and an oracle that never judged.
 pub(super) const ENOUGH: u64 = 2_000;
@@ -38,16 +36,17 @@ const DIM: Style = Style::new().dimmed();
 pub(crate) struct ExploreArgs {
     /// The profile that the seeds draw from, as `list` shows it.
     #[arg(default_value = "mixed")]
-    profile: String,
+    pub(super) profile: String,
     /// The release of the gateway, such as `5.0`, `5.5-sp1` or `current`.
-    #[arg(long, short, default_value_t = Release::Current)]
+    #[arg(long, short, default_value_t = Release::Current, value_parser = super::wanted::release)]
     release: Release,
     /// The seeds, such as `0..20000`. 0..1000 if neither these nor a time is given.
-    #[arg(long, value_parser = seeds::range)]
+    #[arg(long, value_parser = seeds::range, allow_hyphen_values = true)]
     seeds: Option<Range<u64>>,
     /// For how long, such as `60s` or `2h`: as many seeds as that allows, from 0 on.
     #[arg(long = "for", value_name = "TIME", conflicts_with = "seeds")]
-    time: Option<SignedDuration>,
+    #[arg(value_parser = seeds::time, allow_hyphen_values = true)]
+    time: Option<Duration>,
     /// How many seeds side by side; as many as there are cores if not given.
     #[arg(long, short)]
     jobs: Option<NonZeroUsize>,
@@ -76,13 +75,10 @@ pub(crate) struct ExploreArgs {
 /// # Errors
 /// There is no such profile, there are no seeds in the shard, or the report or a finding cannot be written. What can be
 /// is found before anything runs.
-pub(super) fn run(library: &Library, args: &ExploreArgs) -> miette::Result<bool> {
+pub(super) fn run(library: &Library, args: &ExploreArgs) -> miette::Result<Ending> {
     let profile = find(library, &args.profile)?;
     let seeds = args.seeds()?;
-    let limit = match args.time {
-        None => None,
-        Some(time) => Some(limit(time)?),
-    };
+    let limit = args.time;
     if let Some(file) = &args.json {
         // What cannot be written is said before an hour of work, not after it.
         write(file, "")?;
@@ -97,22 +93,23 @@ pub(super) fn run(library: &Library, args: &ExploreArgs) -> miette::Result<bool>
         jobs: args.jobs.unwrap_or_else(cores),
         twice: args.twice,
     };
-    let interrupted = watch_for_ctrl_c();
+    let interrupt = Interrupt::watch();
     let bar = bar(&seeds, limit);
     let start = now();
-    let report = exploration.explore(|report| {
+    let mut report = exploration.explore(|report| {
         bar.set_position(if limit.is_some() { start.elapsed().as_secs() } else { report.count() });
         let rate = report.count() as f64 / start.elapsed().as_secs_f64().max(0.001);
         bar.set_message(format!(
-            "{} seeds, {rate:.0} a second, {} findings",
-            report.count(),
-            report.findings.len()
+            "{}, {rate:.0} a second, {}",
+            count(report.count(), "seed"),
+            count(report.findings.len(), "finding")
         ));
-        limit.is_some_and(|limit| start.elapsed() >= limit) || interrupted.load(Ordering::Relaxed)
+        limit.is_some_and(|limit| start.elapsed() >= limit) || interrupt.pressed()
     });
+    report.interrupted = interrupt.pressed();
     bar.finish_and_clear();
     print(&report, profile, Some(start.elapsed()));
-    if interrupted.load(Ordering::Relaxed) {
+    if report.interrupted {
         anstream::println!("interrupted: what was found until then is above");
     }
     if let Some(file) = &args.json {
@@ -122,7 +119,10 @@ pub(super) fn run(library: &Library, args: &ExploreArgs) -> miette::Result<bool>
     if let Some(findings) = findings {
         findings.write(&report, profile, args.engine.engine(), library.root())?;
     }
-    Ok(report.findings.is_empty() && (report.count() < ENOUGH || is_alive(&report, profile)))
+    if report.interrupted {
+        return Ok(Ending::Interrupted);
+    }
+    Ok((report.findings.is_empty() && (report.count() < ENOUGH || is_alive(&report, profile))).into())
 }
 
 impl ExploreArgs {
@@ -140,19 +140,15 @@ impl ExploreArgs {
     }
 }
 
-/// How long an exploration may take.
-///
-/// # Errors
-/// It is less than nothing.
-pub(super) fn limit(time: SignedDuration) -> miette::Result<Duration> {
-    Duration::try_from(time).into_diagnostic().wrap_err("`--for` takes a time to come")
-}
-
 /// Finds a profile.
 pub(super) fn find<'a>(library: &'a Library, name: &str) -> miette::Result<&'a Profile> {
     library.profiles().iter().find(|profile| profile.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
         let known: Vec<&str> = library.profiles().iter().map(|profile| profile.name.as_str()).collect();
-        miette!(help = format!("the profiles are: {}", known.join(", ")), "there is no profile `{name}`")
+        let meant = did_you_mean(name, known.iter().copied());
+        miette!(
+            help = format!("{meant}the profiles are: {}", known.join(", ")),
+            "there is no profile `{name}`"
+        )
     })
 }
 
@@ -177,19 +173,15 @@ pub(super) fn bar(seeds: &Range<u64>, limit: Option<Duration>) -> ProgressBar {
 /// Prints what came out, and how fast, if that is known.
 pub(super) fn print(report: &Report, profile: &Profile, took: Option<Duration>) {
     let Report { release, findings, .. } = report;
-    let count = report.count();
-    let (style, found) = match findings.len() {
-        0 => (GOOD, "nothing found".to_owned()),
-        1 => (BAD, "1 finding".to_owned()),
-        many => (BAD, format!("{many} findings")),
-    };
-    anstream::println!("{} on {release}: {count} seeds, {style}{found}{style:#}", report.profile);
-    let speed =
-        took.map(|took| format!("{:.0} seeds a second, ", count as f64 / took.as_secs_f64().max(0.001)));
+    let style = if findings.is_empty() { GOOD } else { BAD };
+    let (seeds, found) = (count(report.count(), "seed"), found(report));
+    anstream::println!("{} on {release}: {seeds}, {style}{found}{style:#}", report.profile);
+    let rate = |took: Duration| report.count() as f64 / took.as_secs_f64().max(0.001);
+    let speed = took.map(|took| format!("{:.0} seeds a second, ", rate(took)));
     let speed = speed.unwrap_or_default();
     anstream::println!(
-        "{DIM}{} messages, {} of virtual time, {speed}digest {:032x}{DIM:#}",
-        report.messages,
+        "{DIM}{}, {} of virtual time, {speed}digest {:032x}{DIM:#}",
+        count(report.messages, "message"),
         days(report.virtual_seconds),
         report.digest
     );
@@ -199,7 +191,7 @@ pub(super) fn print(report: &Report, profile: &Profile, took: Option<Duration>) 
     let inert = report.inert(&profile.kinds());
     list("faults that never changed anything", &inert);
     list("oracles that never had anything to judge", &report.vacuous());
-    if count < ENOUGH && !(inert.is_empty() && report.vacuous().is_empty()) {
+    if report.count() < ENOUGH && !(inert.is_empty() && report.vacuous().is_empty()) {
         anstream::println!("{DIM}(with {ENOUGH} seeds or more, each of these would be a failure){DIM:#}");
     }
     let unreached = report.unreached();
@@ -207,9 +199,17 @@ pub(super) fn print(report: &Report, profile: &Profile, took: Option<Duration>) 
         list("points that were never reached", &unreached);
     } else if !unreached.is_empty() {
         anstream::println!(
-            "\n{} points were never reached: this profile does not draw everything",
-            unreached.len()
+            "\nnever reached: {}, as this profile does not draw everything",
+            count(unreached.len(), "point")
         );
+    }
+}
+
+/// How much was found.
+pub(super) fn found(report: &Report) -> String {
+    match report.findings.len() {
+        0 => "nothing found".to_owned(),
+        some => count(some, "finding"),
     }
 }
 
@@ -234,9 +234,9 @@ fn list(what: &str, names: &[&str]) {
 
 fn days(seconds: u64) -> String {
     match seconds {
-        0..7_200 => format!("{} minutes", seconds / 60),
-        7_200..172_800 => format!("{} hours", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
+        0..7_200 => count(seconds / 60, "minute"),
+        7_200..172_800 => count(seconds / 3_600, "hour"),
+        _ => count(seconds / 86_400, "day"),
     }
 }
 
@@ -260,12 +260,4 @@ pub(super) fn write(file: &Path, text: &str) -> miette::Result<()> {
     std::fs::write(file, text)
         .into_diagnostic()
         .wrap_err_with(|| format!("{} cannot be written", file.display()))
-}
-
-/// Set once Ctrl-C was pressed. What has been begun then takes milliseconds to end; Ctrl-\\ ends the program at once.
-pub(super) fn watch_for_ctrl_c() -> Arc<AtomicBool> {
-    let pressed = Arc::new(AtomicBool::new(false));
-    // Where it cannot be watched for, Ctrl-C ends the program at once, as it does everywhere.
-    let _ = flag::register(SIGINT, Arc::clone(&pressed));
-    pressed
 }

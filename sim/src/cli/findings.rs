@@ -7,6 +7,7 @@ use std::process::Command;
 
 use miette::{IntoDiagnostic, WrapErr};
 use sim::capsule::{Capsule, Origin};
+use sim::count::count;
 use sim::draw::Seed;
 use sim::engine::Engine;
 use sim::explore::{Found, Report};
@@ -100,8 +101,9 @@ impl Findings {
         let here = std::env::current_dir().unwrap_or_default();
         let shown = file.strip_prefix(here).unwrap_or(&file).display();
         if is_new {
-            let (before, after, runs) = (shrunk.lines_before, shrunk.lines, shrunk.runs);
-            anstream::println!("    {shown}: {after} of {before} lines, after {runs} runs");
+            let (before, after, runs) =
+                (count(shrunk.lines_before, "line"), shrunk.lines, count(shrunk.runs, "run"));
+            anstream::println!("    {shown}: {after} of {before}, after {runs}");
         } else {
             anstream::println!("    {shown}: known already, left as it is");
         }

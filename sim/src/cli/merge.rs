@@ -1,4 +1,4 @@
-//! `postmortem merge`: the results of all shards as one, and which of them are missing.
+//! `postmortem merge`: the results of all shards as one, or of several explorations, and what is missing.
 //!
 //! The sum of the shards of an interval of seeds is the result of the interval, to the byte. What is judged of a whole
 //! night, such as a fault that never bit, is judged of the sum.
@@ -11,8 +11,8 @@ use miette::miette;
 use sim::scenario::Library;
 
 use super::ci::capsules::Capsules;
+use super::ci::found::{Found, Sum};
 use super::ci::outputs::OutputArgs;
-use super::ci::results::Found;
 use super::ci::summary::Summary;
 use super::ci::{case, fresh};
 use super::explore;
@@ -21,10 +21,11 @@ use super::seeds::Shard;
 /// What to merge.
 #[derive(Args)]
 pub(crate) struct MergeArgs {
-    /// The folders that `ci --json DIR` wrote to.
-    #[arg(required = true, value_name = "DIR")]
-    folders: Vec<PathBuf>,
-    /// Merge what there is, though shards are missing. Of a shard that is there more than once, the first counts.
+    /// What `ci --json DIR` and `explore --json FILE` wrote: the folders, or files.
+    #[arg(required = true, value_name = "DIR|FILE")]
+    places: Vec<PathBuf>,
+    /// Merge what there is, though something is missing, damaged or was interrupted. Of what is there more than once,
+    /// the first counts.
     #[arg(long)]
     partial: bool,
     #[command(flatten)]
@@ -34,10 +35,9 @@ pub(crate) struct MergeArgs {
 /// Merges, and prints what came out. True if all is good.
 ///
 /// # Errors
-/// Shards are missing or double, a file cannot be read, or something cannot be written.
+/// Something is missing, double or damaged, is of another run, or cannot be written.
 pub(super) fn run(library: &Library, args: &MergeArgs) -> miette::Result<bool> {
-    let found = Found::look(&args.folders)?;
-    let gaps = found.gaps();
+    let Sum { reports, checks, gaps } = Found::look(&args.places)?.sum()?;
     if !gaps.is_empty() && !args.partial {
         return Err(miette!(
             help = "run them again, or merge what there is with `--partial`",
@@ -45,7 +45,6 @@ pub(super) fn run(library: &Library, args: &MergeArgs) -> miette::Result<bool> {
             gaps.join("\n")
         ));
     }
-    let (reports, checks) = found.add()?;
     let results = args.outputs.open(Shard::WHOLE)?;
     let mut explored = Vec::new();
     for report in &reports {
@@ -58,13 +57,15 @@ pub(super) fn run(library: &Library, args: &MergeArgs) -> miette::Result<bool> {
     let cases = checks.iter().flat_map(|checks| checks.cases.iter().cloned());
     let cases = case::union(cases.chain(explored));
     if let Some(results) = results {
-        reports.iter().try_for_each(|report| results.write_report(report))?;
-        checks.iter().try_for_each(|checks| results.write_checks(checks))?;
+        match &checks {
+            None => reports.iter().try_for_each(|report| results.write_explored(report))?,
+            Some(checks) => {
+                reports.iter().try_for_each(|report| results.write_report(report))?;
+                results.write_checks(checks)?;
+            }
+        }
     }
-    let title = match &checks {
-        Some(checks) => checks.of.clone(),
-        None => "no shard was done".to_owned(),
-    };
+    let title = checks.map_or_else(|| "what was explored".to_owned(), |checks| checks.of);
     args.outputs.write(&Summary {
         title: &title,
         cases: &cases,

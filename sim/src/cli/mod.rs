@@ -6,17 +6,19 @@ mod compare;
 mod explain;
 mod explore;
 mod findings;
+mod interrupt;
 mod list;
 mod merge;
 mod parity;
 mod plan;
 mod replay;
 mod seeds;
+mod show;
 mod shrink;
 mod suite;
 mod wanted;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use audit::AuditArgs;
 use ci::CiArgs;
@@ -25,12 +27,15 @@ use compare::CompareArgs;
 use explain::ExplainArgs;
 use explore::ExploreArgs;
 use gateway::release::Release;
+pub(crate) use interrupt::INTERRUPTED;
 use merge::MergeArgs;
 use miette::{IntoDiagnostic, WrapErr};
 use parity::ParityArgs;
 use plan::PlanArgs;
+use show::ShowArgs;
 use shrink::ShrinkArgs;
 use sim::engine::{Classic, Engine, Leap};
+use sim::nearest::nearest;
 use sim::scenario::{Library, Setting, Source};
 use sim::what_if::{self, WhatIf};
 
@@ -64,13 +69,15 @@ enum Command {
     Shrink(ShrinkArgs),
     /// Tells the story of a failure on one page.
     Explain(ExplainArgs),
+    /// Makes one run and writes it down for other programs: Wireshark, Perfetto, jq.
+    Show(ShowArgs),
     /// Makes each run a second time in another process, and compares the digests.
     Audit(AuditArgs),
     /// Runs each scenario on both engines, and compares what happened.
     Parity(ParityArgs),
     /// Checks everything: replays, canaries, seeds that nobody has run before, and a sample for determinism.
     Ci(CiArgs),
-    /// Joins the results of the shards of `ci`, and says which are missing.
+    /// Joins the results of the shards of `ci`, or of several explorations, and says what is missing.
     Merge(MergeArgs),
     /// The other process of an audit: makes the runs that are asked for on standard input.
     #[command(hide = true)]
@@ -89,10 +96,10 @@ pub(crate) struct ReplayArgs {
     scenario: String,
     /// The release, such as `5.0`, `5.5-sp1` or `current`; the scenario's first if none is given, `current` for a
     /// profile.
-    #[arg(long, short)]
+    #[arg(long, short, value_parser = wanted::release)]
     release: Option<Release>,
     /// The seed; the scenario's own if none is given, 0 for a profile.
-    #[arg(long, short)]
+    #[arg(long, short, value_parser = seeds::seed, allow_hyphen_values = true)]
     seed: Option<u64>,
     /// Make the run twice and compare the two Records byte for byte.
     #[arg(long)]
@@ -120,15 +127,14 @@ impl ReplayArgs {
 /// Which engine carries the machines.
 #[derive(Args, Clone, Copy, Default)]
 pub(crate) struct EngineArg {
-    /// What carries the machines.
-    #[arg(long, value_enum, default_value_t)]
-    engine: EngineName,
+    /// What carries the machines; `leap` if none is given, and of a finding the one that it was found on.
+    #[arg(long, value_enum)]
+    engine: Option<EngineName>,
 }
 
-#[derive(Clone, Copy, Default, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 enum EngineName {
     /// From event to event.
-    #[default]
     Leap,
     /// Classic turmoil, tick by tick.
     Turmoil,
@@ -136,9 +142,15 @@ enum EngineName {
 
 impl EngineArg {
     fn engine(self) -> &'static dyn Engine {
+        self.or(&Leap)
+    }
+
+    /// The engine that was asked for, or else this one.
+    fn or(self, other: &'static dyn Engine) -> &'static dyn Engine {
         match self.engine {
-            EngineName::Leap => &Leap,
-            EngineName::Turmoil => &Classic::COARSE,
+            None => other,
+            Some(EngineName::Leap) => &Leap,
+            Some(EngineName::Turmoil) => &Classic::COARSE,
         }
     }
 
@@ -158,56 +170,86 @@ fn find<'a>(library: &'a Library, name: &str) -> miette::Result<Source<'a>> {
         let scenarios = library.scenarios().iter().map(|scenario| scenario.name.as_str());
         let profiles = library.profiles().iter().map(|profile| profile.name.as_str());
         let (scenarios, profiles): (Vec<_>, Vec<_>) = (scenarios.collect(), profiles.collect());
-        miette::miette!(
-            help = format!(
-                "the scenarios are: {}; the profiles are: {}",
-                scenarios.join(", "),
-                profiles.join(", ")
-            ),
-            "there is no scenario and no profile `{name}`"
-        )
+        let help = match nearest(name, scenarios.iter().chain(&profiles).copied()) {
+            Some(meant) => format!("did you mean `{meant}`? `postmortem list` shows what there is"),
+            None => {
+                let (scenarios, profiles) = (scenarios.join(", "), profiles.join(", "));
+                format!("the scenarios are: {scenarios}; the profiles are: {profiles}")
+            }
+        };
+        miette::miette!(help = help, "there is no scenario and no profile `{name}`")
     })
 }
 
+/// Opens the project for the scenario or the profile of this name, with a warning of each other file that is bad.
+///
+/// # Errors
+/// There is no project, or the file of this name is bad itself.
+fn open_for(name: &str, here: &Path) -> miette::Result<Library> {
+    let (library, mut bad) = Library::read(here)?;
+    if let Some(wanted) = bad.iter().position(|(other, _)| other.eq_ignore_ascii_case(name)) {
+        return Err(bad.swap_remove(wanted).1.into());
+    }
+    for (_, why) in bad {
+        anstream::eprintln!("warning: left out: {why}");
+    }
+    Ok(library)
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// All is as it should be.
+    Good,
+    /// Something is not.
+    Bad,
+    /// It was interrupted: what was done until then is said, and is not the whole.
+    Interrupted,
+}
+
+impl From<bool> for Ending {
+    fn from(good: bool) -> Self {
+        if good { Ending::Good } else { Ending::Bad }
+    }
+}
+
 impl Cli {
-    /// Runs the command. True if all is as it should be.
+    /// Runs the command.
     ///
     /// # Errors
     /// Bad usage or a bad scenario file, found before anything was run.
-    pub(crate) fn run(self) -> miette::Result<bool> {
+    pub(crate) fn run(self) -> miette::Result<Ending> {
         if let Some(Command::Answer { root, engine }) = &self.command {
-            return audit::answer(root, *engine);
+            return audit::answer(root, *engine).map(Ending::from);
         }
         let here = std::env::current_dir().into_diagnostic().wrap_err("the current folder cannot be read")?;
-        // A finding, or a file, is enough by itself: these need no project.
-        match &self.command {
-            Some(Command::Shrink(args)) => return shrink::run(&here, args),
-            Some(Command::Explain(args)) => return explain::print(&here, args),
-            Some(Command::Replay(args)) => {
-                if let Some(text) = shrink::file(&args.scenario)? {
-                    return replay::finding(args, &text);
-                }
-            }
-            _ => {}
-        }
-        let library = Library::open(&here)?;
-        match self.command {
-            None => Ok(suite::run(&library, self.engine)),
+        let good = match self.command {
+            None => suite::run(&Library::open(&here)?, self.engine),
             Some(Command::List) => {
-                list::print(&library);
-                Ok(true)
+                list::print(&Library::open(&here)?);
+                true
             }
-            Some(Command::Replay(args)) => replay::run(&library, &args),
-            Some(Command::Plan(args)) => plan::print(&library, &args),
-            Some(Command::Explore(args)) => explore::run(&library, &args),
-            Some(Command::Compare(args)) => compare::run(&library, &args),
-            Some(Command::Audit(args)) => audit::audit(&library, &args),
-            Some(Command::Parity(args)) => parity::run(&library, &args),
-            Some(Command::Ci(args)) => ci::run(&library, &args),
-            Some(Command::Merge(args)) => merge::run(&library, &args),
-            Some(Command::Answer { .. } | Command::Shrink(_) | Command::Explain(_)) => {
-                unreachable!("answered above")
+            Some(Command::Replay(args)) => match shrink::file(&args.scenario)? {
+                // A file is enough by itself, and needs no project.
+                Some(text) => replay::finding(&args, &text)?,
+                None => replay::run(&open_for(&args.scenario, &here)?, &args)?,
+            },
+            Some(Command::Shrink(args)) => shrink::run(&here, &args)?,
+            Some(Command::Explain(args)) => explain::print(&here, &args)?,
+            Some(Command::Show(args)) => show::run(&here, &args)?,
+            Some(Command::Plan(args)) => plan::print(&open_for(&args.profile, &here)?, &args)?,
+            Some(Command::Explore(args)) => {
+                return explore::run(&open_for(&args.profile, &here)?, &args);
             }
-        }
+            Some(Command::Compare(args)) => {
+                return compare::run(&open_for(&args.profile, &here)?, &args);
+            }
+            Some(Command::Audit(args)) => return audit::audit(&args.wanted.library(&here)?, &args),
+            Some(Command::Parity(args)) => return parity::run(&args.wanted.library(&here)?, &args),
+            Some(Command::Ci(args)) => ci::run(&Library::open(&here)?, &args)?,
+            Some(Command::Merge(args)) => merge::run(&Library::open(&here)?, &args)?,
+            Some(Command::Answer { .. }) => unreachable!("answered above"),
+        };
+        Ok(good.into())
     }
 }

@@ -3,31 +3,35 @@
 use clap::Args;
 use indicatif::ProgressBar;
 use miette::IntoDiagnostic;
+use sim::count::count;
 use sim::engine::{Classic, Leap};
 use sim::parity;
 use sim::scenario::{Library, Source};
 
+use super::Ending;
+use super::interrupt::Interrupt;
 use super::wanted::WantedArgs;
 
 /// What to compare.
 #[derive(Args)]
 pub(crate) struct ParityArgs {
     #[command(flatten)]
-    wanted: WantedArgs,
+    pub(super) wanted: WantedArgs,
 }
 
-/// Makes the runs on both engines. True if the engines agree on all.
+/// Makes the runs on both engines. Good if the engines agree on all.
 ///
 /// A scenario must give the same event log, message outcomes and verdict. A seed of a profile must give the same verdict;
 /// where a message ends otherwise, the race in its plan is shown.
 ///
 /// # Errors
 /// There is no such scenario, or an engine broke down.
-pub(super) fn run(library: &Library, args: &ParityArgs) -> miette::Result<bool> {
+pub(super) fn run(library: &Library, args: &ParityArgs) -> miette::Result<Ending> {
+    let interrupt = Interrupt::watch();
     let runs = args.wanted.runs(library)?;
     let (mut compared, mut differing, mut races, mut long) = (0, 0, 0, 0);
     let progress = ProgressBar::new(runs.len() as u64);
-    for wanted in &runs {
+    for wanted in runs.iter().take_while(|_| !interrupt.pressed()) {
         let scenario = wanted.source.scenario(wanted.seed, wanted.release);
         let plan = wanted.plan();
         let strict = matches!(wanted.source, Source::Scenario(_));
@@ -55,12 +59,24 @@ pub(super) fn run(library: &Library, args: &ParityArgs) -> miette::Result<bool> 
         }
     }
     progress.finish_and_clear();
-    anstream::println!("{compared} plans on both engines: {differing} differ");
+    anstream::println!("{} on both engines: {differing} differ", count(compared, "plan"));
     if races > 0 {
-        anstream::println!("in {races} of them a message ends otherwise, and the verdict is the same");
+        anstream::println!(
+            "where a message ends otherwise, and the verdict is the same: {}",
+            count(races, "plan")
+        );
     }
     if long > 0 {
-        anstream::println!("{long} plans take more than an hour of virtual time, and were left out");
+        anstream::println!(
+            "left out, as it takes more than an hour of virtual time: {}",
+            count(long, "plan")
+        );
     }
-    Ok(differing == 0)
+    match runs.len() - compared - long {
+        0 => Ok((differing == 0).into()),
+        left => {
+            anstream::println!("interrupted: {} not compared", count(left, "plan"));
+            Ok(Ending::Interrupted)
+        }
+    }
 }

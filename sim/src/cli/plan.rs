@@ -10,12 +10,12 @@ use sim::scenario::{Library, Source};
 #[derive(Args)]
 pub(crate) struct PlanArgs {
     /// The profile that the seed draws from, as `list` shows it.
-    profile: String,
+    pub(super) profile: String,
     /// The seed.
-    #[arg(long, short)]
+    #[arg(long, short, value_parser = super::seeds::seed, allow_hyphen_values = true)]
     seed: u64,
     /// The release of the gateway.
-    #[arg(long, short, default_value_t = Release::Current)]
+    #[arg(long, short, default_value_t = Release::Current, value_parser = super::wanted::release)]
     release: Release,
 }
 

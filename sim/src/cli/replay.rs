@@ -129,28 +129,48 @@ pub(super) fn finding(args: &ReplayArgs, text: &str) -> miette::Result<bool> {
         return Err(miette::miette!(help = help, "a finding has a release and a seed of its own"));
     }
     let ready = Capsule::read(name, text)?.ready(name)?;
-    let again = ready.replay();
-    if args.twice && again != ready.replay() {
-        anstream::println!("twice: THE RUNS DIFFER");
-        return Ok(false);
-    }
+    let engine = args.engine.or(ready.engine);
+    let is_at_home = engine.name() == ready.engine.name();
+    let again = ready.replay(engine);
     anstream::println!("{} on {}", ready.capsule.signature(), ready.release);
-    match &again {
-        Replayed::BitForBit => {
-            anstream::println!("it reproduces, bit for bit: digest {}", ready.digest());
-        }
-        Replayed::SameFinding(digest) => {
+    let (was, commit) = (ready.digest(), &ready.capsule.commit);
+    let digest = again.digest(was);
+    let on = engine.name();
+    match (&again, is_at_home) {
+        (Replayed::BitForBit, true) => anstream::println!("it reproduces, bit for bit: digest {was}"),
+        (Replayed::SameFinding(_), true) => {
             anstream::println!("it reproduces; the run is another one, so the code has changed since");
-            anstream::println!("digest {digest}, was {} at {}", ready.digest(), ready.capsule.commit);
         }
-        Replayed::NotAnyMore(digest, found) => {
-            anstream::println!("it does not reproduce any more");
-            found.iter().for_each(|other| anstream::println!("found instead: {other}"));
-            let same = if *digest == ready.digest() { ", the same run" } else { "" };
-            anstream::println!("digest {digest}{same}, was {} at {}", ready.digest(), ready.capsule.commit);
+        (Replayed::NotAnyMore(..), true) => anstream::println!("it does not reproduce any more"),
+        (Replayed::NotAnyMore(..), false) => anstream::println!("it does not reproduce on {on}"),
+        (_, false) => anstream::println!("it reproduces on {on} too"),
+    }
+    if let Replayed::NotAnyMore(_, found) = &again {
+        found.iter().for_each(|other| anstream::println!("found instead: {other}"));
+    }
+    if !is_at_home {
+        anstream::println!("digest {digest}, which is {on}'s; on {} it was {was}", ready.engine.name());
+    } else if again != Replayed::BitForBit {
+        let same = if digest == was { ", the same run" } else { "" };
+        anstream::println!("digest {digest}{same}, was {was} at {commit}");
+    }
+    let mut is_gone = matches!(again, Replayed::NotAnyMore(..));
+    if args.twice {
+        let other = || ready.replay(engine) == again;
+        match beside_other_work(|| ready.replay(engine), other) == again {
+            true => anstream::println!("twice: identical, digest {digest}"),
+            false => {
+                is_gone = false;
+                anstream::println!("twice: THE RUNS DIFFER");
+            }
         }
     }
-    Ok(matches!(again, Replayed::NotAnyMore(..)))
+    if !matches!(again, Replayed::NotAnyMore(..)) {
+        let on = if is_at_home { String::new() } else { format!(" --engine {on}") };
+        anstream::println!("what happened: postmortem explain {name}{on}");
+        anstream::println!("as a test: postmortem shrink {name}{on} -o scenarios/regression/NAME.toml");
+    }
+    Ok(is_gone)
 }
 
 /// Does `work` on a thread of its own, while another thread goes on doing something else.

@@ -1,19 +1,49 @@
-//! Seeds on the command line: intervals and shards of them.
+//! Seeds on the command line: one, intervals and shards of them, and as many as a time allows.
 
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
+use std::time::Duration;
+
+use sim::span::Span;
 
 /// How many seeds a shard has to itself where there is no last seed.
-const BLOCK: u64 = 1 << 40;
+pub(super) const BLOCK: u64 = 1 << 40;
 
 /// Reads `A..B`.
 ///
 /// # Errors
 /// It is no interval, or has no seed in it.
 pub(super) fn range(text: &str) -> Result<Range<u64>, String> {
-    let range = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
-    range.filter(|range| !range.is_empty()).ok_or_else(|| "write two numbers, such as 0..200".to_owned())
+    let ends = text.split_once("..").and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+    match ends {
+        None => Err("write two numbers from 0 on, such as 0..200".to_owned()),
+        Some((from, to)) if to < from => Err(format!("the smaller number comes first: write {to}..{from}")),
+        Some((from, to)) if to == from => Err(format!(
+            "the second number is one past the last seed: write {from}..{} for one",
+            u128::from(to) + 1
+        )),
+        Some((from, to)) => Ok(from..to),
+    }
+}
+
+/// Reads a seed.
+///
+/// # Errors
+/// It is none.
+pub(super) fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
+}
+
+/// Reads for how long to go on.
+///
+/// # Errors
+/// It is no span of time, or none in which anything could be done.
+pub(super) fn time(text: &str) -> Result<Duration, String> {
+    match text.parse()? {
+        Span::ZERO => Err("nothing is done in no time: write one such as 60s or 2h".to_owned()),
+        Span(time) => Ok(time),
+    }
 }
 
 /// One part of many.
@@ -102,8 +132,15 @@ mod tests {
     #[test]
     fn an_interval_has_two_ends_and_a_seed_in_it() {
         assert_eq!(range("3..7"), Ok(3..7));
-        for wrong in ["7..3", "3..3", "3", "..3", "a..b"] {
-            assert!(range(wrong).is_err(), "{wrong}");
+        for (wrong, remedy) in [
+            ("7..3", "write 3..7"),
+            ("3..3", "write 3..4"),
+            ("3", "write two numbers"),
+            ("..3", "write two numbers"),
+            ("-5..3", "write two numbers from 0 on"),
+        ] {
+            let why = range(wrong).unwrap_err();
+            assert!(why.contains(remedy), "{wrong}: {why}");
         }
     }
 }

@@ -9,10 +9,11 @@ use gateway::release::Release;
 use indicatif::ProgressBar;
 use miette::{IntoDiagnostic, WrapErr, miette};
 use sim::capsule::Capsule;
+use sim::count::count;
 use sim::draw::Seed;
 use sim::engine::Engine;
 use sim::explore::Signature;
-use sim::scenario::{Library, Scenario, Source};
+use sim::scenario::{Scenario, Source};
 use sim::shrink::{MOST_RUNS, Shrink, Shrunk, findings};
 
 use super::EngineArg;
@@ -23,10 +24,10 @@ pub(crate) struct FailureArgs {
     /// A finding (the capsule's file), a scenario's name or file, or a profile's name.
     failure: String,
     /// The seed that draws from the profile; of a scenario another than its own.
-    #[arg(long, short)]
+    #[arg(long, short, value_parser = super::seeds::seed, allow_hyphen_values = true)]
     seed: Option<u64>,
     /// The release of the gateway; the first of the scenario if none is given, `current` for a profile.
-    #[arg(long, short)]
+    #[arg(long, short, value_parser = super::wanted::release)]
     release: Option<Release>,
     /// The oracle that finds the failure, where several things are found.
     #[arg(long)]
@@ -78,7 +79,7 @@ impl FailureArgs {
                 let ready = Capsule::read(&self.failure, &text)?.ready(&self.failure)?;
                 wanted = Some(ready.capsule.signature());
                 origin = Some(ready.capsule.origin());
-                engine = ready.engine;
+                engine = self.engine.or(ready.engine);
                 seed = self.seed.map_or(ready.scenario.seed(), Seed);
                 release = self.release.unwrap_or(ready.release);
                 scenario = ready.scenario;
@@ -91,7 +92,7 @@ impl FailureArgs {
                 scenario = read;
             }
             None => {
-                let library = Library::open(here)?;
+                let library = super::open_for(&self.failure, here)?;
                 let source = super::find(&library, &self.failure)?;
                 if matches!(source, Source::Profile(_)) && self.seed.is_none() {
                     let help = "say which: `--seed N`";
@@ -169,17 +170,15 @@ fn shrink(here: &Path, args: &ShrinkArgs) -> miette::Result<Option<String>> {
     for other in &failure.others {
         anstream::eprintln!("  (found too, and left alone: {other})");
     }
-    let lines = |count| if count == 1 { "1 line".to_owned() } else { format!("{count} lines") };
-    let (before, after) = (shrunk.lines_before, lines(shrunk.lines));
+    let (before, after, runs) = (shrunk.lines_before, count(shrunk.lines, "line"), count(shrunk.runs, "run"));
     match (shrunk.is_irreducible(), shrunk.is_cut_short) {
         (true, false) => {
-            anstream::eprintln!("irreducible: {after}, and every one is needed ({} runs)", shrunk.runs)
+            anstream::eprintln!("irreducible: {after}, and every one is needed ({runs})")
         }
-        (_, true) => anstream::eprintln!(
-            "{after} of {before} are left after {} runs; more runs may find less",
-            shrunk.runs
-        ),
-        (false, false) => anstream::eprintln!("{after} of {before} are left, after {} runs", shrunk.runs),
+        (_, true) => {
+            anstream::eprintln!("{after} of {before} are left after {runs}; more runs may find less")
+        }
+        (false, false) => anstream::eprintln!("{after} of {before} are left, after {runs}"),
     }
     Ok(Some(shrunk.to_toml(failure.engine)))
 }

@@ -1,11 +1,13 @@
 //! Which runs a command is to make: the scenarios or profiles, releases and seeds that its arguments name.
 
 use std::ops::Range;
+use std::path::Path;
 
 use clap::Args;
 use gateway::release::Release;
 use miette::miette;
 use sim::draw::Seed;
+use sim::nearest::did_you_mean;
 use sim::plan::Plan;
 use sim::scenario::{Library, Source};
 
@@ -17,12 +19,21 @@ pub(crate) struct WantedArgs {
     /// The scenario's or the profile's name; every scenario if none is given.
     scenario: Option<String>,
     /// The release; every release of the scenario if none is given, `current` for a profile.
-    #[arg(long, short)]
+    #[arg(long, short, value_parser = release)]
     release: Option<Release>,
     /// The seeds, such as `0..200`: of a scenario each with other link latencies, of a profile each another scenario.
     /// The scenario's own seed if none are given.
-    #[arg(long, value_parser = seeds::range)]
+    #[arg(long, value_parser = seeds::range, allow_hyphen_values = true)]
     seeds: Option<Range<u64>>,
+}
+
+/// Reads a release's name.
+///
+/// # Errors
+/// It is none; the nearest is named.
+pub(super) fn release(text: &str) -> Result<Release, String> {
+    let meant = || did_you_mean(text, Release::ALL.map(Release::name));
+    text.parse().map_err(|unknown| format!("{}{unknown}", meant()))
 }
 
 /// One run to make.
@@ -40,6 +51,17 @@ impl Wanted<'_> {
 }
 
 impl WantedArgs {
+    /// Opens the project: for the one scenario or profile that is wanted, or for all.
+    ///
+    /// # Errors
+    /// There is no project, or what is wanted of it cannot be read.
+    pub(super) fn library(&self, here: &Path) -> miette::Result<Library> {
+        match &self.scenario {
+            Some(name) => super::open_for(name, here),
+            None => Ok(Library::open(here)?),
+        }
+    }
+
     /// The runs, in the order of scenarios, releases and seeds.
     ///
     /// # Errors

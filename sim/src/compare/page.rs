@@ -6,6 +6,7 @@ use std::fmt::Write;
 use super::chart::{Line, chart};
 use super::words::{amount, sentences};
 use super::{Compared, Difference, Estimate, Row, Unit, Variant, Verdict};
+use crate::count::count;
 
 /// The page.
 pub fn page(compared: &Compared) -> String {
@@ -37,9 +38,9 @@ pub fn page(compared: &Compared) -> String {
 }
 
 fn what_was_run(compared: &Compared) -> String {
-    let Compared { seeds, compared: count, variants, refused, broke_down, .. } = compared;
+    let Compared { seeds, compared, variants, refused, broke_down, .. } = compared;
     let mut out = format!(
-        "<p>Seeds {}..{}, {count} compared; each is one world, with the same mail and the same faults for every \
+        "<p>Seeds {}..{}, {compared} compared; each is one world, with the same mail and the same faults for every \
          variant.</p>\n<ol class=\"variants\">\n",
         seeds.start, seeds.end
     );
@@ -53,7 +54,7 @@ fn what_was_run(compared: &Compared) -> String {
         [(refused, "the gateway does not take a variant there"), (broke_down, "a run broke down")]
     {
         if let Some(why) = why {
-            writeln!(out, "<p>{left_out} seeds left out: {what} ({}).</p>", escaped(why))
+            writeln!(out, "<p>{} left out: {what} ({}).</p>", count(*left_out, "seed"), escaped(why))
                 .expect("a string takes it");
         }
     }

@@ -33,16 +33,18 @@ pub fn story(shrunk: &Shrunk, origin: &str, engine: &dyn Engine) -> Result<Strin
     let mut page = Page::default();
     page.say(&shrunk.signature.to_string());
     let (lines, before) = (shrunk.lines, shrunk.lines_before);
-    let size = match shrunk.is_irreducible() {
-        true => format!("{lines} lines, of which none can be taken out"),
-        false => format!("{lines} lines of {before} are needed"),
+    let size = match (shrunk.is_irreducible(), lines) {
+        (true, 1) => "1 line, which cannot be taken out".to_owned(),
+        (true, _) => format!("{lines} lines, of which none can be taken out"),
+        (false, 1) => format!("1 line of {before} is needed"),
+        (false, _) => format!("{lines} lines of {before} are needed"),
     };
     page.say(&format!("on {}: {size}", shrunk.release()));
     page.say(origin);
     page.head("The plan");
     plan::sentences(shrunk).iter().for_each(|sentence| page.item(sentence));
     page.head("What happens");
-    scene::rows(&plan, &record, &shrunk.what).iter().for_each(|row| page.row(row));
+    scene::rows(&plan, &record, &shrunk.signature, &shrunk.what).iter().for_each(|row| page.row(row));
     page.head("What is wrong");
     let oracle = ORACLES.iter().find(|oracle| oracle.name == shrunk.signature.oracle);
     if let Some(oracle) = oracle {

@@ -1,15 +1,20 @@
 //! What is shown of a run: the dialogue before the failure, the entry that broke the oracle, and what follows it.
 //!
 //! Which entry broke an oracle is known from what the oracle said, where that is an event's description or the end of
-//! the process. Otherwise it is the last entry that speaks of the message that the oracle spoke of, by its name or by
-//! the name of its spool file; failing that, the last of all.
+//! the process. What should have come to an end and did not (liveness) is seen at the end of the run alone. Otherwise it
+//! is the last entry that speaks of the message that the oracle spoke of, by its name or by the name of its spool file;
+//! failing that, the last of all.
 
 use std::time::Duration;
 
 use gateway::envelope::SpoolId;
 
+use crate::explore::Signature;
 use crate::plan::Plan;
-use crate::record::{Content, Entry, Record, Service, What};
+use crate::record::{Content, End, Entry, Record, Service, What};
+
+/// The oracle that judges by how a run ends.
+const LIVENESS: &str = "liveness";
 
 /// How many entries are shown before and after the one that broke the oracle.
 const BEFORE: usize = 26;
@@ -18,29 +23,48 @@ const AFTER: usize = 6;
 const LONGEST: usize = 120;
 
 /// The rows.
-pub(super) fn rows(plan: &Plan, record: &Record, what: &str) -> Vec<String> {
+pub(super) fn rows(plan: &Plan, record: &Record, signature: &Signature, what: &str) -> Vec<String> {
     let entries = &record.entries;
-    let Some(broken) = broken(plan, entries, what) else { return vec!["nothing".to_owned()] };
-    let connection = connection(plan, &entries[..=broken], what);
+    let is_broken_at_the_end = signature.oracle == LIVENESS;
+    let broken = if is_broken_at_the_end { None } else { broken(plan, entries, what) };
+    let before = broken.map_or(&entries[..], |broken| &entries[..=broken]);
+    let connection = connection(plan, before, what);
     let is_shown = |entry: &Entry| match &entry.what {
         What::Smtp { connection: other, .. } => Some(*other) == connection,
         _ => true,
     };
     let shown: Vec<usize> = (0..entries.len()).filter(|place| is_shown(&entries[*place])).collect();
-    let middle = shown.iter().position(|place| *place == broken).unwrap_or_default();
+    let middle = shown.iter().position(|place| Some(*place) == broken).unwrap_or(shown.len());
     let (from, to) = (middle.saturating_sub(BEFORE), shown.len().min(middle + 1 + AFTER));
     let mut rows = Vec::new();
     if from > 0 {
-        rows.push(format!("   ... {from} entries before"));
+        rows.push(format!("   ... {} before", entries_in_words(from)));
     }
     for place in &shown[from..to] {
-        let mark = if *place == broken { ">>" } else { "  " };
+        let mark = if Some(*place) == broken { ">>" } else { "  " };
         rows.push(format!("{mark} {}", row(&entries[*place])));
     }
     if to < shown.len() {
-        rows.push(format!("   ... {} entries after", shown.len() - to));
+        rows.push(format!("   ... {} after", entries_in_words(shown.len() - to)));
+    }
+    if broken.is_none() {
+        rows.push(format!(">> {}  the run ends: {}", time(record.ended), at_the_end(&record.end)));
     }
     rows
+}
+
+fn entries_in_words(count: usize) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") }
+}
+
+/// The service, and what is still under way.
+fn at_the_end(end: &End) -> String {
+    let mut words = vec![format!("the service is {}", if end.service_up { "up" } else { "down" })];
+    for (folder, files) in end.spool.iter().filter(|(folder, _)| matches!(folder.as_str(), "in" | "out")) {
+        let kinds = files.iter().filter_map(|file| Some(file.item.as_ref()?.kind.to_string()));
+        words.push(format!("{folder}/ has {}", kinds.collect::<Vec<_>>().join(" and ")));
+    }
+    words.join(", ")
 }
 
 fn row(entry: &Entry) -> String {
@@ -48,7 +72,9 @@ fn row(entry: &Entry) -> String {
     let cut: String = what.chars().take(LONGEST).collect();
     match &entry.what {
         What::Smtp { .. } if cut.len() < what.len() => format!("{}  {cut}...", time(entry.at)),
-        What::Smtp { .. } | What::Administrator(_) | What::Fault(_) => format!("{}  {what}", time(entry.at)),
+        What::Smtp { .. } | What::Administrator(_) | What::Fault(_) | What::FaultSpan { .. } => {
+            format!("{}  {what}", time(entry.at))
+        }
         _ => format!("{}  {}: {what}", time(entry.at), entry.machine),
     }
 }

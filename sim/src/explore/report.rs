@@ -24,6 +24,9 @@ pub struct Report {
     pub engine: String,
     /// The seeds that were run, as intervals that do not touch.
     pub seeds: Vec<Range<u64>>,
+    /// Whether somebody interrupted it: there were to be more seeds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
     /// The sum of the digests of all runs, in 32 hexadecimal digits.
     #[serde(with = "hexadecimal")]
     pub digest: u128,
@@ -105,6 +108,7 @@ impl Report {
             release,
             engine: engine.to_owned(),
             seeds: Vec::new(),
+            interrupted: false,
             digest: 0,
             messages: 0,
             virtual_seconds: 0,
@@ -180,6 +184,7 @@ impl Report {
     /// Adds the report of other seeds.
     pub fn add(&mut self, other: &Report) {
         other.seeds.iter().for_each(|seeds| self.take_seed(seeds.clone()));
+        self.interrupted |= other.interrupted;
         self.digest = self.digest.wrapping_add(other.digest);
         self.messages += other.messages;
         self.virtual_seconds += other.virtual_seconds;

@@ -14,11 +14,13 @@
 //! | `disk` | what a line says of the gateway's disk |
 //! | `peers` | what a line says of name servers, mail servers and clients |
 //! | [`family`](Family) | which lines belong together: what a seed turns on or leaves off |
+//! | `lasting` | from when until when a line lasts, and what it is called |
 //! | [`bites`](Bites) | which lines changed what happened, how often, and when last |
 
 mod bites;
 mod disk;
 mod family;
+mod lasting;
 mod peers;
 
 use std::time::Duration;
@@ -321,6 +323,27 @@ pub enum When {
 }
 
 impl Fault {
+    /// When it begins, since the start of the run. A line that waits for something to happen has no such time.
+    pub fn begins_at(&self) -> Option<Duration> {
+        match self {
+            Fault::Partition { at, .. }
+            | Fault::PartitionOneWay { at, .. }
+            | Fault::Hold { at, .. }
+            | Fault::SlowLink { at, .. }
+            | Fault::Loss { at, .. }
+            | Fault::Reset { at, .. }
+            | Fault::Kill { when: When::At(at), .. }
+            | Fault::PowerCut { when: When::At(at), .. }
+            | Fault::FileVanishes { at, .. }
+            | Fault::LowSpace { at, .. }
+            | Fault::ClockJump { at, .. }
+            | Fault::Dns { at, .. }
+            | Fault::Server { at, .. } => Some(at.0),
+            Fault::ClockSkew { .. } => Some(Duration::ZERO),
+            _ => None,
+        }
+    }
+
     /// When the world is well again as far as this line goes, since the start of the run. A line that waits for
     /// something to happen has no such time before it has happened.
     pub fn heals_at(&self) -> Option<Duration> {

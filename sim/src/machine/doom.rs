@@ -44,10 +44,12 @@ impl Stop {
         };
         Some(Stop { fault, how, restart_after: restart_after.0 })
     }
+}
 
+impl How {
     /// What the administrator finds to have happened.
     pub(crate) fn words(self) -> &'static str {
-        match self.how {
+        match self {
             How::Kill => "the process is killed",
             How::PowerCut => "the power is cut",
         }

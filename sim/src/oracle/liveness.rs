@@ -66,11 +66,9 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
             Some((folder, file)) if case.record.ended >= healed + within => {
                 sheet.judges();
                 let kind = file.item.as_ref().map(|item| item.kind.to_string()).unwrap_or_default();
-                let what = format!(
-                    "{kind}, {} minutes after all had healed",
-                    (case.record.ended - healed).as_secs() / 60
-                );
-                sheet.finds(format!("accepted mail is still in {folder}"), what);
+                let minutes = (case.record.ended - healed).as_secs() / 60;
+                let what = format!("{kind} is in {folder}/, {minutes} minutes after all had healed");
+                sheet.finds(format!("accepted mail never leaves {folder}/"), what);
             }
             Some(_) => {}
         }

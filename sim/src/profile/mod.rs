@@ -33,11 +33,13 @@ use gateway::release::Release;
 use jiff::Timestamp;
 use serde::Deserialize;
 use toml::Spanned;
+use toml::de::DeTable;
 
 use crate::draw::Seed;
 use crate::fault::{Family, Fault};
+use crate::nearest::did_you_mean;
 use crate::scenario::file::{File, Gateway, Service, Shape};
-use crate::scenario::{Scenario, ScenarioError};
+use crate::scenario::{Scenario, ScenarioError, mistake};
 use crate::span::Span;
 
 /// A range of numbers, both ends included.
@@ -171,40 +173,65 @@ struct Faults {
     restart_after: SpanRange,
 }
 
+/// What makes no sense in a profile.
+struct Wrong {
+    /// The table and the key that it is at.
+    key: [&'static str; 2],
+    what: String,
+    remedy: String,
+}
+
 impl Profile {
     /// Reads a profile from the text of its file. `path` is for messages.
     ///
     /// # Errors
     /// The text is no TOML, has an unknown or a missing key, or a value that makes no sense.
     pub fn parse(name: &str, path: &str, text: &str) -> Result<Self, ScenarioError> {
-        let ranges: Spanned<Ranges> = toml::from_str(text).map_err(|error| {
-            ScenarioError::new(path, text, error.message().trim().to_owned(), error.span())
-                .with_remedy("the keys of a profile are in docs/profiles.md")
+        let ranges = toml::from_str(text).map_err(|error| mistake(path, text, &error, "docs/profiles.md"))?;
+        let profile = Profile { name: name.to_owned(), ranges };
+        profile.check().map_err(|wrong| {
+            ScenarioError::new(path, text, wrong.what, place(text, wrong.key)).with_remedy(wrong.remedy)
         })?;
-        let profile = Profile { name: name.to_owned(), ranges: ranges.into_inner() };
-        profile
-            .check()
-            .map_err(|(what, remedy)| ScenarioError::new(path, text, what, None).with_remedy(remedy))?;
         Ok(profile)
     }
 
-    fn check(&self) -> Result<(), (String, &'static str)> {
-        let Ranges { topology, directory, load, faults, .. } = &self.ranges;
+    fn check(&self) -> Result<(), Wrong> {
+        let Ranges { topology, directory, configuration, load, faults, .. } = &self.ranges;
         let ranges = [
-            ("topology.clients", topology.clients),
-            ("topology.servers", topology.servers),
-            ("directory.here", directory.here),
-            ("load.messages", load.messages),
-            ("load.recipients", load.recipients),
+            (["topology", "clients"], topology.clients, 1),
+            (["topology", "servers"], topology.servers, 1),
+            (["directory", "here"], directory.here, 1),
+            (["directory", "elsewhere"], directory.elsewhere, 0),
+            (["configuration", "routes"], configuration.routes, 0),
+            (["configuration", "waits"], configuration.waits, 0),
+            (["load", "messages"], load.messages, 1),
+            (["load", "recipients"], load.recipients, 1),
+            (["load", "octets"], load.octets, 0),
+            (["faults", "lines"], faults.lines, 0),
         ];
-        for (key, [low, high]) in ranges {
-            if low == 0 || high < low {
-                return Err((format!("`{key}` is no range"), "write two numbers from 1, the smaller first"));
+        for (key, [low, high], least) in ranges {
+            if low < least || high < low {
+                let remedy = format!("write two numbers from {least} on, the smaller first");
+                return Err(Wrong { key, what: format!("`{}` is no range", key.join(".")), remedy });
             }
+        }
+        let spans = [
+            (["configuration", "retry"], configuration.retry),
+            (["configuration", "expire"], configuration.expire),
+            (["load", "within"], load.within),
+            (["faults", "begins"], faults.begins),
+            (["faults", "lasts"], faults.lasts),
+            (["faults", "restart_after"], faults.restart_after),
+        ];
+        if let Some((key, _)) = spans.into_iter().find(|(_, [low, high])| high < low) {
+            let remedy = "write two spans of time, the shorter first".to_owned();
+            return Err(Wrong { key, what: format!("`{}` is no range", key.join(".")), remedy });
         }
         let known: Vec<&str> = Family::ALL.into_iter().flat_map(Family::kinds).copied().collect();
         if let Some(kind) = faults.kinds.keys().find(|kind| !known.contains(&kind.as_str())) {
-            return Err((format!("no kind of fault is named `{kind}`"), "the kinds are in docs/faults.md"));
+            let remedy = did_you_mean(kind, known) + "the kinds are in docs/faults.md";
+            let what = format!("no kind of fault is named `{kind}`");
+            return Err(Wrong { key: ["faults", "kinds"], what, remedy });
         }
         Ok(())
     }
@@ -240,7 +267,7 @@ impl Profile {
         let file = File {
             title: format!("{title} (seed {})", seed.0),
             starts: *starts,
-            duration: duration(&faults, &clients, setup.patience),
+            duration: plain(duration(&faults, &clients, setup.patience)),
             seed: seed.0,
             releases: plain(vec![release]),
             service: Service { restart_after: Span(Duration::from_mins(1)), restarts: 20 },
@@ -258,6 +285,12 @@ impl Profile {
         };
         Scenario::drawn(format!("{}-{}", self.name, seed.0), file)
     }
+}
+
+/// Where in the text of a profile the value of a key stands.
+fn place(text: &str, [table, key]: [&str; 2]) -> Option<std::ops::Range<usize>> {
+    let root = DeTable::parse(text).ok()?;
+    Some(root.get_ref().get(table)?.get_ref().get(key)?.span())
 }
 
 /// A value that stands in no text.

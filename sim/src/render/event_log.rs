@@ -39,7 +39,7 @@ pub fn event_log(title: &str, plan: &Plan, record: &Record) -> String {
                 line(&mut out, format_args!("{when}  -- the administrator {}", rename(what, &names)));
             }
             What::Fault(what) => line(&mut out, format_args!("{when}  -- fault: {}", rename(what, &names))),
-            What::Smtp { .. } | What::Client(_) | What::Accepted { .. } => {}
+            What::Smtp { .. } | What::Client(_) | What::Accepted { .. } | What::FaultSpan { .. } => {}
         }
     }
     line(&mut out, format_args!("\nWHAT THE CLIENTS GOT"));
@@ -65,7 +65,7 @@ pub fn without_times(record: &Record) -> Vec<String> {
         match &entry.what {
             What::Event(_) | What::Service(_) | What::Administrator(_) => happened.push(text),
             What::Client(_) => answers.push(text),
-            What::Smtp { .. } | What::Accepted { .. } | What::Fault(_) => {}
+            What::Smtp { .. } | What::Accepted { .. } | What::Fault(_) | What::FaultSpan { .. } => {}
         }
     }
     happened.into_iter().chain(answers).chain(end::lines(&record.end)).collect()

@@ -4,12 +4,14 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use gateway::eventlog::Event;
 use toml::Spanned;
 
 use super::expect::Expectation;
 use super::file::{File, Task};
 use super::{ScenarioError, config};
-use crate::fault::{Fault, When};
+use crate::fault::{Fault, ServerDoes, When};
+use crate::nearest::did_you_mean;
 
 /// The folders of a gateway's spool.
 const FOLDERS: [&str; 6] = ["archive", "bad", "in", "out", "queue", "work"];
@@ -20,6 +22,7 @@ const FOLDERS: [&str; 6] = ["archive", "bad", "in", "out", "queue", "work"];
 /// The first thing that does not hold.
 pub(super) fn check(file: &File, path: &str, text: &str) -> Result<(), ScenarioError> {
     let check = Check { file, path, text };
+    check.duration()?;
     check.releases()?;
     check.machines()?;
     check.installed_files()?;
@@ -38,6 +41,19 @@ struct Check<'a> {
 impl Check<'_> {
     fn fail(&self, place: Range<usize>, what: String, remedy: impl Into<String>) -> ScenarioError {
         ScenarioError::new(self.path, self.text, what, Some(place)).with_remedy(remedy)
+    }
+
+    fn duration(&self) -> Result<(), ScenarioError> {
+        let duration = &self.file.duration;
+        if duration.as_ref().is_zero() {
+            let what = "nothing happens in no time".to_owned();
+            return Err(self.fail(
+                duration.span(),
+                what,
+                "let the run end later, such as `duration = \"1h\"`",
+            ));
+        }
+        Ok(())
     }
 
     fn releases(&self) -> Result<(), ScenarioError> {
@@ -125,7 +141,8 @@ impl Check<'_> {
                 if known.contains(name) {
                     return Ok(());
                 }
-                Err(fail(format!("no {what} named `{name}`"), there_are(known)))
+                let meant = did_you_mean(name, known.iter().copied());
+                Err(fail(format!("no {what} named `{name}`"), meant + &there_are(known)))
             };
             for machine in fault.machines() {
                 known("machine is", machine, &machines)?;
@@ -146,6 +163,12 @@ impl Check<'_> {
                     }
                 }
                 _ => {}
+            }
+            if let Fault::Kill { when: When::Event { id, .. }, .. }
+            | Fault::PowerCut { when: When::Event { id, .. }, .. } = fault
+                && !Event::IDS.contains(id)
+            {
+                return Err(fail(no_event(*id), EVENTS.to_owned()));
             }
             if let Some((what, remedy)) = says_nothing(fault) {
                 return Err(fail(what.to_owned(), remedy.to_owned()));
@@ -173,6 +196,11 @@ impl Check<'_> {
 
     fn expectations(&self) -> Result<(), ScenarioError> {
         let expected = &self.file.expect;
+        if let Some(id) =
+            expected.iter().flat_map(Expectation::events).find(|id| !Event::IDS.contains(id.as_ref()))
+        {
+            return Err(self.fail(id.span(), no_event(*id.as_ref()), EVENTS));
+        }
         let servers = self.file.server.iter().map(|server| server.name.as_ref().as_str()).collect();
         self.are_known("server is", expected.iter().flat_map(Expectation::servers), servers)?;
         let folders = FOLDERS.into_iter().collect();
@@ -193,11 +221,19 @@ impl Check<'_> {
         for name in names {
             if !known.contains(name.as_ref().as_str()) {
                 let what = format!("no {what} named `{}`", name.as_ref());
-                return Err(self.fail(name.span(), what, there_are(&known)));
+                let meant = did_you_mean(name.as_ref(), known.iter().copied());
+                return Err(self.fail(name.span(), what, meant + &there_are(&known)));
             }
         }
         Ok(())
     }
+}
+
+/// Where the events are.
+const EVENTS: &str = "the events are in docs/events.md";
+
+fn no_event(id: u16) -> String {
+    format!("the gateway logs no event {id}")
 }
 
 fn there_are(known: &BTreeSet<&str>) -> String {
@@ -237,6 +273,12 @@ fn says_nothing(fault: &Fault) -> Option<(&'static str, &'static str)> {
             "a link that loses every segment is cut",
             "let `one_in` be at least 2, or write a partition",
         )),
+        Fault::Server {
+            does: ServerDoes::Replies { reply, .. } | ServerDoes::RefusesOne { reply }, ..
+        } if !is_reply(reply) => Some((
+            "this is no reply",
+            "begin each line with a code of three digits, such as \"450 4.2.1 busy\"",
+        )),
         Fault::ExtensionDelays { by, .. } | Fault::SlowSync { by, .. } if by.is_zero() => {
             Some(("the delay has no length", "add `by`, such as `by = \"1m\"`"))
         }
@@ -251,4 +293,15 @@ fn says_nothing(fault: &Fault) -> Option<(&'static str, &'static str)> {
         | Fault::Client { attempt: 0, .. } => Some(("nothing is the 0th", "count from 1")),
         _ => None,
     }
+}
+
+/// Whether each line of a text begins as a reply does (RFC 5321, 4.2): a code from 200 to 599, and then a space, a
+/// hyphen or nothing.
+fn is_reply(text: &str) -> bool {
+    let begins_with_a_code = |line: &str| {
+        let code = line.get(..3).and_then(|code| code.parse::<u16>().ok());
+        code.is_some_and(|code| (200..600).contains(&code))
+            && matches!(line.as_bytes().get(3), None | Some(b' ' | b'-'))
+    };
+    !text.is_empty() && text.lines().all(begins_with_a_code)
 }

@@ -49,7 +49,7 @@ enum State {
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EventCount {
-    id: u16,
+    id: Spanned<u16>,
     times: usize,
     /// Text that each of them contains.
     #[serde(default)]
@@ -79,6 +79,11 @@ impl Expectation {
     /// The mailboxes that it speaks of.
     pub(super) fn mailboxes(&self) -> impl Iterator<Item = &Spanned<String>> {
         self.mailboxes.keys()
+    }
+
+    /// The numbers of the events that it speaks of.
+    pub(super) fn events(&self) -> impl Iterator<Item = &Spanned<u16>> {
+        self.events.iter().map(|event| &event.id)
     }
 
     /// The folders of the spool that it speaks of.
@@ -113,13 +118,14 @@ impl Expectation {
             compare("deaths of the service", wanted.to_string(), found.to_string());
         }
         for wanted in &self.events {
+            let id = wanted.id.as_ref();
             let found = record.entries.iter().filter(|entry| {
                 matches!(&entry.what, What::Event(event)
-                    if event.id == wanted.id && event.description.contains(&wanted.says))
+                    if event.id == *id && event.description.contains(&wanted.says))
             });
             let what = match wanted.says.as_str() {
-                "" => format!("events {}", wanted.id),
-                says => format!("events {} with \"{says}\"", wanted.id),
+                "" => format!("events {id}"),
+                says => format!("events {id} with \"{says}\""),
             };
             compare(&what, wanted.times.to_string(), found.count().to_string());
         }

@@ -19,7 +19,7 @@ use crate::span::Span;
 pub(crate) struct File {
     pub(crate) title: String,
     pub(crate) starts: Timestamp,
-    pub(crate) duration: Span,
+    pub(crate) duration: Spanned<Span>,
     pub(crate) seed: u64,
     pub(crate) releases: Spanned<Vec<Release>>,
     #[serde(default, skip_serializing_if = "Service::is_nothing")]

@@ -101,27 +101,47 @@ impl Library {
     /// # Errors
     /// There is no project, a file cannot be read, or a file is no scenario: nothing is replayed then.
     pub fn open(from: &Path) -> Result<Self, LibraryError> {
+        let (library, bad) = Library::read(from)?;
+        match bad.into_iter().next() {
+            None => Ok(library),
+            Some((_, why)) => Err(why),
+        }
+    }
+
+    /// Reads what can be read of the project that `from` is in; and of each file that is no scenario its name, and what
+    /// is wrong with it.
+    ///
+    /// # Errors
+    /// There is no project, or a folder cannot be read.
+    pub fn read(from: &Path) -> Result<(Self, Vec<(String, LibraryError)>), LibraryError> {
         let root = from
             .ancestors()
             .find(|folder| folder.join("scenarios").is_dir())
             .ok_or(LibraryError::NoProject)?;
         let profiles_in = root.join("scenarios").join("perturbation");
-        let (mut scenarios, mut profiles, mut paths) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let mut library = Library { root: root.to_owned(), scenarios: Vec::new(), profiles: Vec::new() };
+        let (mut bad, mut paths) = (Vec::new(), BTreeMap::new());
         for path in toml_files(&root.join("scenarios"))? {
             let shown = path.strip_prefix(root).unwrap_or(&path).display().to_string();
-            let text = std::fs::read_to_string(&path)
-                .map_err(|why| LibraryError::Unreadable { path: shown.clone(), why })?;
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            if let Some(first) = paths.insert(name.clone(), shown.clone()) {
-                return Err(LibraryError::SameName { name, first, second: shown });
-            }
-            if path.parent() == Some(&profiles_in) {
-                profiles.push(Profile::parse(&name, &shown, &text).map_err(Box::new)?);
-            } else {
-                scenarios.push(Scenario::parse(&name, &shown, &text).map_err(Box::new)?);
-            }
+            let is_profile = path.parent() == Some(&profiles_in);
+            let taken = match paths.insert(name.clone(), shown.clone()) {
+                Some(first) => Err(LibraryError::SameName { name: name.clone(), first, second: shown }),
+                None => library.take(&name, &path, &shown, is_profile),
+            };
+            bad.extend(taken.err().map(|why| (name, why)));
         }
-        Ok(Library { root: root.to_owned(), scenarios, profiles })
+        Ok((library, bad))
+    }
+
+    fn take(&mut self, name: &str, path: &Path, shown: &str, is_profile: bool) -> Result<(), LibraryError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|why| LibraryError::Unreadable { path: shown.to_owned(), why })?;
+        match is_profile {
+            true => self.profiles.push(Profile::parse(name, shown, &text).map_err(Box::new)?),
+            false => self.scenarios.push(Scenario::parse(name, shown, &text).map_err(Box::new)?),
+        }
+        Ok(())
     }
 
     /// Every scenario, in the order of folders and names.

@@ -9,6 +9,7 @@ pub mod expect;
 pub(crate) mod file;
 mod library;
 mod message;
+mod mistake;
 mod setting;
 
 use std::ops::Range;
@@ -18,6 +19,7 @@ use gateway::release::Release;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 
 pub use library::{Library, LibraryError, Source};
+pub(crate) use mistake::mistake;
 pub use setting::{Setting, SettingError};
 
 use crate::draw::Seed;
@@ -83,10 +85,8 @@ impl Scenario {
     /// # Errors
     /// The text is no TOML, has an unknown or a missing key, or contradicts itself.
     pub fn parse(name: &str, path: &str, text: &str) -> Result<Self, ScenarioError> {
-        let file: file::File = toml::from_str(text).map_err(|error| {
-            ScenarioError::new(path, text, error.message().trim().to_owned(), error.span())
-                .with_remedy("the keys of a scenario file are in docs/scenario-files.md")
-        })?;
+        let file: file::File =
+            toml::from_str(text).map_err(|error| mistake(path, text, &error, "docs/scenario-files.md"))?;
         check::check(&file, path, text)?;
         Ok(Scenario { name: name.to_owned(), file, kept: true })
     }
@@ -157,7 +157,7 @@ impl Scenario {
             release,
             seed,
             starts: file.starts,
-            duration: file.duration.0,
+            duration: file.duration.as_ref().0,
             gateway: GatewayPlan {
                 name: file.gateway.name.as_ref().as_str().into(),
                 address: *file.gateway.address.as_ref(),

@@ -20,7 +20,7 @@ use toml::{Table, Value};
 
 use super::{Scenario, config};
 use crate::fault::Family;
-use crate::nearest::{did_you_mean, nearest};
+use crate::nearest::nearest;
 
 /// A key and the text of its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +91,10 @@ impl Setting {
         match known.iter().find(|known| known.name == key) {
             Some(found) => Ok(Setting { key: found.clone(), text: text.to_owned() }),
             None => {
-                let remedy = did_you_mean(key, "keys", known.iter().map(|key| key.name.as_str()));
+                let known: Vec<&str> = known.iter().map(|key| key.name.as_str()).collect();
+                let meant =
+                    meant(key, &known).map(|key| format!("did you mean `{key}`? ")).unwrap_or_default();
+                let remedy = format!("{meant}the keys are: {}", known.join(", "));
                 Err(SettingError::UnknownKey { key: key.to_owned(), remedy })
             }
         }
@@ -150,6 +153,17 @@ fn set(table: &mut Table, path: &[&str], list: usize, value: &Value) -> bool {
     below.as_table_mut().is_some_and(|below| set(below, rest, list.saturating_sub(1), value))
 }
 
+/// The key that somebody meant: of those with a part in common, if there are any, and else of all.
+fn meant<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
+    let in_common = |known: &&str| known.split('.').any(|part| key.split('.').any(|other| other == part));
+    let related: Vec<&str> = known.iter().copied().filter(in_common).collect();
+    match related[..] {
+        [] => nearest(key, known.iter().copied()),
+        [only] => Some(only),
+        _ => nearest(key, related),
+    }
+}
+
 /// Whether the gateway wants another type of value: what is wrong with one of the right type says more.
 fn is_of_another_type(error: &ConfigError) -> bool {
     ["invalid type", "wanted "].iter().any(|start| error.what().starts_with(start))
@@ -170,7 +184,7 @@ impl Scenario {
         let mut other = self.clone().apart();
         settings.iter().try_for_each(|setting| other.set(setting))?;
         let longer = other.patience().saturating_sub(self.patience());
-        other.file.duration.0 += 2 * longer;
+        other.file.duration.as_mut().0 += 2 * longer;
         Ok(other)
     }
 

@@ -8,6 +8,7 @@ use toml::Value;
 
 use super::tree::{Path, Step, then};
 use super::{Need, Shrunk, findings, text};
+use crate::count::count;
 use crate::engine::Engine;
 use crate::record::{Record, Service, What};
 use crate::run::run;
@@ -54,12 +55,12 @@ fn releases(shrunk: &Shrunk, engine: &dyn Engine) -> Vec<Release> {
 }
 
 fn head(shrunk: &Shrunk) -> String {
-    let lines = |count| if count == 1 { "1 line".to_owned() } else { format!("{count} lines") };
     let of = match shrunk.is_irreducible() {
         true => "none of which can be taken out".to_owned(),
         false => format!("of {} before", shrunk.lines_before),
     };
-    let mut out = format!("# Shrunk in {} runs: {}, {of}.\n", shrunk.runs, lines(shrunk.lines));
+    let mut out =
+        format!("# Shrunk in {}: {}, {of}.\n", count(shrunk.runs, "run"), count(shrunk.lines, "line"));
     if shrunk.is_cut_short {
         out.push_str("# There may be a smaller one: the runs that were allowed did not suffice.\n");
     }

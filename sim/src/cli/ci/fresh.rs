@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use gateway::release::Release;
+use sim::count::count;
 use sim::engine::Leap;
 use sim::explore::{Exploration, Report};
 use sim::profile::Profile;
@@ -64,15 +65,19 @@ fn share(limit: Duration, profile: &Profile, profiles: &[Profile]) -> Duration {
 
 /// What exploring with a profile came to: each finding is a failure of its own.
 pub(crate) fn cases(report: &Report, profile: &Profile, took: Duration) -> Vec<Case> {
-    let name = &report.profile;
+    let name = match report.release {
+        Release::Current => report.profile.clone(),
+        other => format!("{} on {other}", report.profile),
+    };
     let case = |name: String, failure| Case::new(Group::Exploration, name, Duration::ZERO, failure);
+    let seeds = count(report.count(), "seed");
     let mut cases = Vec::new();
     for found in &report.findings {
         let failure = Failure {
             what: found.what.clone(),
             details: match found.seeds {
-                1 => format!("in 1 of {} seeds: {}", report.count(), found.smallest),
-                many => format!("in {many} of {} seeds, the smallest {}", report.count(), found.smallest),
+                1 => format!("in 1 of {seeds}: {}", found.smallest),
+                many => format!("in {many} of {seeds}, the smallest {}", found.smallest),
             },
             reproduce: Some(explore::reproduce(found, report)),
             file: None,
@@ -98,7 +103,7 @@ pub(crate) fn cases(report: &Report, profile: &Profile, took: Duration) -> Vec<C
 fn never(what: &str, names: &[&str], report: &Report) -> Option<Failure> {
     (!names.is_empty()).then(|| Failure {
         what: format!("{what}: {}", names.join(", ")),
-        details: format!("in {} seeds", report.count()),
+        details: format!("in {}", count(report.count(), "seed")),
         reproduce: None,
         file: Some(format!("scenarios/perturbation/{}.toml", report.profile)),
     })

@@ -17,24 +17,25 @@ mod annotations;
 mod canaries;
 pub(super) mod capsules;
 pub(super) mod case;
+pub(super) mod found;
 pub(super) mod fresh;
 mod junit;
 mod night;
 pub(super) mod outputs;
 mod replays;
-pub(super) mod results;
+mod results;
 mod sample;
 pub(super) mod summary;
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use clap::Args;
 use indicatif::ProgressBar;
-use jiff::SignedDuration;
 use miette::miette;
+use sim::count::count;
 use sim::engine::Leap;
 use sim::scenario::Library;
 
@@ -49,6 +50,7 @@ use summary::Summary;
 
 use super::explore;
 use super::findings::Findings;
+use super::interrupt::Interrupt;
 use super::seeds::{self, Shard};
 
 /// What to check.
@@ -56,9 +58,10 @@ use super::seeds::{self, Shard};
 pub(crate) struct CiArgs {
     /// For how long to explore, such as `5m` or `2h`: half of it with `mixed`, the rest with the other profiles.
     #[arg(long = "for", value_name = "TIME", default_value = "5m", conflicts_with = "seeds")]
-    time: SignedDuration,
+    #[arg(value_parser = seeds::time, allow_hyphen_values = true)]
+    time: Duration,
     /// Explore these seeds with every profile, such as `0..2000`, instead of the night's.
-    #[arg(long, value_parser = seeds::range, conflicts_with = "night")]
+    #[arg(long, value_parser = seeds::range, allow_hyphen_values = true, conflicts_with = "night")]
     seeds: Option<Range<u64>>,
     /// Explore the seeds of this night; today's by UTC if none is given.
     #[arg(long, value_name = "YYYY-MM-DD")]
@@ -92,10 +95,9 @@ pub(super) fn run(library: &Library, args: &CiArgs) -> miette::Result<bool> {
             (night.seeds(), format!("the night of {night}"))
         }
     };
-    let limit = explore::limit(args.time)?;
     let fresh = Fresh {
         seeds: shard.of(whole),
-        limit: args.seeds.is_none().then_some(limit),
+        limit: args.seeds.is_none().then_some(args.time),
         jobs: args.jobs.unwrap_or_else(explore::cores),
         twice: args.twice,
     };
@@ -109,8 +111,8 @@ pub(super) fn run(library: &Library, args: &CiArgs) -> miette::Result<bool> {
     let title = if shard == Shard::WHOLE { of.clone() } else { format!("shard {shard} of {of}") };
     anstream::println!("{title}");
 
-    let pressed = explore::watch_for_ctrl_c();
-    let interrupted = || pressed.load(Ordering::Relaxed);
+    let interrupt = Interrupt::watch();
+    let interrupted = || interrupt.pressed();
     let progress = ProgressBar::new_spinner();
     let tell = |cases: &[Case], group: Group, what: &str| {
         let good = cases.iter().filter(|case| case.failure.is_none()).count();
@@ -130,17 +132,12 @@ pub(super) fn run(library: &Library, args: &CiArgs) -> miette::Result<bool> {
     for profile in library.profiles().iter().take_while(|_| !interrupted()) {
         let start = explore::now();
         let report = fresh.explore(profile, library.profiles(), |report| {
-            progress.set_message(format!("{}: {} seeds", profile.name, report.count()));
+            progress.set_message(format!("{}: {}", profile.name, count(report.count(), "seed")));
             progress.tick();
             interrupted()
         });
-        let (name, count, findings) = (&profile.name, report.count(), report.findings.len());
-        let found = match findings {
-            0 => "nothing found".to_owned(),
-            1 => "1 finding".to_owned(),
-            many => format!("{many} findings"),
-        };
-        progress.suspend(|| anstream::println!("exploration: {name}, {count} seeds, {found}"));
+        let (name, seeds, found) = (&profile.name, count(report.count(), "seed"), explore::found(&report));
+        progress.suspend(|| anstream::println!("exploration: {name}, {seeds}, {found}"));
         explored.extend(fresh::cases(&report, profile, start.elapsed()));
         // What was interrupted is not a shard's result.
         if let Some(results) = results.as_ref().filter(|_| !interrupted()) {
@@ -153,7 +150,7 @@ pub(super) fn run(library: &Library, args: &CiArgs) -> miette::Result<bool> {
     for profile in library.profiles().iter().take_while(|_| !interrupted()) {
         progress.set_message(format!("{}: made again", profile.name));
         progress.tick();
-        audited.push(sample::check(library, profile, &fresh.seeds));
+        audited.extend(sample::check(library, profile, &fresh.seeds, &interrupt));
     }
     tell(&audited, Group::Determinism, "profiles made again, the same");
     checks.extend(audited);
@@ -166,12 +163,7 @@ pub(super) fn run(library: &Library, args: &CiArgs) -> miette::Result<bool> {
     if interrupted() {
         let what = "interrupted: what was checked until then is here, and no more".to_owned();
         let failure = Failure { what, ..Failure::default() };
-        cases.push(Case::new(
-            Group::Exploration,
-            "interrupted".to_owned(),
-            std::time::Duration::ZERO,
-            Some(failure),
-        ));
+        cases.push(Case::new(Group::Exploration, "interrupted".to_owned(), Duration::ZERO, Some(failure)));
     } else if let Some(results) = results {
         results.write_checks(&Checks { of, cases: union(checks) })?;
     }

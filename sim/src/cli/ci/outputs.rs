@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use miette::IntoDiagnostic;
+use sim::count::count;
 
 use super::super::explore::write;
 use super::super::seeds::Shard;
@@ -74,9 +75,9 @@ fn print(summary: &Summary<'_>) {
             anstream::println!("    capsule: {capsule}");
         }
     }
-    let (count, red) = (summary.cases.len(), failed(summary.cases).count());
+    let (checks, red) = (count(summary.cases.len(), "check"), failed(summary.cases).count());
     match red {
-        0 => anstream::println!("\n{GOOD}{count} checks, all good{GOOD:#}"),
-        red => anstream::println!("\n{BAD}{count} checks, {red} failed{BAD:#}"),
+        0 => anstream::println!("\n{GOOD}{checks}, all good{GOOD:#}"),
+        red => anstream::println!("\n{BAD}{checks}, {red} failed{BAD:#}"),
     }
 }

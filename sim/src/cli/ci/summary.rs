@@ -4,6 +4,7 @@
 
 use std::fmt::{self, Write};
 
+use sim::count::count;
 use sim::explore::Report;
 
 use super::capsules::Capsules;
@@ -55,7 +56,7 @@ impl fmt::Display for Summary<'_> {
             self.failure(f, case, failure)?;
         }
         if red > FAILURES {
-            writeln!(f, "\n{} more failures are in the JUnit report.", red - FAILURES)?;
+            writeln!(f, "\nMore are in the JUnit report: {}.", count(red - FAILURES, "failure"))?;
         }
         Ok(())
     }
@@ -69,7 +70,7 @@ impl Summary<'_> {
         }
         match failure.lines().skip(LINES).count() {
             0 => {}
-            more => writeln!(text, "({more} more lines)")?,
+            more => writeln!(text, "(and {})", count(more, "line"))?,
         }
         write!(f, "\n### {}: {}\n\n{}", case.group.name(), cell(&case.name), fenced("text", &text))?;
         if let Some(command) = case.command() {

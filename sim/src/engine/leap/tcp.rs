@@ -64,7 +64,7 @@ impl Segment {
             Segment::SynAck => SegmentKind::SynAck,
             Segment::Data(_) => SegmentKind::Data,
             Segment::Fin => SegmentKind::Fin,
-            Segment::Ack(_) => SegmentKind::Ack,
+            Segment::Ack(read) => SegmentKind::Ack { read: *read },
             Segment::Again => SegmentKind::Again,
             Segment::Reset => SegmentKind::Reset,
         };
