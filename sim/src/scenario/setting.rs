@@ -147,7 +147,9 @@ fn set(table: &mut Table, path: &[&str], list: usize, value: &Value) -> bool {
     if list == 1 {
         let elements = table.get_mut(*name).and_then(Value::as_array_mut).into_iter().flatten();
         let elements = elements.filter_map(Value::as_table_mut);
-        return elements.map(|element| set(element, rest, 0, value)).fold(false, |any, done| any || done);
+        let mut is_set = false;
+        elements.for_each(|element| is_set |= set(element, rest, 0, value));
+        return is_set;
     }
     let below = table.entry((*name).to_owned()).or_insert_with(|| Table::new().into());
     below.as_table_mut().is_some_and(|below| set(below, rest, list.saturating_sub(1), value))
@@ -249,6 +251,7 @@ impl Setting {
 
 #[cfg(test)]
 mod tests {
+    use gateway::extension::OnFailure;
     use gateway::release::Release;
     use miette::Diagnostic;
 
@@ -291,9 +294,14 @@ mod tests {
 
     #[test]
     fn what_becomes_of_a_message_is_set_in_every_link_and_in_the_one_that_fails_as_the_plan_says() {
-        use gateway::extension::OnFailure;
-        let chain = config(&["extension.on_failure=bypass"]).extensions;
-        assert_eq!(chain.iter().map(|link| link.on_failure).collect::<Vec<_>>(), [OnFailure::Bypass]);
+        let text = include_str!(
+            "../../../scenarios/perturbation/localhost-route/one-extension-drops-a-message-and-hangs-on-another.toml"
+        );
+        let scenario = Scenario::parse("two", "two.toml", text).unwrap();
+        let with = scenario.with(&[Setting::parse("extension.on_failure=bypass").unwrap()]).unwrap();
+        let chain = with.plan(Release::Current, with.seed()).gateway.config.extensions;
+        let links: Vec<_> = chain.iter().map(|link| (link.name.as_str(), link.on_failure)).collect();
+        assert_eq!(links, [("faulty", OnFailure::Bypass), ("imcext", OnFailure::Bypass)]);
     }
 
     #[test]
