@@ -241,7 +241,7 @@ pub enum Event {
 
 impl Event {
     /// The number of every event, in order.
-    pub const IDS: [u16; 23] = [
+    pub const IDS: [u16; 24] = [
         1000, 1001, 2001, 2002, 2006, 3010, 3018, 3019, 3020, 4007, 4031, 4037, 4055, 4070, 4084, 4098, 4116,
         4117, 4120, 4123, 4151, 4182, 4183, 4188,
     ];
