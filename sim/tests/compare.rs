@@ -157,7 +157,7 @@ fn ctrl_c_ends_a_comparison_with_what_there_is() {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
     let text = said(&output);
-    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert_eq!(output.status.code(), Some(130), "{text}");
     assert!(
         text.contains("limits.hops=30 instead of limits.hops=20") && text.contains("interrupted"),
         "{text}"
