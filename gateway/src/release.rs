@@ -37,6 +37,29 @@ pub enum Defect {
 }
 
 impl Defect {
+    /// Every defect, in the order of their articles.
+    pub const ALL: [Defect; 2] = [Defect::Q169681, Defect::Q178091];
+
+    /// The article that documents it, such as `Q169681`.
+    pub fn article(self) -> &'static str {
+        match self {
+            Defect::Q169681 => "Q169681",
+            Defect::Q178091 => "Q178091",
+        }
+    }
+
+    /// What it does, in a sentence.
+    pub fn summary(self) -> &'static str {
+        match self {
+            Defect::Q169681 => {
+                "a message for a domain that the routing extension maps to `localhost` stops the service"
+            }
+            Defect::Q178091 => {
+                "a report to the administrator about a message from an exempt host stops the service"
+            }
+        }
+    }
+
     /// The release in which the defect came in, and the one in which it was gone.
     ///
     /// 5.5 is not listed among the products of Q169681, so the fix of 5.0 SP2 is taken to be in it.

@@ -6,9 +6,15 @@ use crate::machine::disk::SimDisk;
 use crate::mailbag::{self, Item};
 use crate::record::{End, Spooled};
 use crate::scenario::{SPOOL, STORE};
+use crate::subject::Subject;
 
 /// Reads the end state.
-pub(crate) fn state(disk: &SimDisk, service_up: bool, servers: Vec<(String, Vec<Item>)>) -> End {
+pub(crate) fn state(
+    disk: &SimDisk,
+    subject: &dyn Subject,
+    service_up: bool,
+    servers: Vec<(String, Vec<Item>)>,
+) -> End {
     let mut mailboxes: BTreeMap<String, Vec<Item>> = BTreeMap::new();
     let mut spool: BTreeMap<String, Vec<Spooled>> = BTreeMap::new();
     for (path, bytes) in disk.tree() {
@@ -20,10 +26,9 @@ pub(crate) fn state(disk: &SimDisk, service_up: bool, servers: Vec<(String, Vec<
         } else if let Some((folder, file)) =
             path.strip_prefix(SPOOL).and_then(|rest| rest[1..].split_once('/'))
         {
-            let message = gateway::spool::decode(&bytes).ok();
-            let recipients = message.iter().flat_map(|message| &message.envelope.recipients);
-            let recipients = recipients.map(ToString::to_string).collect();
+            let message = subject.queued(&bytes);
             let item = message.as_ref().map(|message| mailbag::identify(&message.content));
+            let recipients = message.map(|message| message.recipients).unwrap_or_default();
             spool.entry(folder.to_owned()).or_default().push(Spooled {
                 file: file.to_owned(),
                 item,

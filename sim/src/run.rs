@@ -20,6 +20,7 @@ use crate::queue::QueueWatch;
 use crate::record::{Entry, Record, What};
 use crate::scene::Scene;
 use crate::service_control::ServiceControl;
+use crate::subject::{ShippedGateway, Subject};
 use crate::trace::{Keep, Trace};
 
 /// Runs a plan on an engine.
@@ -29,8 +30,21 @@ use crate::trace::{Keep, Trace};
 /// # Errors
 /// Something reached for the machine itself, or the engine broke down. Whatever the gateway does is in the Record.
 pub fn run(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record, RunError> {
+    run_subject(plan, &(Arc::new(ShippedGateway) as Arc<_>), engine, keep)
+}
+
+/// Runs a plan with other software in the gateway's place.
+///
+/// # Errors
+/// As [`run`](fn@run): whatever the software does is in the Record.
+pub fn run_subject(
+    plan: &Plan,
+    subject: &Arc<dyn Subject>,
+    engine: &dyn Engine,
+    keep: Keep,
+) -> Result<Record, RunError> {
     let record = contain::run_on_fresh_thread(plan.seed, plan.starts, &engine.contained_clock(), || {
-        run_contained(plan, engine, keep)
+        run_contained(plan, subject, engine, keep)
     })??;
     Ok(record)
 }
@@ -46,11 +60,16 @@ pub enum RunError {
     Engine(#[from] EngineError),
 }
 
-fn run_contained(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record, EngineError> {
+fn run_contained(
+    plan: &Plan,
+    subject: &Arc<dyn Subject>,
+    engine: &dyn Engine,
+    keep: Keep,
+) -> Result<Record, EngineError> {
     let trace = Trace::new(engine.clock(), keep);
     let scene = Scene::new(Arc::new(plan.clone()), engine.clock(), trace.clone());
     let plan = &scene.plan;
-    let gateway = GatewayMachine::new(&scene);
+    let gateway = GatewayMachine::new(&scene, subject);
     let taken: Vec<Taken> = plan.servers.iter().map(|_| Taken::default()).collect();
 
     let mut machines = vec![gateway_machine(plan, &gateway)];
@@ -60,7 +79,8 @@ fn run_contained(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record,
 
     let names: Vec<_> = machines.iter().map(|machine| machine.name.clone()).collect();
     let machines = machines.into_iter().map(|machine| watched(machine, &trace)).collect();
-    let capture = (keep == Keep::Capture).then(|| FileWatch::new(Arc::clone(&gateway.disk)));
+    let capture =
+        (keep == Keep::Capture).then(|| FileWatch::new(Arc::clone(&gateway.disk), Arc::clone(subject)));
     let segments = capture.is_some().then(RefCell::default);
     let observer = Traced { trace: &trace, machines: &names, segments };
 
@@ -83,7 +103,7 @@ fn run_contained(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record,
         let taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
         (server.name.to_string(), taken.iter().map(|(item, _)| item.clone()).collect())
     });
-    let end = end::state(&gateway.disk, control.service_is_up(), servers.collect());
+    let end = end::state(&gateway.disk, &**subject, control.service_is_up(), servers.collect());
     trace.note_at(plan.duration, &plan.gateway.name, "at the end", &[format!("{end:?}").as_bytes()]);
     let (digest, trace) = trace.finish();
     Ok(Record {

@@ -145,7 +145,7 @@ impl ServiceControl {
             }
             Task::SetAside { message } => {
                 let spool = Path::new(crate::scenario::SPOOL).join("in");
-                let file = by_hand::find(&self.gateway.disk, &spool, message);
+                let file = by_hand::find(&self.gateway.disk, &*self.gateway.subject, &spool, message);
                 match file {
                     Some(file) => {
                         let set_aside = Path::new("/set-aside").join(&file);

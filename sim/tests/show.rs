@@ -61,3 +61,14 @@ fn what_cannot_be_shown_is_said_before_a_file_is_written() {
         assert!(!Path::new(&file).exists());
     }
 }
+
+#[test]
+fn a_page_says_how_to_write_it_again() {
+    let shown = show(&["q178091", "--release", "5.5", "--html", "-"]);
+    let page = String::from_utf8(shown.stdout).unwrap();
+    let again = "postmortem show q178091 --release 5.5-rtm --seed 178091 --html FILE";
+    assert!(page.contains(&format!("\"command\":\"{again}\"")), "the page does not say {again}");
+    let finding = "sim/tests/capsules/service-b7d6344f-5.5-rtm-mixed-2.toml";
+    let page = String::from_utf8(show(&[finding, "--html", "-"]).stdout).unwrap();
+    assert!(page.contains("\"good\":false") && page.contains("\"oracle\":\"service\""));
+}

@@ -12,10 +12,12 @@ use crate::machine::by_hand;
 use crate::machine::disk::SimDisk;
 use crate::mailbag;
 use crate::scenario::{SPOOL, STORE};
+use crate::subject::{Queued, Subject};
 
 /// Looks at a disk again and again.
 pub(crate) struct FileWatch {
     disk: Arc<SimDisk>,
+    subject: Arc<dyn Subject>,
     /// How often the disk had changed when it was last looked at.
     seen: u64,
     /// The files that were there, and their lengths.
@@ -24,8 +26,8 @@ pub(crate) struct FileWatch {
 }
 
 impl FileWatch {
-    pub(crate) fn new(disk: Arc<SimDisk>) -> Self {
-        FileWatch { disk, seen: 0, there: BTreeMap::new(), changes: Vec::new() }
+    pub(crate) fn new(disk: Arc<SimDisk>, subject: Arc<dyn Subject>) -> Self {
+        FileWatch { disk, subject, seen: 0, there: BTreeMap::new(), changes: Vec::new() }
     }
 
     /// Writes down what is otherwise than at the last look.
@@ -37,7 +39,7 @@ impl FileWatch {
         let there = self.disk.lengths();
         for (path, octets) in &there {
             if self.there.get(path) != Some(octets) {
-                let held = held(&self.disk, path, *octets);
+                let held = self.held(path, *octets);
                 self.note(now, path, Some(held));
             }
         }
@@ -51,6 +53,20 @@ impl FileWatch {
     /// Everything that was seen.
     pub(crate) fn finish(self) -> Vec<FileChange> {
         self.changes
+    }
+
+    fn held(&self, path: &Path, octets: usize) -> Held {
+        let bytes = by_hand::content(&self.disk, path).unwrap_or_default();
+        if path.starts_with(STORE) {
+            let message = mailbag::identify(&bytes).kind.to_string();
+            return Held { message, recipients: Vec::new(), octets };
+        }
+        match self.subject.queued(&bytes) {
+            Some(Queued { recipients, content }) => {
+                Held { message: mailbag::identify(&content).kind.to_string(), recipients, octets }
+            }
+            None => Held { octets, ..Held::default() },
+        }
     }
 
     fn note(&mut self, at: Duration, path: &Path, holds: Option<Held>) {
@@ -69,20 +85,4 @@ fn place(path: &Path) -> Option<(String, String)> {
         return Some((format!("mailboxes/{mailbox}"), delivered.to_owned()));
     }
     of(SPOOL).map(|(folder, file)| (folder.to_owned(), file.to_owned()))
-}
-
-fn held(disk: &SimDisk, path: &Path, octets: usize) -> Held {
-    let bytes = by_hand::content(disk, path).unwrap_or_default();
-    if path.starts_with(STORE) {
-        let message = mailbag::identify(&bytes).kind.to_string();
-        return Held { message, recipients: Vec::new(), octets };
-    }
-    match gateway::spool::decode(&bytes) {
-        Ok(spooled) => Held {
-            message: mailbag::identify(&spooled.content).kind.to_string(),
-            recipients: spooled.envelope.recipients.iter().map(ToString::to_string).collect(),
-            octets,
-        },
-        Err(_) => Held { octets, ..Held::default() },
-    }
 }

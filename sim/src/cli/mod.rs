@@ -3,18 +3,22 @@
 mod audit;
 mod ci;
 mod compare;
+mod diff;
 mod explain;
 mod explore;
 mod findings;
 mod interrupt;
 mod list;
+mod matrix;
 mod merge;
 mod parity;
 mod plan;
 mod replay;
+mod run_name;
 mod seeds;
 mod show;
 mod shrink;
+mod source;
 mod suite;
 mod wanted;
 
@@ -24,10 +28,12 @@ use audit::AuditArgs;
 use ci::CiArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use compare::CompareArgs;
+use diff::DiffArgs;
 use explain::ExplainArgs;
 use explore::ExploreArgs;
 use gateway::release::Release;
 pub(crate) use interrupt::INTERRUPTED;
+use matrix::MatrixArgs;
 use merge::MergeArgs;
 use miette::{IntoDiagnostic, WrapErr};
 use parity::ParityArgs;
@@ -69,7 +75,11 @@ enum Command {
     Shrink(ShrinkArgs),
     /// Tells the story of a failure on one page.
     Explain(ExplainArgs),
-    /// Makes one run and writes it down for other programs: Wireshark, Perfetto, jq.
+    /// Shows two runs side by side: two seeds, two releases, or what two commits made of one.
+    Diff(DiffArgs),
+    /// Runs every scenario on every release, and shows what happens where.
+    Matrix(MatrixArgs),
+    /// Makes one run and shows it: as a page for a browser, or as files for Wireshark, Perfetto, jq.
     Show(ShowArgs),
     /// Makes each run a second time in another process, and compares the digests.
     Audit(AuditArgs),
@@ -229,7 +239,7 @@ impl Cli {
                 list::print(&Library::open(&here)?);
                 true
             }
-            Some(Command::Replay(args)) => match shrink::file(&args.scenario)? {
+            Some(Command::Replay(args)) => match source::file(&args.scenario)? {
                 // A file is enough by itself, and needs no project.
                 Some(text) => replay::finding(&args, &text)?,
                 None => replay::run(&open_for(&args.scenario, &here)?, &args)?,
@@ -237,6 +247,8 @@ impl Cli {
             Some(Command::Shrink(args)) => shrink::run(&here, &args)?,
             Some(Command::Explain(args)) => explain::print(&here, &args)?,
             Some(Command::Show(args)) => show::run(&here, &args)?,
+            Some(Command::Diff(args)) => diff::run(&here, &args)?,
+            Some(Command::Matrix(args)) => matrix::run(&Library::open(&here)?, &args)?,
             Some(Command::Plan(args)) => plan::print(&open_for(&args.profile, &here)?, &args)?,
             Some(Command::Explore(args)) => {
                 return explore::run(&open_for(&args.profile, &here)?, &args);

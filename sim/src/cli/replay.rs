@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use gateway::release::Release;
 use miette::IntoDiagnostic;
 use sim::capsule::{Capsule, Replayed};
 use sim::draw::Seed;
@@ -16,6 +15,7 @@ use sim::verdict::Replay;
 use sim::what_if::{self, Made, WhatIf};
 
 use super::ReplayArgs;
+use super::source::on_release;
 
 /// Replays one scenario and prints everything. True if all is as it should be.
 ///
@@ -27,21 +27,7 @@ pub(super) fn run(library: &Library, args: &ReplayArgs) -> miette::Result<bool> 
 
 /// Replays what a name or a file stands for.
 fn source(source: Source<'_>, args: &ReplayArgs, snapshots: &Path) -> miette::Result<bool> {
-    let release = match args.release {
-        None => source.releases()[0],
-        Some(release) if matches!(source, Source::Profile(_)) || source.releases().contains(&release) => {
-            release
-        }
-        Some(release) => {
-            let known: Vec<&str> = source.releases().iter().copied().map(Release::name).collect();
-            return Err(miette::miette!(
-                help = "add the release to `releases` in the scenario file to replay it there",
-                "{} is not replayed on {release}, only on {}",
-                source.name(),
-                known.join(", ")
-            ));
-        }
-    };
+    let release = on_release(source, args.release)?;
     let seed = args.seed.map_or(source.seed(), Seed);
     let what_if = args.what_if()?;
     let replay = |seed| {

@@ -1,4 +1,4 @@
-//! `postmortem show`: a run as files for other programs.
+//! `postmortem show`: a run as a page to look at, and as files for other programs.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use gateway::release::Release;
 use miette::{IntoDiagnostic, WrapErr, miette};
-use sim::capsule::Capsule;
 use sim::draw::Seed;
 use sim::engine::{Engine, Leap};
 use sim::render;
-use sim::scenario::{Library, Scenario};
+use sim::render::timeline::{Shown, timeline};
 use sim::trace::Keep;
 use sim::verdict::Replay;
 
 use super::EngineArg;
+use super::source::{Chosen, Named};
 
 /// Which run to show, and how.
 #[derive(Args)]
@@ -38,6 +38,9 @@ pub(crate) struct ShowArgs {
 #[derive(Args)]
 #[group(required = true, multiple = true)]
 struct Files {
+    /// Write a timeline of every machine, as one page for a browser (HTML).
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Write every connection, for Wireshark (pcapng).
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
@@ -54,47 +57,47 @@ struct Files {
 /// # Errors
 /// There is no such run, or a file cannot be written.
 pub(super) fn run(here: &Path, args: &ShowArgs) -> miette::Result<bool> {
-    let Files { pcap, perfetto, json } = &args.files;
-    let mut engine = args.engine.engine();
-    let (scenario, release, seed);
-    match super::shrink::file(&args.run)? {
-        Some(text) if Capsule::is_one(&text) => {
-            let ready = Capsule::read(&args.run, &text)?.ready(&args.run)?;
-            engine = ready.engine;
-            seed = args.seed.map_or(ready.scenario.seed(), Seed);
-            release = args.release.unwrap_or(ready.release);
-            scenario = ready.scenario;
-        }
-        Some(text) => {
-            let name = Path::new(&args.run).file_stem().unwrap_or_default().to_string_lossy();
-            let read = Scenario::parse(&name, &args.run, &text)?;
-            seed = args.seed.map_or(read.seed(), Seed);
-            release = args.release.unwrap_or(read.releases()[0]);
-            scenario = read;
-        }
-        None => {
-            let library = Library::open(here)?;
-            let source = super::find(&library, &args.run)?;
-            seed = args.seed.map_or(source.seed(), Seed);
-            release = args.release.unwrap_or(source.releases()[0]);
-            scenario = source.scenario(seed, release).into_owned();
-        }
-    }
-    if !scenario.releases().contains(&release) {
-        let help = "add the release to `releases` in the scenario file";
-        return Err(miette!(help = help, "{} is not replayed on {release}", scenario.name));
-    }
+    let Files { html, pcap, perfetto, json } = &args.files;
+    let named = Named::find(here, &args.run)?;
+    let engine = match &named {
+        Named::Finding(ready) => args.engine.or(ready.engine),
+        Named::File(_) | Named::InProject(_) => args.engine.engine(),
+    };
+    let Chosen { scenario, release, seed, snapshots } = named.choose(&args.run, args.release, args.seed)?;
     if pcap.is_some() && engine.name() != Leap.name() {
         let help = "leave `--pcap` out, or take `--engine leap`";
         return Err(miette!(help = help, "the engine {} shows no segments to capture", engine.name()));
     }
-    let scenario = scenario.apart();
     let replay =
-        Replay::new(&scenario, release, seed, engine, Keep::Capture, Path::new("")).into_diagnostic()?;
+        Replay::new(&scenario, release, seed, engine, Keep::Capture, &snapshots).into_diagnostic()?;
+    let command = args.command(release, seed, engine);
+    let shown = Shown { replay: &replay, title: scenario.title(), engine: engine.name(), command: &command };
+    save(html, |out| out.write_all(timeline(&shown).as_bytes()))?;
     save(pcap, |out| render::pcap::write(&replay.plan, &replay.record, out))?;
     save(perfetto, |out| render::perfetto::write(&replay.plan, &replay.record, out))?;
     save(json, |out| render::json::write(&replay, out))?;
     Ok(true)
+}
+
+impl ShowArgs {
+    /// The command that writes the same page again.
+    fn command(&self, release: Release, seed: Seed, engine: &dyn Engine) -> String {
+        let (run, release) = (quoted(&self.run), super::typed(release));
+        let engine = match engine.name() {
+            usual if usual == Leap.name() => String::new(),
+            other => format!(" --engine {other}"),
+        };
+        format!("postmortem show {run} --release {release} --seed {}{engine} --html FILE", seed.0)
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./+:@%,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[expect(clippy::disallowed_methods, reason = "what is shown is on the real disk")]

@@ -8,7 +8,6 @@ use clap::Args;
 use gateway::release::Release;
 use indicatif::ProgressBar;
 use miette::{IntoDiagnostic, WrapErr, miette};
-use sim::capsule::Capsule;
 use sim::count::count;
 use sim::draw::Seed;
 use sim::engine::Engine;
@@ -17,6 +16,7 @@ use sim::scenario::{Scenario, Source};
 use sim::shrink::{MOST_RUNS, Shrink, Shrunk, findings};
 
 use super::EngineArg;
+use super::source::{Chosen, Named};
 
 /// Which failure is meant.
 #[derive(Args)]
@@ -71,30 +71,17 @@ impl FailureArgs {
     /// # Errors
     /// There is no such thing, or a file is none that can be read.
     pub(super) fn find(&self, here: &Path) -> miette::Result<Option<Failure>> {
-        let mut engine = self.engine.engine();
-        let (mut wanted, mut origin) = (None, None);
-        let (scenario, seed, release);
-        match file(&self.failure)? {
-            Some(text) if Capsule::is_one(&text) => {
-                let ready = Capsule::read(&self.failure, &text)?.ready(&self.failure)?;
+        let named = Named::find(here, &self.failure)?;
+        let (mut engine, mut wanted, mut origin) = (self.engine.engine(), None, None);
+        match &named {
+            Named::Finding(ready) => {
                 wanted = Some(ready.capsule.signature());
                 origin = Some(ready.capsule.origin());
                 engine = self.engine.or(ready.engine);
-                seed = self.seed.map_or(ready.scenario.seed(), Seed);
-                release = self.release.unwrap_or(ready.release);
-                scenario = ready.scenario;
             }
-            Some(text) => {
-                let name = Path::new(&self.failure).file_stem().unwrap_or_default().to_string_lossy();
-                let read = Scenario::parse(&name, &self.failure, &text)?;
-                seed = self.seed.map_or(read.seed(), Seed);
-                release = self.release.unwrap_or(read.releases()[0]);
-                scenario = read;
-            }
-            None => {
-                let library = super::open_for(&self.failure, here)?;
-                let source = super::find(&library, &self.failure)?;
-                if matches!(source, Source::Profile(_)) && self.seed.is_none() {
+            Named::InProject(library) if self.seed.is_none() => {
+                let source = super::find(library, &self.failure)?;
+                if matches!(source, Source::Profile(_)) {
                     let help = "say which: `--seed N`";
                     return Err(miette!(
                         help = help,
@@ -102,18 +89,10 @@ impl FailureArgs {
                         source.name()
                     ));
                 }
-                seed = self.seed.map_or(source.seed(), Seed);
-                release = self.release.unwrap_or(source.releases()[0]);
-                scenario = source.scenario(seed, release).into_owned();
             }
+            Named::File(_) | Named::InProject(_) => {}
         }
-        if !scenario.releases().contains(&release) {
-            return Err(miette!(
-                help = "add the release to `releases` in the scenario file",
-                "{} is not replayed on {release}",
-                scenario.name
-            ));
-        }
+        let Chosen { scenario, release, seed, .. } = named.choose(&self.failure, self.release, self.seed)?;
         let (found, _) = findings(&scenario.plan(release, seed), engine);
         let is_meant = |signature: &&Signature| {
             self.oracle.as_ref().is_none_or(|oracle| *oracle == signature.oracle)
@@ -181,17 +160,6 @@ fn shrink(here: &Path, args: &ShrinkArgs) -> miette::Result<Option<String>> {
         (false, false) => anstream::eprintln!("{after} of {before} are left, after {runs}"),
     }
     Ok(Some(shrunk.to_toml(failure.engine)))
-}
-
-/// The text of a file, if the word is a file's name.
-#[expect(clippy::disallowed_methods, reason = "findings and scenarios are on the real disk")]
-pub(super) fn file(word: &str) -> miette::Result<Option<String>> {
-    if !Path::new(word).is_file() {
-        // What is written like a file's name and is none would be looked for among the scenarios in vain.
-        let is_path = word.ends_with(".toml") || word.contains(std::path::MAIN_SEPARATOR);
-        return if is_path { Err(miette!("there is no file {word}")) } else { Ok(None) };
-    }
-    fs::read_to_string(word).map(Some).into_diagnostic().wrap_err_with(|| format!("{word} cannot be read"))
 }
 
 /// A new file: one that is there already stays as it is.

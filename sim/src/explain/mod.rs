@@ -12,6 +12,8 @@
 mod plan;
 mod scene;
 
+pub(crate) use scene::at_the_end;
+
 use std::fmt::Write;
 
 use crate::engine::Engine;

@@ -1,20 +1,11 @@
 //! What is shown of a run: the dialogue before the failure, the entry that broke the oracle, and what follows it.
-//!
-//! Which entry broke an oracle is known from what the oracle said, where that is an event's description or the end of
-//! the process. What should have come to an end and did not (liveness) is seen at the end of the run alone. Otherwise it
-//! is the last entry that speaks of the message that the oracle spoke of, by its name or by the name of its spool file;
-//! failing that, the last of all.
 
 use std::time::Duration;
 
-use gateway::envelope::SpoolId;
-
+use crate::breach::{self, speaks_of};
 use crate::explore::Signature;
 use crate::plan::Plan;
-use crate::record::{Content, End, Entry, Record, Service, What};
-
-/// The oracle that judges by how a run ends.
-const LIVENESS: &str = "liveness";
+use crate::record::{End, Entry, Record, What};
 
 /// How many entries are shown before and after the one that broke the oracle.
 const BEFORE: usize = 26;
@@ -25,8 +16,7 @@ const LONGEST: usize = 120;
 /// The rows.
 pub(super) fn rows(plan: &Plan, record: &Record, signature: &Signature, what: &str) -> Vec<String> {
     let entries = &record.entries;
-    let is_broken_at_the_end = signature.oracle == LIVENESS;
-    let broken = if is_broken_at_the_end { None } else { broken(plan, entries, what) };
+    let broken = breach::place(plan, entries, &signature.oracle, what);
     let before = broken.map_or(&entries[..], |broken| &entries[..=broken]);
     let connection = connection(plan, before, what);
     let is_shown = |entry: &Entry| match &entry.what {
@@ -58,7 +48,7 @@ fn entries_in_words(count: usize) -> String {
 }
 
 /// The service, and what is still under way.
-fn at_the_end(end: &End) -> String {
+pub(crate) fn at_the_end(end: &End) -> String {
     let mut words = vec![format!("the service is {}", if end.service_up { "up" } else { "down" })];
     for (folder, files) in end.spool.iter().filter(|(folder, _)| matches!(folder.as_str(), "in" | "out")) {
         let kinds = files.iter().filter_map(|file| Some(file.item.as_ref()?.kind.to_string()));
@@ -84,58 +74,13 @@ fn time(at: Duration) -> String {
     format!("{:02}:{:02}:{:02}.{:03}", seconds / 3600, seconds / 60 % 60, seconds % 60, at.subsec_millis())
 }
 
-/// The entry that broke the oracle.
-fn broken(plan: &Plan, entries: &[Entry], what: &str) -> Option<usize> {
-    let says = |entry: &Entry| match &entry.what {
-        What::Event(event) => what.contains(&event.description),
-        What::Service(Service::Died(exception)) => what == exception.to_string(),
-        What::Service(Service::Refused(why)) => what == why,
-        _ => false,
-    };
-    let about = message(plan, what);
-    let files: Vec<&str> = words(what).filter(|word| word.parse::<SpoolId>().is_ok()).collect();
-    let names_file = |entry: &Entry| match &entry.what {
-        What::Event(event) => words(&event.description).any(|word| files.contains(&word)),
-        _ => false,
-    };
-    let speaks = |entry: &Entry| names_file(entry) || about.is_some_and(|message| speaks_of(entry, message));
-    entries
-        .iter()
-        .position(says)
-        .or_else(|| entries.iter().rposition(speaks))
-        .or_else(|| entries.len().checked_sub(1))
-}
-
-/// The message of the plan that a text speaks of.
-fn message<'a>(plan: &'a Plan, what: &str) -> Option<&'a str> {
-    plan.messages().map(|message| message.name.as_str()).find(|name| words(what).any(|word| word == *name))
-}
-
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !(c.is_alphanumeric() || c == '-'))
-}
-
-/// Whether an entry is about a message, or a report on it.
-fn speaks_of(entry: &Entry, message: &str) -> bool {
-    let is_it =
-        |name: &str| name == message || name.strip_suffix(message).is_some_and(|on| on.ends_with(" on "));
-    match &entry.what {
-        What::Client(attempt) => is_it(&attempt.message),
-        What::Accepted { message: taken, .. } => is_it(taken),
-        What::Smtp { line, .. } => {
-            Content::read(line).and_then(|content| content.message).is_some_and(|name| is_it(&name))
-        }
-        _ => false,
-    }
-}
-
 /// The connection that matters: the last one that carried the message, or the last one.
 fn connection(plan: &Plan, before: &[Entry], what: &str) -> Option<u32> {
     let of = |entry: &Entry| match &entry.what {
         What::Smtp { connection, .. } => Some(*connection),
         _ => None,
     };
-    let about = message(plan, what);
+    let about = breach::message(plan, what);
     let carried = before
         .iter()
         .rev()

@@ -9,6 +9,7 @@ use gateway::env::{Disk, IoFuture, sync_with_ancestors};
 
 use super::disk::SimDisk;
 use crate::mailbag::{self, Kind};
+use crate::subject::Subject;
 
 /// The names of the files in a directory; none if there is no such directory.
 pub(crate) fn names(disk: &SimDisk, dir: &Path) -> Vec<String> {
@@ -43,11 +44,11 @@ pub(crate) fn discard(disk: &SimDisk, path: &Path) {
     synchronise(disk, parent(path));
 }
 
-/// The file in a folder of the spool that holds a message of the plan.
-pub(crate) fn find(disk: &SimDisk, folder: &Path, message: &str) -> Option<String> {
+/// The file in a folder of the subject's spool that holds a message of the plan.
+pub(crate) fn find(disk: &SimDisk, subject: &dyn Subject, folder: &Path, message: &str) -> Option<String> {
     names(disk, folder).into_iter().find(|file| {
         let bytes = content(disk, &folder.join(file)).unwrap_or_default();
-        gateway::spool::decode(&bytes).is_ok_and(|spooled| is(&spooled.content, message))
+        subject.queued(&bytes).is_some_and(|queued| is(&queued.content, message))
     })
 }
 

@@ -10,7 +10,7 @@
 //! This module decides; [`super::faulty_disk`] carries out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,11 +21,13 @@ use crate::fault::{DiskFailure, DiskFolder, DiskOp, Family, Fault};
 use crate::record::What;
 use crate::scenario::{SPOOL, STORE};
 use crate::scene::Scene;
+use crate::subject::Subject;
 
 /// What is wrong with the gateway's disk over the whole run.
 pub(super) struct DiskFaults {
     scene: Scene,
     machine: Arc<str>,
+    subject: Arc<dyn Subject>,
     pub(super) disk: Arc<SimDisk>,
     pub(super) doom: Doom,
     state: Mutex<State>,
@@ -87,11 +89,17 @@ pub(super) fn folder(path: &Path) -> Option<DiskFolder> {
 
 impl DiskFaults {
     /// What the plan has wrong with the disk; none if it has no line that the disk needs to know of.
-    pub(super) fn new(scene: &Scene, disk: &Arc<SimDisk>, doom: &Doom) -> Option<Self> {
+    pub(super) fn new(
+        scene: &Scene,
+        subject: &Arc<dyn Subject>,
+        disk: &Arc<SimDisk>,
+        doom: &Doom,
+    ) -> Option<Self> {
         let concerns = |line: &Fault| matches!(line.family(), Family::Disk | Family::Process);
         scene.plan.faults.iter().any(concerns).then(|| DiskFaults {
             scene: scene.clone(),
             machine: Arc::clone(&scene.plan.gateway.name),
+            subject: Arc::clone(subject),
             disk: Arc::clone(disk),
             doom: doom.clone(),
             state: Mutex::default(),
@@ -246,7 +254,7 @@ impl DiskFaults {
             {
                 continue;
             }
-            let Some(path) = find(&self.disk, *folder, message) else { continue };
+            let Some(path) = self.find(*folder, message) else { continue };
             self.state().vanished.insert(fault);
             by_hand::discard(&self.disk, &path);
             self.scene.bites.bit(fault, now);
@@ -256,22 +264,22 @@ impl DiskFaults {
         }
     }
 
+    /// The file of a message in a folder.
+    fn find(&self, of: DiskFolder, message: &str) -> Option<PathBuf> {
+        if of != DiskFolder::Mailboxes {
+            let dir = Path::new(SPOOL).join(name(of));
+            return by_hand::find(&self.disk, &*self.subject, &dir, message).map(|file| dir.join(file));
+        }
+        // What is in tmp is not in the mailbox yet.
+        let is_stored =
+            |path: &Path| folder(path) == Some(of) && !path.parent().is_some_and(|dir| dir.ends_with("tmp"));
+        let mut stored = self.disk.tree().into_iter().filter(|(path, _)| is_stored(path));
+        stored.find(|(_, bytes)| by_hand::is(bytes, message)).map(|(path, _)| path)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The file of a message in a folder.
-fn find(disk: &SimDisk, of: DiskFolder, message: &str) -> Option<std::path::PathBuf> {
-    if of != DiskFolder::Mailboxes {
-        let dir = Path::new(SPOOL).join(name(of));
-        return by_hand::find(disk, &dir, message).map(|file| dir.join(file));
-    }
-    // What is in tmp is not in the mailbox yet.
-    let is_stored =
-        |path: &Path| folder(path) == Some(of) && !path.parent().is_some_and(|dir| dir.ends_with("tmp"));
-    let mut stored = disk.tree().into_iter().filter(|(path, _)| is_stored(path));
-    stored.find(|(_, bytes)| by_hand::is(bytes, message)).map(|(path, _)| path)
 }
 
 /// Whether something that was counted is among so many from the nth.

@@ -1,4 +1,4 @@
-//! The gateway's machine: the seam's simulated side around the gateway as it ships.
+//! The gateway's machine: the seam's simulated side around the software under test.
 //!
 //! The disk, the clock and the source of entropy belong to the machine and outlive the process; sockets and tasks are
 //! the process's, new at each boot. A panic that the gateway itself does not catch ends the process, not the run.
@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use gateway::env::{BoxFuture, Disk, Env, Spawn};
 use gateway::exception::{self, Exception};
-use gateway::extension::Registry;
 use gateway::reach::Point;
-use gateway::service::{Exit, Gateway};
+use gateway::service::Exit;
 use tokio::sync::mpsc;
 
 use super::by_hand;
@@ -20,7 +19,7 @@ use super::disk::SimDisk;
 use super::disk_faults::DiskFaults;
 use super::doom::Doom;
 use super::faulty_disk::FaultyDisk;
-use super::faulty_extension::{self, FAULTY_EXTENSION};
+use super::faulty_extension;
 use super::life::{Life, Mortal};
 use super::mortal_net::MortalNet;
 use super::net::RecordedNet;
@@ -29,6 +28,7 @@ use crate::engine::Seat;
 use crate::peer::FaultyNames;
 use crate::record::{Service, What};
 use crate::scene::Scene;
+use crate::subject::{Process, Subject};
 use crate::trace::TracedDisk;
 
 /// The machine that a gateway runs on. Clones are the same machine.
@@ -36,6 +36,7 @@ use crate::trace::TracedDisk;
 pub(crate) struct GatewayMachine {
     scene: Scene,
     name: Arc<str>,
+    pub(crate) subject: Arc<dyn Subject>,
     pub(crate) disk: Arc<SimDisk>,
     /// None if the plan has nothing that the disk needs to know of.
     disk_faults: Option<Arc<DiskFaults>>,
@@ -47,7 +48,7 @@ pub(crate) struct GatewayMachine {
 
 impl GatewayMachine {
     /// A machine with the plan's files on its disk.
-    pub(crate) fn new(scene: &Scene) -> Self {
+    pub(crate) fn new(scene: &Scene, subject: &Arc<dyn Subject>) -> Self {
         let plan = &scene.plan;
         let disk = SimDisk::new();
         for (path, content) in &plan.gateway.files {
@@ -57,7 +58,8 @@ impl GatewayMachine {
         GatewayMachine {
             scene: scene.clone(),
             name: Arc::clone(&plan.gateway.name),
-            disk_faults: DiskFaults::new(scene, &disk, &doom).map(Arc::new),
+            subject: Arc::clone(subject),
+            disk_faults: DiskFaults::new(scene, subject, &disk, &doom).map(Arc::new),
             disk,
             doom,
             clock: Arc::new(VirtualWallClock::new(scene)),
@@ -89,19 +91,18 @@ impl GatewayMachine {
             entropy: Arc::clone(&self.entropy) as Arc<_>,
             spawn: Arc::new(GuardedSpawn { spawn: seat.spawn, crashed: crashed.clone(), life: life.clone() }),
         };
-        let mut extensions = Registry::builtin();
-        extensions.add(FAULTY_EXTENSION, faulty_extension::factory(&self.scene, crashed));
-        let names = Arc::new(FaultyNames::new(&self.scene));
+        let process = Process {
+            plan: Arc::clone(plan),
+            env,
+            names: Arc::new(FaultyNames::new(&self.scene)),
+            extension: faulty_extension::factory(&self.scene, crashed),
+            life: life.clone(),
+        };
         let service = async {
-            match Gateway::start(plan.gateway.config.clone(), env, names, &extensions).await {
-                Ok(gateway) => {
-                    life.comes_up();
-                    match gateway.run(std::future::pending()).await {
-                        Exit::Stopped => Service::Stopped,
-                        Exit::Exception(exception) => Service::Died(exception),
-                    }
-                }
-                Err(error) => Service::Refused(error.to_string()),
+            match self.subject.run(process).await {
+                Ok(Exit::Stopped) => Service::Stopped,
+                Ok(Exit::Exception(exception)) => Service::Died(exception),
+                Err(why) => Service::Refused(why),
             }
         };
         tokio::select! {

@@ -43,7 +43,7 @@ impl Life {
     }
 
     /// The service has come up: what the last process left behind has been looked through.
-    pub(super) fn comes_up(&self) {
+    pub(crate) fn comes_up(&self) {
         self.0.came_up.store(true, Ordering::Relaxed);
     }
 

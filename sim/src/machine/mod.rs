@@ -12,7 +12,7 @@
 //! | `net` | the dialogues on its sockets |
 //! | `clock` | the time of day, and what is wrong with it |
 //! | `faulty_extension` | the extension that the plan has fail |
-//! | `gateway_machine` | all of this around the gateway as it ships |
+//! | `gateway_machine` | all of this around the software under test |
 //! | `by_hand` | what somebody at the machine does beside any process |
 
 pub(crate) mod by_hand;
@@ -29,6 +29,7 @@ pub(crate) mod net;
 pub(crate) mod points;
 
 pub(crate) use faulty_extension::{FAULTY_EXTENSION, rewritten};
+pub(crate) use life::Life;
 pub(crate) use points::POINTS;
 
 use std::time::Duration;

@@ -19,7 +19,7 @@ mod policy;
 mod protocol;
 mod reports;
 mod service;
-mod session;
+pub(crate) mod session;
 
 pub use ledger::{Acceptance, Ledger, Taken, Where};
 pub use model::{Model, Place, Verdict};

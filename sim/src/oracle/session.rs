@@ -116,7 +116,8 @@ pub(super) fn sessions(record: &Record) -> Vec<Session<'_>> {
     readers.into_values().map(|reader| reader.session).collect()
 }
 
-fn opening(line: &str) -> Option<(bool, IpAddr)> {
+/// What the first line of a dialogue says: whether the other host opened it, and its address.
+pub(crate) fn opening(line: &str) -> Option<(bool, IpAddr)> {
     if let Some(from) = line.strip_prefix("connection from ") {
         return Some((true, from.parse().ok()?));
     }
@@ -204,12 +205,12 @@ fn code(line: &str) -> u16 {
 }
 
 /// The verb of a command, in upper case.
-pub(super) fn verb(command: &str) -> String {
+pub(crate) fn verb(command: &str) -> String {
     command.split(' ').next().unwrap_or_default().to_ascii_uppercase()
 }
 
 /// What stands between the brackets of MAIL or RCPT.
-pub(super) fn path(command: &str) -> &str {
+pub(crate) fn path(command: &str) -> &str {
     match (command.find('<'), command.rfind('>')) {
         (Some(start), Some(end)) if start < end => &command[start + 1..end],
         _ => "",

@@ -6,7 +6,7 @@ use crate::mailbag::Item;
 use crate::record::{End, Record};
 
 /// A line for each message and where it is, and one for the service.
-pub(super) fn lines(end: &End) -> Vec<String> {
+pub(crate) fn lines(end: &End) -> Vec<String> {
     let mut lines = Vec::new();
     for (mailbox, items) in &end.mailboxes {
         lines.extend(items.iter().map(|item| format!("mailbox {mailbox}: {}", shown(item))));

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::end;
 use crate::machine::at;
 use crate::plan::Plan;
-use crate::record::{Outcome, Record, What};
+use crate::record::{Entry, Outcome, Record, What};
 
 /// The longest line of a description, in characters.
 const WIDTH: usize = 100;
@@ -19,7 +19,7 @@ const WIDTH: usize = 100;
 /// The event log and the deliveries of a run.
 pub fn event_log(title: &str, plan: &Plan, record: &Record) -> String {
     let mut out = String::new();
-    let names = spool_names(record);
+    let names = spool_names(&record.entries);
     line(&mut out, format_args!("{}, {}", plan.scenario, plan.release));
     line(&mut out, format_args!("{title}"));
     line(&mut out, format_args!("\nEVENT LOG of {}", plan.gateway.name));
@@ -58,7 +58,7 @@ pub fn event_log(title: &str, plan: &Plan, record: &Record) -> String {
 /// What happened, in order but without times: events, the state of the service, and what the administrator did; then
 /// what the clients got, message by message, and what became of the mail.
 pub fn without_times(record: &Record) -> Vec<String> {
-    let names = spool_names(record);
+    let names = spool_names(&record.entries);
     let (mut happened, mut answers) = (Vec::new(), Vec::new());
     for entry in &record.entries {
         let text = rename(&entry.what.to_string(), &names);
@@ -80,8 +80,8 @@ fn second(time: Timestamp) -> String {
 }
 
 /// The message that each spool name was given to, as the gateway's replies told the clients.
-fn spool_names(record: &Record) -> BTreeMap<String, String> {
-    let accepted = record.entries.iter().filter_map(|entry| match &entry.what {
+pub(crate) fn spool_names(entries: &[Entry]) -> BTreeMap<String, String> {
+    let accepted = entries.iter().filter_map(|entry| match &entry.what {
         What::Client(attempt) => match &attempt.outcome {
             Outcome::Accepted { reply, .. } => Some((spool_name(reply)?.to_owned(), attempt.message.clone())),
             _ => None,
@@ -90,7 +90,7 @@ fn spool_names(record: &Record) -> BTreeMap<String, String> {
     });
     let mut names: BTreeMap<String, String> = accepted.collect();
     let mut others = 0;
-    for entry in &record.entries {
+    for entry in entries {
         if let What::Event(event) = &entry.what
             && let Some(name) = spool_name(&event.description)
             && !names.contains_key(name)
@@ -110,6 +110,7 @@ fn spool_name(text: &str) -> Option<&str> {
     text.split(|c: char| !c.is_ascii_alphanumeric()).find(is_name)
 }
 
-fn rename(text: &str, names: &BTreeMap<String, String>) -> String {
+/// A text with the messages' names in the place of the spool's.
+pub(crate) fn rename(text: &str, names: &BTreeMap<String, String>) -> String {
     names.iter().fold(text.to_owned(), |text, (spool, name)| text.replace(spool, name))
 }

@@ -23,7 +23,8 @@ pub fn full(plan: &Plan, record: &Record) -> String {
     out
 }
 
-fn elapsed(at: Duration) -> String {
+/// A time since the start of a run, to the millisecond.
+pub(crate) fn elapsed(at: Duration) -> String {
     let seconds = at.as_secs();
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     format!("{hours:02}:{minutes:02}:{seconds:02}.{:03}", at.subsec_millis())

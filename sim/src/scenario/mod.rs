@@ -126,6 +126,11 @@ impl Scenario {
         self.file.releases.as_ref()
     }
 
+    /// Why it cannot be replayed on a release, whether it names it or not: the gateway then refuses its configuration.
+    pub fn refused_on(&self, release: Release) -> Option<String> {
+        config::config(&self.file, release).err().map(|error| error.what().to_owned())
+    }
+
     /// What must be true of a replay on this release.
     pub fn expectations(&self, release: Release) -> impl Iterator<Item = &Expectation> {
         self.file.expect.iter().filter(move |expect| {
