@@ -123,6 +123,30 @@ pub enum Event {
         /// The octets that are free.
         free: u64,
     },
+    /// 3030: a milter could not be asked any more about a client's mail. The original had no milters: this number and the
+    /// next two are ours.
+    MilterFailed {
+        /// Where it listens.
+        milter: String,
+        /// What went wrong.
+        why: String,
+        /// What is done with the mail, as it is configured.
+        action: &'static str,
+    },
+    /// 3031: a milter would have changed a message in a way that is not open to it.
+    MilterChangeRefused {
+        /// Where it listens.
+        milter: String,
+        /// Why it is not.
+        why: String,
+    },
+    /// 3032: a milter refused what a client sent.
+    MilterRefused {
+        /// Where it listens.
+        milter: String,
+        /// What the client was told.
+        reply: String,
+    },
     /// 4007: the listening socket could not be bound, and the service does not start (Q193928).
     ListenFailed {
         /// The address.
@@ -241,6 +265,9 @@ impl Event {
             Event::ConnectFailed { .. } => 3010,
             Event::FlushModeEntered { .. } => 3018,
             Event::FlushModeLeft { .. } => 3019,
+            Event::MilterFailed { .. } => 3030,
+            Event::MilterChangeRefused { .. } => 3031,
+            Event::MilterRefused { .. } => 3032,
             Event::ListenFailed { .. } => 4007,
             Event::RemoteRefused { .. } => 4031,
             Event::Exception(_) => 4037,
@@ -287,6 +314,9 @@ impl Event {
             | Event::Dropped { .. } => Category::MessageTransfer,
             Event::Unresolved { .. }
             | Event::ConnectFailed { .. }
+            | Event::MilterFailed { .. }
+            | Event::MilterChangeRefused { .. }
+            | Event::MilterRefused { .. }
             | Event::RemoteRefused { .. }
             | Event::SenderMismatch { .. }
             | Event::AuthenticationFailed { .. }
@@ -330,6 +360,19 @@ impl fmt::Display for Event {
             ),
             Event::FlushModeLeft { free } => {
                 write!(f, "The drive of the spool has {free} octets free. Mail is taken in again.")
+            }
+            Event::MilterFailed { milter, why, action } => write!(
+                f,
+                "The milter {milter} cannot be asked about this client's mail: {why}. What is done with the mail: {action}."
+            ),
+            Event::MilterChangeRefused { milter, why } => {
+                write!(
+                    f,
+                    "A change that the milter {milter} would have made in a message was refused: {why}."
+                )
+            }
+            Event::MilterRefused { milter, reply } => {
+                write!(f, "The milter {milter} refused what a client sent: {reply}")
             }
             Event::ListenFailed { address, why } => {
                 write!(f, "The service cannot listen on {address} and does not start: {why}.")

@@ -28,6 +28,7 @@ impl Session {
                 let known = self.core.directory.authenticate(&credentials.account, &credentials.password);
                 if own && known.is_some() {
                     reached(Point::Authenticated);
+                    self.milters.authenticated(mechanism, &credentials.account);
                     self.account = Some(credentials.account);
                     return self.say(235, "authentication successful").await;
                 }

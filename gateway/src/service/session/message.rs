@@ -8,18 +8,20 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::filters::Filtered;
 use super::{Go, Hello, Over, Session, too_large};
 use crate::accept::Admission;
 use crate::address::{Address, ReversePath};
 use crate::env::DiskError;
 use crate::envelope::{Envelope, Origin, SpoolId};
 use crate::eventlog::Event;
+use crate::milter::Verdict;
 use crate::reach::{Point, reached};
 use crate::report::{self, Direction, Failure};
 use crate::service::filing;
 use crate::smtp::data::{DataReader, TEXT_LINE_LIMIT};
 use crate::smtp::reply::Reply;
-use crate::spool::{Draft, EntryName, Folder};
+use crate::spool::{Aside, Draft, EntryName, Folder};
 use crate::submission::{self, Refusal};
 use crate::trace::Received;
 
@@ -34,8 +36,12 @@ const MESSAGE_TIME: Duration = Duration::from_hours(1);
 const DISK_PAUSE: Duration = Duration::from_mins(1);
 
 /// A message on its way into `work/`.
-struct Work {
-    draft: Draft,
+pub(super) struct Work {
+    pub(super) draft: Draft,
+    /// The octets of the `Received` line on top.
+    pub(super) trace_octets: usize,
+    /// The milter that would have it thrown away.
+    pub(super) discarded_by: Option<String>,
     /// Its beginning, for a report on a refusal: enough of it to say whether it is too large to return whole.
     beginning: Vec<u8>,
     octets: u64,
@@ -64,6 +70,15 @@ impl Session {
             Ok(work) => work,
             Err(error) => return self.no_room(&error).await,
         };
+        let verdict = self.milters.data(work.draft.id().as_str()).await;
+        match verdict {
+            Verdict::Continue => work.discarded_by = transaction.discarded_by,
+            Verdict::Discard { milter } => work.discarded_by = Some(milter),
+            Verdict::Refuse(reply) => {
+                let _ = work.draft.discard().await;
+                return self.refuse_for_milter(reply).await;
+            }
+        }
         self.say(354, "Send data. End with CRLF.CRLF").await?;
         if self.receive(&mut work).await.is_err() {
             reached(Point::CutOffInData);
@@ -88,7 +103,15 @@ impl Session {
         };
         let line = received.to_line();
         draft.append(&line).await?;
-        Ok(Work { draft, beginning: Vec::new(), octets: 0, reader: DataReader::new(), failure: None })
+        Ok(Work {
+            draft,
+            trace_octets: line.len(),
+            discarded_by: None,
+            beginning: Vec::new(),
+            octets: 0,
+            reader: DataReader::new(),
+            failure: None,
+        })
     }
 
     /// Reads the message to its end, whatever is wrong with it.
@@ -120,7 +143,7 @@ impl Session {
     }
 
     /// Admits the message, makes it durable and answers for it.
-    async fn end_of_data(&mut self, envelope: Envelope, work: Work) -> Go {
+    async fn end_of_data(&mut self, mut envelope: Envelope, mut work: Work) -> Go {
         let limit = self.core.config.limits.message_size;
         let flaws = work.reader.flaws();
         if flaws.long_line {
@@ -155,11 +178,34 @@ impl Session {
             return self.refuse_submission(&envelope, &work.beginning, refusal).await;
         }
         let id = work.draft.id().clone();
-        match work.draft.commit().await {
+        match self.filter(&mut envelope, &mut work).await {
+            Ok(Filtered::Taken) => self.take(&envelope, id, work.draft).await,
+            Ok(Filtered::Quarantined { why }) => self.quarantine(&envelope, id, work, why).await,
+            Ok(Filtered::Discarded { by }) => {
+                let _ = work.draft.discard().await;
+                self.idle_commands = 0;
+                self.log_received(&id, &envelope);
+                self.log_discarded(&envelope, &by);
+                self.say(250, &format!("OK {id}")).await
+            }
+            Ok(Filtered::Refused(reply)) => {
+                let _ = work.draft.discard().await;
+                self.refuse_for_milter(reply).await
+            }
+            Err(error) => {
+                let _ = work.draft.discard().await;
+                self.no_room(&error).await
+            }
+        }
+    }
+
+    /// Takes a message: answers for it when it is durable in `in/`.
+    async fn take(&mut self, envelope: &Envelope, id: SpoolId, draft: Draft) -> Go {
+        match draft.commit().await {
             Ok(id) => {
                 self.idle_commands = 0;
                 self.core.arrived(id.clone());
-                self.log_received(&id, &envelope);
+                self.log_received(&id, envelope);
                 if envelope.reverse_path == ReversePath::Null {
                     reached(Point::NullReversePath);
                 }
@@ -170,9 +216,30 @@ impl Session {
                 if error.is_left {
                     self.take_back(id);
                 }
-                self.answer(Reply::new(451, "the message could not be stored, try again later")).await
+                self.not_stored().await
             }
         }
+    }
+
+    /// Takes a message and sets it aside: answers for it when it is durable in `bad/`. One that is left there though it
+    /// was not taken does no harm: nothing more is done with what is in `bad/`.
+    async fn quarantine(&mut self, envelope: &Envelope, id: SpoolId, work: Work, why: String) -> Go {
+        match work.draft.set_aside(Aside::Bad).commit().await {
+            Ok(id) => {
+                self.idle_commands = 0;
+                self.log_received(&id, envelope);
+                self.log_quarantined(&id, envelope, &work.beginning, why).await;
+                self.say(250, &format!("OK {id}")).await
+            }
+            Err(error) => {
+                Event::CommitFailed { id, why: error.to_string() }.log();
+                self.not_stored().await
+            }
+        }
+    }
+
+    async fn not_stored(&mut self) -> Go {
+        self.answer(Reply::new(451, "the message could not be stored, try again later")).await
     }
 
     /// Takes a message out of `in/` that was not accepted, as soon as the disk lets it be. The client sends it again; if

@@ -1,8 +1,10 @@
 //! An SMTP session: one client's conversation, from the banner to QUIT (RFC 5321; RFC 4954 for AUTH).
 //!
-//! Here are the commands up to RCPT; [`message`] takes the message itself, [`auth`] authenticates the client.
+//! Here are the commands up to RCPT; [`message`] takes the message itself, [`auth`] authenticates the client,
+//! [`filters`] heeds the milters.
 
 mod auth;
+mod filters;
 mod message;
 
 use std::net::IpAddr;
@@ -17,6 +19,7 @@ use crate::address::{Address, ForwardPath};
 use crate::env::Stream;
 use crate::eventlog::Event;
 use crate::exception;
+use crate::milter::{Milters, Verdict};
 use crate::reach::{Point, reached};
 use crate::relay;
 use crate::routing::Route;
@@ -43,6 +46,7 @@ pub(super) struct Session {
     hello: Option<Hello>,
     account: Option<String>,
     transaction: Option<Transaction>,
+    milters: Milters,
     errors: usize,
     /// The commands since the last message that bring none nearer.
     idle_commands: usize,
@@ -60,6 +64,8 @@ struct Hello {
 struct Transaction {
     mail: Mail,
     recipients: Vec<Address>,
+    /// The milter that would have it thrown away.
+    discarded_by: Option<String>,
 }
 
 /// The conversation is over.
@@ -84,6 +90,7 @@ impl Session {
     pub(super) fn new(core: Arc<Core>, stream: Box<dyn Stream>, client: IpAddr) -> Self {
         let admission = core.rules.admit(client);
         Session {
+            milters: filters::milters(&core, client),
             core,
             wire: Wire::new(stream),
             client,
@@ -107,6 +114,7 @@ impl Session {
         }
         // The client may be gone, and then nobody needs a farewell.
         let _ = self.wire.close().await;
+        self.milters.quit().await;
     }
 
     async fn converse(&mut self) {
@@ -114,6 +122,11 @@ impl Session {
         if self.admission == Admission::Reject {
             reached(Point::HostRejected);
             let _ = self.say(521, &format!("{host} access denied")).await;
+            return;
+        }
+        if let Verdict::Refuse(reply) = self.milters.connect(&*self.core.env.net, &*self.core.resolver).await
+        {
+            let _ = self.refuse_for_milter(reply).await;
             return;
         }
         if self.say(220, &self.core.config.release.banner(host.as_str())).await.is_err() {
@@ -179,10 +192,18 @@ impl Session {
         }
         match command {
             Command::Helo(name) => {
+                let verdict = self.milters.helo(&name).await;
+                if self.heed(verdict).await? {
+                    return Ok(());
+                }
                 self.greet(name, Protocol::Smtp);
                 self.say(250, "OK").await
             }
             Command::Ehlo(name) => {
+                let verdict = self.milters.helo(&name).await;
+                if self.heed(verdict).await? {
+                    return Ok(());
+                }
                 let capabilities = self.capabilities(&name);
                 self.greet(name, Protocol::Esmtp);
                 self.answer(Reply::multi(250, capabilities)).await
@@ -192,6 +213,7 @@ impl Session {
             Command::Data => self.data().await,
             Command::Rset => {
                 self.transaction = None;
+                self.milters.abort().await;
                 self.say(250, "OK").await
             }
             Command::Noop => self.say(250, "OK").await,
@@ -253,7 +275,12 @@ impl Session {
             return self.answer(Reply::new(452, full)).await;
         }
         let reply = format!("OK - mail from {}", mail.reverse_path);
-        self.transaction = Some(Transaction { mail, recipients: Vec::new() });
+        let verdict = self.milters.mail(&mail.reverse_path, mail.size).await;
+        self.transaction = Some(Transaction { mail, recipients: Vec::new(), discarded_by: None });
+        if self.heed(verdict).await? {
+            self.transaction = None;
+            return Ok(());
+        }
         self.say(250, &reply).await
     }
 
@@ -272,10 +299,16 @@ impl Session {
             reached(Point::RelayRefused);
             let client = self.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default();
             Event::RelayRefused { client, recipient: recipient.clone() }.log();
-            return self.refuse(Reply::new(550, format!("relaying prohibited: {recipient}"))).await;
+            let reply = Reply::new(550, format!("relaying prohibited: {recipient}"));
+            self.milters.rcpt_refused(&recipient, &reply).await;
+            return self.refuse(reply).await;
         }
         if onward {
             reached(Point::RelayPermitted);
+        }
+        let verdict = self.milters.rcpt(&recipient, !onward).await;
+        if self.heed(verdict).await? {
+            return Ok(());
         }
         let reply = format!("OK - Recipient <{recipient}>");
         if let Some(transaction) = &mut self.transaction {

@@ -1,0 +1,154 @@
+//! The milters within a session: what they decide, said to the client and done with its message.
+
+use super::message::Work;
+use super::{Go, Over, Session};
+use crate::env::DiskError;
+use crate::envelope::{Envelope, SpoolId};
+use crate::eventlog::Event;
+use crate::milter::{Client, Mail, Milters, Outcome, Verdict};
+use crate::reach::{Point, reached};
+use crate::report::{Direction, Failure, Reason};
+use crate::service::core::Core;
+use crate::service::filing;
+use crate::smtp::reply::Reply;
+use crate::spool::EntryName;
+use crate::trace;
+
+/// What the milters have made of a message.
+pub(super) enum Filtered {
+    /// It goes its way.
+    Taken,
+    /// It is to be set aside.
+    Quarantined {
+        /// Why.
+        why: String,
+    },
+    /// It is to be thrown away.
+    Discarded {
+        /// Which milter said so.
+        by: String,
+    },
+    /// The client is to hear this.
+    Refused(Reply),
+}
+
+/// The milters for a client that has just connected.
+pub(super) fn milters(core: &Core, client: std::net::IpAddr) -> Milters {
+    let release = core.config.release;
+    let client = Client {
+        address: client,
+        host: core.config.host.to_string(),
+        software: format!("{} {}", trace::product(release), release.build()),
+        account: None,
+    };
+    Milters::new(&core.config.milters, client)
+}
+
+impl Session {
+    /// Does what the milters have decided about a command. Whether that is its end: the client has been answered.
+    pub(super) async fn heed(&mut self, verdict: Verdict) -> Result<bool, Over> {
+        match verdict {
+            Verdict::Continue => Ok(false),
+            Verdict::Discard { milter } => {
+                if let Some(transaction) = &mut self.transaction {
+                    transaction.discarded_by = Some(milter);
+                }
+                Ok(false)
+            }
+            Verdict::Refuse(reply) => self.refuse_for_milter(reply).await.map(|()| true),
+        }
+    }
+
+    /// Gives a milter's answer. One of 421 is the last.
+    pub(super) async fn refuse_for_milter(&mut self, reply: Reply) -> Go {
+        reached(Point::MilterRefused);
+        let is_last = reply.code() == 421;
+        if reply.is_permanent() {
+            self.refuse(reply).await?
+        } else {
+            self.answer(reply).await?
+        }
+        if is_last { Err(Over) } else { Ok(()) }
+    }
+
+    /// Shows the milters a whole message, and has their changes made.
+    ///
+    /// # Errors
+    /// The disk's: the message cannot be taken.
+    pub(super) async fn filter(
+        &mut self,
+        envelope: &mut Envelope,
+        work: &mut Work,
+    ) -> Result<Filtered, DiskError> {
+        if let Some(by) = work.discarded_by.take() {
+            self.milters.abort().await;
+            return Ok(Filtered::Discarded { by });
+        }
+        if self.milters.is_empty() {
+            return Ok(Filtered::Taken);
+        }
+        let content = work.draft.content().await?;
+        let (trace, shown) = content.split_at(work.trace_octets.min(content.len()));
+        let before = Mail::new(envelope.reverse_path.clone(), envelope.recipients.clone(), shown);
+        let mut mail = before.clone();
+        let limit = self.core.config.limits.message_size.map_or(u64::MAX, std::num::NonZeroU64::get);
+        let id = work.draft.id().clone();
+        let (taken_off, quarantine) = match self.milters.message(id.as_str(), &mut mail, limit).await {
+            Outcome::Taken { taken_off, quarantine } => (taken_off, quarantine),
+            Outcome::Discarded { milter } => return Ok(Filtered::Discarded { by: milter }),
+            Outcome::Refused(reply) => return Ok(Filtered::Refused(reply)),
+        };
+        if mail != before {
+            reached(Point::MilterChanged);
+            envelope.reverse_path = mail.reverse_path.clone();
+            envelope.recipients = mail.recipients.clone();
+            let content = mail.content();
+            work.draft.rewrite(envelope, &[trace, &content].concat()).await?;
+        }
+        if let (true, Some((_, milter))) = (envelope.recipients.is_empty(), taken_off.first()) {
+            // Nobody is left whom it is for. Each of them is named in the event log as one from whom it was kept.
+            envelope.recipients = before.recipients;
+            return Ok(Filtered::Discarded { by: milter.clone() });
+        }
+        for (recipient, milter) in taken_off {
+            let why = format!("the milter {milter} took this recipient off it");
+            Event::Dropped { recipient, why }.log();
+        }
+        Ok(quarantine.map_or(Filtered::Taken, |(milter, why)| Filtered::Quarantined {
+            why: format!("the milter {milter} asked for it: {why}"),
+        }))
+    }
+
+    /// A message was thrown away, as a milter would have it.
+    pub(super) fn log_discarded(&self, envelope: &Envelope, by: &str) {
+        reached(Point::MilterDiscarded);
+        for recipient in &envelope.recipients {
+            let why = format!("the milter {by} discarded it");
+            Event::Dropped { recipient: recipient.clone(), why }.log();
+        }
+    }
+
+    /// A message is in `bad/`, as a milter would have it: the administrator is told.
+    pub(super) async fn log_quarantined(
+        &mut self,
+        id: &SpoolId,
+        envelope: &Envelope,
+        content: &[u8],
+        why: String,
+    ) {
+        reached(Point::MilterQuarantined);
+        Event::InboundSetAside { file: id.to_string(), folder: "bad", why: why.clone() }.log();
+        let failed = |recipient: &crate::address::Address| Failure {
+            recipient: recipient.clone(),
+            why: Reason::NotProcessed { why: why.clone() },
+        };
+        let failures: Vec<Failure> = envelope.recipients.iter().map(failed).collect();
+        let about = EntryName::from(id.clone());
+        let (core, way) = (&self.core, Direction::Inbound);
+        let told = filing::notify_administrator(core, way, envelope, content, &failures, &about, id).await;
+        if let Err(error) = told {
+            Event::ReportFailed { id: id.clone(), why: error.to_string() }.log();
+        }
+        filing::announce(core, &about);
+    }
+}
