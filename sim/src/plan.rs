@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use crate::draw::{Seed, between};
 use crate::engine::MachineId;
 use crate::fault::Fault;
+use crate::filter::MilterDoes;
 use crate::peer::Names;
 
 /// Everything that will happen in one run.
@@ -44,6 +45,8 @@ pub struct Plan {
     pub clients: Vec<ClientPlan>,
     /// The mail servers. They are the machines after the clients.
     pub servers: Vec<ServerPlan>,
+    /// The milters. They are the machines after the servers.
+    pub milters: Vec<MilterPlan>,
     /// What goes wrong, a line each. Elsewhere a line is spoken of by its place here.
     pub faults: Vec<Fault>,
     /// The names that the gateway can look up.
@@ -156,12 +159,31 @@ pub struct ServerPlan {
     pub domains: Vec<Domain>,
 }
 
+/// A milter: a filter beside the gateway.
+#[derive(Clone, Debug)]
+pub struct MilterPlan {
+    /// Its host name.
+    pub name: Arc<str>,
+    /// Its address.
+    pub address: IpAddr,
+    /// Whether it asks for as few questions as it can, and answers only those that it must.
+    pub is_terse: bool,
+    /// The clients that it asks nothing more about: by address, or by what they call themselves.
+    pub trusts: Vec<String>,
+    /// What it refuses: a client, by its address or by what it calls itself; a sender; a recipient.
+    pub refuses: Vec<String>,
+    /// What it does to messages, in this order.
+    pub acts: Vec<(String, MilterDoes)>,
+}
+
 impl Plan {
-    /// The names of all machines, in the order of their places in the run: the gateway, the clients, the servers.
+    /// The names of all machines, in the order of their places in the run: the gateway, the clients, the servers, the
+    /// milters.
     pub fn machines(&self) -> impl Iterator<Item = &Arc<str>> {
         let clients = self.clients.iter().map(|client| &client.name);
         let servers = self.servers.iter().map(|server| &server.name);
-        std::iter::once(&self.gateway.name).chain(clients).chain(servers)
+        let milters = self.milters.iter().map(|milter| &milter.name);
+        std::iter::once(&self.gateway.name).chain(clients).chain(servers).chain(milters)
     }
 
     /// The place of a machine in the run.

@@ -14,8 +14,8 @@ use crate::end;
 use crate::engine::{Action, Conductor, Engine, EngineError, Look, Machine, MachineId, Observer};
 use crate::links::PlannedLinks;
 use crate::machine::gateway_machine::GatewayMachine;
-use crate::peer::{Client, Server, Taken};
-use crate::plan::{ClientPlan, Plan, ServerPlan};
+use crate::peer::{Client, Milter, Server, Taken};
+use crate::plan::{ClientPlan, MilterPlan, Plan, ServerPlan};
 use crate::record::Record;
 use crate::scene::Scene;
 use crate::service_control::ServiceControl;
@@ -56,6 +56,7 @@ fn run_contained(plan: &Plan, engine: &dyn Engine, keep: Keep) -> Result<Record,
     machines.extend(plan.clients.iter().map(|client| client_machine(client, &scene)));
     machines
         .extend(plan.servers.iter().zip(&taken).map(|(server, taken)| server_machine(server, taken, &scene)));
+    machines.extend(plan.milters.iter().map(|milter| milter_machine(milter, &scene)));
 
     let names: Vec<_> = machines.iter().map(|machine| machine.name.clone()).collect();
     let machines = machines.into_iter().map(|machine| watched(machine, &trace)).collect();
@@ -209,6 +210,15 @@ fn server_machine(server: &ServerPlan, taken: &Taken, scene: &Scene) -> Machine 
     Machine {
         name: server.name.to_string(),
         address: server.address,
+        software: Box::new(move |seat| Box::pin(software.clone().run(seat))),
+    }
+}
+
+fn milter_machine(milter: &MilterPlan, scene: &Scene) -> Machine {
+    let software = Milter::new(milter, scene);
+    Machine {
+        name: milter.name.to_string(),
+        address: milter.address,
         software: Box::new(move |seat| Box::pin(software.clone().run(seat))),
     }
 }

@@ -89,14 +89,16 @@ struct Milter {
     in_message: bool,
     /// It takes the message whatever comes.
     takes_message: bool,
+    /// It has no more to say about this client.
+    takes_client: bool,
 }
 
 /// How it is with a milter.
 enum State {
+    /// It has not been reached yet, or has been told that the client is gone.
+    Away,
     /// It is asked.
     Asked(Box<Conversation>),
-    /// It has no more to say about this client.
-    Satisfied,
     /// It cannot be asked.
     Failed,
 }
@@ -108,9 +110,10 @@ impl Milters {
     pub fn new(config: &[MilterConfig], client: Client) -> Self {
         let milter = |config: &MilterConfig| Milter {
             config: config.clone(),
-            state: State::Satisfied,
+            state: State::Away,
             in_message: false,
             takes_message: false,
+            takes_client: false,
         };
         Milters { milters: config.iter().map(milter).collect(), client }
     }
@@ -167,7 +170,7 @@ impl Milters {
         words.extend(size.map(|size| format!("SIZE={size}")));
         for milter in &mut self.milters {
             milter.takes_message = false;
-            milter.in_message = true;
+            milter.in_message = !milter.takes_client;
         }
         self.tell(Stage::Mail, &Command::Mail(&words), &macros).await
     }
@@ -193,7 +196,8 @@ impl Milters {
         let path = format!("<{recipient}>");
         for milter in &mut self.milters {
             let is_told = matches!(&milter.state, State::Asked(conversation)
-                if conversation.steps.has(Steps::REFUSED_RECIPIENTS));
+                if conversation.steps.has(Steps::REFUSED_RECIPIENTS)
+                    && !(milter.takes_message || milter.takes_client));
             if is_told {
                 reached(Point::MilterToldOfRefusal);
                 milter.tell(Stage::Rcpt, &Command::Rcpt(&path), &macros, true).await;
@@ -250,7 +254,7 @@ impl Milters {
     /// The client has gone.
     pub async fn quit(&mut self) {
         for milter in &mut self.milters {
-            if let State::Asked(conversation) = std::mem::replace(&mut milter.state, State::Satisfied) {
+            if let State::Asked(conversation) = std::mem::replace(&mut milter.state, State::Away) {
                 conversation.quit().await;
             }
         }
@@ -277,9 +281,9 @@ impl Milter {
         in_passing: bool,
     ) -> Verdict {
         let conversation = match &mut self.state {
-            State::Asked(conversation) if !self.takes_message => conversation,
+            State::Asked(conversation) if !(self.takes_message || self.takes_client) => conversation,
             State::Failed => return self.failing(stage),
-            State::Asked(_) | State::Satisfied => return Verdict::Continue,
+            State::Asked(_) | State::Away => return Verdict::Continue,
         };
         match conversation.tell(stage, command, macros).await {
             Ok(_) if in_passing => Verdict::Continue,
@@ -296,7 +300,7 @@ impl Milter {
         let refusal = match answer {
             Answer::Accept if stage.is_before_messages() => {
                 reached(Point::MilterSatisfied);
-                self.state = State::Satisfied;
+                self.takes_client = true;
                 return Verdict::Continue;
             }
             Answer::Accept => {
@@ -322,6 +326,7 @@ impl Milter {
             | Answer::Negotiated { .. }
             | Answer::Change(_) => return Verdict::Continue,
         };
+        let refusal = if stage == Stage::Connect { in_place_of_a_greeting(&refusal) } else { refusal };
         let (milter, reply) = (self.config.address.to_string(), refusal.to_string());
         Event::MilterRefused { milter, reply }.log();
         Verdict::Refuse(refusal)
@@ -337,9 +342,9 @@ impl Milter {
     ) -> (Verdict, Vec<Change>) {
         let stage = Stage::EndOfMessage;
         let conversation = match &mut self.state {
-            State::Asked(conversation) if !self.takes_message => conversation,
+            State::Asked(conversation) if !(self.takes_message || self.takes_client) => conversation,
             State::Failed => return (self.failing(stage), Vec::new()),
-            State::Asked(_) | State::Satisfied => return (Verdict::Continue, Vec::new()),
+            State::Asked(_) | State::Away => return (Verdict::Continue, Vec::new()),
         };
         let shown = show(conversation, mail, macros, size_limit.saturating_add(TALK));
         let answered = timeout_at(deadline, shown).await;
@@ -469,6 +474,11 @@ fn size_of_change(change: &Change) -> u64 {
 
 fn put_off() -> Reply {
     Reply::new(451, "4.7.1 Service unavailable - try again later")
+}
+
+/// A refusal as it can be said before the client has said anything (RFC 5321, 4.3.2).
+fn in_place_of_a_greeting(refusal: &Reply) -> Reply {
+    Reply::multi(if refusal.is_permanent() { 554 } else { 421 }, refusal.lines())
 }
 
 /// The reply that a milter wrote: lines with one code, 4yz or 5yz, parted by line ends. A percent sign was written twice

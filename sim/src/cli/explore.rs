@@ -160,7 +160,7 @@ pub(super) fn find<'a>(library: &'a Library, name: &str) -> miette::Result<&'a P
 /// which everything can be drawn, whether every point was reached.
 fn is_alive(report: &Report, profile: &Profile) -> bool {
     let reaches_all = !profile.draws_everything() || report.unreached().is_empty();
-    report.inert(&profile.kinds()).is_empty() && report.vacuous().is_empty() && reaches_all
+    report.inert(&profile.kinds_on(report.release)).is_empty() && report.vacuous().is_empty() && reaches_all
 }
 
 fn bar(seeds: &Range<u64>, limit: Option<Duration>) -> ProgressBar {
@@ -195,7 +195,7 @@ pub(super) fn print(report: &Report, profile: &Profile, took: Option<Duration>) 
     for found in findings {
         print_finding(found, report);
     }
-    let inert = report.inert(&profile.kinds());
+    let inert = report.inert(&profile.kinds_on(report.release));
     list("faults that never changed anything", &inert);
     list("oracles that never had anything to judge", &report.vacuous());
     if count < ENOUGH && !(inert.is_empty() && report.vacuous().is_empty()) {

@@ -10,6 +10,7 @@ mod bounds;
 mod copies;
 mod custody;
 mod duplicates;
+mod filters;
 mod integrity;
 mod ledger;
 mod liveness;

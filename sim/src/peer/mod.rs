@@ -1,4 +1,5 @@
-//! The hosts around the gateway: clients that hand mail over, servers that take it, and the names of both.
+//! The hosts around the gateway: clients that hand mail over, servers that take it, milters that are asked about it, and
+//! the names of all.
 //!
 //! They are written apart from the gateway and share no code with it but the seam, so that the two check each other.
 //! They behave, but for what the plan has them do.
@@ -9,17 +10,21 @@
 //! | `server`, `lapses` | taking mail, and failing to |
 //! | `hand_back` | a routing loop |
 //! | `client`, `mischief` | handing mail over, and doing harm |
+//! | `milter`, `packets` | saying what becomes of mail, and failing to |
 //! | `names` | what a name server says |
 
 mod client;
 mod dialogue;
 mod hand_back;
 mod lapses;
+mod milter;
 mod mischief;
 mod names;
+mod packets;
 mod server;
 
 pub(crate) use client::Client;
+pub(crate) use milter::Milter;
 pub(crate) use names::{FaultyNames, Names};
 pub(crate) use server::{Server, Taken};
 
@@ -37,6 +42,8 @@ const RESET_UNREAD: &str = "a client closed its connection with a reply unread";
 const SMUGGLER_REFUSED: &str = "a message with another hidden in it was refused";
 const GUESSER_THROWN_OUT: &str = "a client that guessed passwords was thrown out";
 const ALL_AT_ONCE_TAKEN: &str = "a message sent in one go with its commands was taken";
+const FILTERING_ABORTED: &str = "a milter was told that a message was not to be";
+const FILTER_WAITED_FOR: &str = "a milter that took its time was waited for";
 
 /// The points of the peers.
 pub(crate) const POINTS: &[&str] = &[
@@ -53,4 +60,6 @@ pub(crate) const POINTS: &[&str] = &[
     SMUGGLER_REFUSED,
     GUESSER_THROWN_OUT,
     ALL_AT_ONCE_TAKEN,
+    FILTERING_ABORTED,
+    FILTER_WAITED_FOR,
 ];

@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use super::expect::Expectation;
 use crate::fault::Fault;
+use crate::filter::MilterDoes;
 use crate::span::Span;
 
 /// A whole file.
@@ -29,6 +30,8 @@ pub(crate) struct File {
     pub(crate) client: Vec<Client>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) server: Vec<Server>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) milter: Vec<Milter>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) administrator: Vec<Errand>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -155,6 +158,29 @@ pub(crate) struct Server {
     pub(crate) address: Spanned<IpAddr>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) domains: Vec<Domain>,
+}
+
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Milter {
+    pub(crate) name: Spanned<String>,
+    pub(crate) address: Spanned<IpAddr>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) terse: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) trusts: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) refuses: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) act: Vec<Act>,
+}
+
+/// What a milter does to a message.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Act {
+    pub(crate) message: Spanned<String>,
+    pub(crate) does: MilterDoes,
 }
 
 #[derive(Clone, Deserialize, Serialize)]

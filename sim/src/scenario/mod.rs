@@ -21,7 +21,8 @@ pub use library::{Library, LibraryError, Source};
 use crate::draw::Seed;
 use crate::peer::Names;
 use crate::plan::{
-    self, Account, ClientPlan, Errand, GatewayPlan, MessagePlan, Plan, ServerPlan, ServicePlan, Task,
+    self, Account, ClientPlan, Errand, GatewayPlan, MessagePlan, MilterPlan, Plan, ServerPlan, ServicePlan,
+    Task,
 };
 use expect::Expectation;
 
@@ -149,6 +150,7 @@ impl Scenario {
         let mut machines = vec![file.gateway.name.as_ref().as_str()];
         machines.extend(file.client.iter().map(|client| client.name.as_ref().as_str()));
         machines.extend(file.server.iter().map(|server| server.name.as_ref().as_str()));
+        machines.extend(file.milter.iter().map(|milter| milter.name.as_ref().as_str()));
         let latencies = plan::latencies(seed, &machines);
         Plan {
             scenario: self.name.clone(),
@@ -177,6 +179,7 @@ impl Scenario {
             names: names(file),
             clients,
             servers,
+            milters: file.milter.iter().map(milter_plan).collect(),
             faults: file.fault.iter().map(|fault| fault.as_ref().clone()).collect(),
             latencies,
         }
@@ -211,6 +214,17 @@ fn client_plan(client: &file::Client, file: &file::File) -> ClientPlan {
     }
 }
 
+fn milter_plan(milter: &file::Milter) -> MilterPlan {
+    MilterPlan {
+        name: milter.name.as_ref().as_str().into(),
+        address: *milter.address.as_ref(),
+        is_terse: milter.terse,
+        trusts: milter.trusts.clone(),
+        refuses: milter.refuses.clone(),
+        acts: milter.act.iter().map(|act| (act.message.as_ref().clone(), act.does.clone())).collect(),
+    }
+}
+
 fn errand(errand: &file::Errand) -> Errand {
     let task = match (errand.task.as_ref(), &errand.message) {
         (file::Task::SetAside, Some(message)) => Task::SetAside { message: message.as_ref().clone() },
@@ -226,6 +240,9 @@ fn names(file: &file::File) -> Names {
     names.addresses.insert(file.gateway.name.as_ref().clone(), *file.gateway.address.as_ref());
     for client in &file.client {
         names.addresses.insert(client.name.as_ref().clone(), *client.address.as_ref());
+    }
+    for milter in &file.milter {
+        names.addresses.insert(milter.name.as_ref().clone(), *milter.address.as_ref());
     }
     for server in &file.server {
         names.addresses.insert(server.name.as_ref().clone(), *server.address.as_ref());

@@ -2,6 +2,7 @@
 
 use super::message::Work;
 use super::{Go, Over, Session};
+use crate::address::Address;
 use crate::env::DiskError;
 use crate::envelope::{Envelope, SpoolId};
 use crate::eventlog::Event;
@@ -128,27 +129,25 @@ impl Session {
         }
     }
 
-    /// A message is in `bad/`, as a milter would have it: the administrator is told.
-    pub(super) async fn log_quarantined(
+    /// A message is about to come into `bad/`, as a milter would have it: the administrator is told, as soon as what is
+    /// filed about it is announced.
+    ///
+    /// # Errors
+    /// The disk's: the message cannot be taken.
+    pub(super) async fn tell_of_quarantine(
         &mut self,
         id: &SpoolId,
         envelope: &Envelope,
         content: &[u8],
-        why: String,
-    ) {
-        reached(Point::MilterQuarantined);
-        Event::InboundSetAside { file: id.to_string(), folder: "bad", why: why.clone() }.log();
-        let failed = |recipient: &crate::address::Address| Failure {
+        why: &str,
+    ) -> Result<(), DiskError> {
+        let failed = |recipient: &Address| Failure {
             recipient: recipient.clone(),
-            why: Reason::NotProcessed { why: why.clone() },
+            why: Reason::NotProcessed { why: why.to_owned() },
         };
         let failures: Vec<Failure> = envelope.recipients.iter().map(failed).collect();
         let about = EntryName::from(id.clone());
         let (core, way) = (&self.core, Direction::Inbound);
-        let told = filing::notify_administrator(core, way, envelope, content, &failures, &about, id).await;
-        if let Err(error) = told {
-            Event::ReportFailed { id: id.clone(), why: error.to_string() }.log();
-        }
-        filing::announce(core, &about);
+        filing::notify_administrator(core, way, envelope, content, &failures, &about, id).await
     }
 }

@@ -224,14 +224,23 @@ impl Session {
     /// Takes a message and sets it aside: answers for it when it is durable in `bad/`. One that is left there though it
     /// was not taken does no harm: nothing more is done with what is in `bad/`.
     async fn quarantine(&mut self, envelope: &Envelope, id: SpoolId, work: Work, why: String) -> Go {
+        let about = EntryName::from(id.clone());
+        if let Err(error) = self.tell_of_quarantine(&id, envelope, &work.beginning, &why).await {
+            let _ = work.draft.discard().await;
+            let _ = filing::withdraw(&self.core, &about).await;
+            return self.no_room(&error).await;
+        }
         match work.draft.set_aside(Aside::Bad).commit().await {
             Ok(id) => {
+                reached(Point::MilterQuarantined);
                 self.idle_commands = 0;
                 self.log_received(&id, envelope);
-                self.log_quarantined(&id, envelope, &work.beginning, why).await;
+                Event::InboundSetAside { file: id.to_string(), folder: "bad", why }.log();
+                filing::announce(&self.core, &about);
                 self.say(250, &format!("OK {id}")).await
             }
             Err(error) => {
+                let _ = filing::withdraw(&self.core, &about).await;
                 Event::CommitFailed { id, why: error.to_string() }.log();
                 self.not_stored().await
             }
