@@ -76,19 +76,17 @@ fn taken(case: &Case<'_>, accepted: &Acceptance, sheet: &mut Sheet) {
     let Acceptance { message, recipients, reply } = accepted;
     let Some((client, planned)) = case.ledger.planned.get(message.as_str()) else { return };
     let id = accepted.spool_id();
-    let mut is_aside = false;
+    let (mut is_aside, mut added) = (false, Vec::new());
     for (config, milter) in chain(case) {
+        if is_trusted(milter, client) || may_be_missed(case, config) {
+            continue;
+        }
         sheet.judges();
-        let may_be_missed = may_be_missed(case, config);
         let name = &milter.name;
         let whom = [client.name.to_string(), client.address.to_string(), planned.from.clone()];
-        let is_refused = whom.iter().chain(recipients).any(|whom| names(&milter.refuses, whom));
-        if is_refused && !may_be_missed {
+        if whom.iter().chain(recipients).any(|whom| names(&milter.refuses, whom)) {
             let what = format!("{message}, though {name} refuses its client, its sender or a recipient");
             sheet.finds("what a milter refuses was taken", what);
-        }
-        if is_trusted(milter, client) || may_be_missed {
-            continue;
         }
         let Some(said) = said_of(case, milter, id) else {
             let what = format!("{message} was answered \"{reply}\", and {name} said nothing of it");
@@ -96,6 +94,7 @@ fn taken(case: &Case<'_>, accepted: &Acceptance, sheet: &mut Sheet) {
             continue;
         };
         match said.verdict() {
+            // What the others would have is of no account.
             Some(MilterDoes::Discards) => return,
             Some(verdict) if *verdict != MilterDoes::Accepts => {
                 let what = format!("{message} was answered \"{reply}\", and {name} said {verdict}");
@@ -103,23 +102,25 @@ fn taken(case: &Case<'_>, accepted: &Acceptance, sheet: &mut Sheet) {
             }
             _ => {}
         }
+        is_aside |= said.does.contains(&MilterDoes::Quarantines);
         for does in &said.does {
             match does {
-                MilterDoes::Quarantines => is_aside = true,
-                MilterDoes::AddsRecipient(to) => {
-                    if !custody::is_accounted_for(case, accepted, &to.to_string()) {
-                        let what = format!("{message} for {to}, whom {name} has added");
-                        sheet.finds("whom a milter added has nothing", what);
-                    }
-                }
-                MilterDoes::AddsUnasked(to) => {
-                    if !case.ledger.has_event(&[3031], &config.address.to_string()) {
-                        let what = format!("{to}, whom {name} added to {message} unasked");
-                        sheet.finds("a change that was not allowed is not in the event log", what);
-                    }
+                MilterDoes::AddsRecipient(to) => added.push((name, to.to_string())),
+                MilterDoes::AddsUnasked(to)
+                    if !case.ledger.has_event(&[3031], &config.address.to_string()) =>
+                {
+                    let what = format!("{to}, whom {name} added to {message} unasked");
+                    sheet.finds("a change that was not allowed is not in the event log", what);
                 }
                 _ => {}
             }
+        }
+    }
+    for (milter, to) in added {
+        sheet.judges();
+        if !custody::is_accounted_for(case, accepted, &to) {
+            let what = format!("{message} for {to}, whom {milter} has added");
+            sheet.finds("whom a milter added has nothing", what);
         }
     }
     let is_there = || case.ledger.spooled.iter().any(|(folder, file)| *folder == "bad" && file.file == id);

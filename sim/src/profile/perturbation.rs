@@ -319,7 +319,7 @@ impl<'a> Hand<'a> {
         }
         let (at, until) = self.period();
         let milter = self.dice.pick(self.milters).name.as_ref().clone();
-        let connection = self.dice.chance(30).then(|| self.dice.number([1, 6]));
+        let connection = self.dice.chance(20).then(|| self.dice.number([1, 6]));
         let stages = [
             Stage::Connection,
             Stage::Ehlo,
@@ -339,7 +339,10 @@ impl<'a> Hand<'a> {
             "milter-answers-amiss" => MilterFails::AnswersAmiss(stage),
             "milter-answers-twice" => MilterFails::AnswersTwice(stage),
             "milter-wrong-version" => MilterFails::WrongVersion,
-            _ => MilterFails::Lingers { at: stage, by: self.dice.span([seconds(5), seconds(200)]) },
+            _ => {
+                let at = *self.dice.pick(&[Stage::Mail, Stage::Rcpt, Stage::Content, Stage::FinalDot]);
+                MilterFails::Lingers { at, by: self.dice.span([seconds(5), seconds(200)]) }
+            }
         };
         Some(Fault::Milter { milter, connection, at, until, does })
     }
