@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::MilterAddress;
 use super::codec::{Answer, Command, Malformed, Packets};
@@ -23,6 +23,10 @@ const CONNECT_TIME: Duration = Duration::from_secs(30);
 const COMMAND_TIME: Duration = Duration::from_secs(30);
 /// How long it may take over a piece of the message, and over the whole of it (`milter_content_timeout`).
 const CONTENT_TIME: Duration = Duration::from_mins(5);
+
+/// How long it may go on saying that it is still working: a client waits five minutes for an answer (RFC 5321,
+/// 4.5.3.2). Over a whole message [`super::session`] has a limit.
+const WORKING_TIME: Duration = Duration::from_mins(5);
 
 /// What a milter is told, and may be asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,7 +111,7 @@ pub(super) enum Failure {
     Closed,
     #[error("it said nothing to {} for {} seconds", .0.name(), .0.time().as_secs())]
     Silent(Stage),
-    #[error("it took longer than {} seconds over one message", .0.as_secs())]
+    #[error("it took longer than {} seconds, though it said that it was still working", .0.as_secs())]
     Slow(Duration),
     #[error("it said {0}")]
     Malformed(#[from] Malformed),
@@ -234,10 +238,14 @@ impl Conversation {
     /// again.
     pub(super) async fn answer(&mut self, stage: Stage) -> Result<Answer, Failure> {
         self.send(stage).await?;
+        let end = Instant::now() + WORKING_TIME;
         loop {
-            match timeout(stage.time(), self.read()).await {
+            let next = Instant::now() + stage.time();
+            let until = if stage < Stage::Header { next.min(end) } else { next };
+            match timeout_at(until, self.read()).await {
                 Ok(Ok(Answer::Progress)) => {}
                 Ok(answer) => return answer,
+                Err(_) if until < next => return Err(Failure::Slow(WORKING_TIME)),
                 Err(_) => return Err(Failure::Silent(stage)),
             }
         }

@@ -21,6 +21,7 @@ pub struct Mail {
     /// What stands between the header and the body: an empty line, or nothing.
     separator: Vec<u8>,
     body: Vec<u8>,
+    is_changed: bool,
 }
 
 /// A field of the header as it stands there, its CRLF included.
@@ -139,7 +140,12 @@ impl Mail {
         }
         let body = rest.strip_prefix(b"\r\n").unwrap_or(rest);
         let separator = rest[..rest.len() - body.len()].to_vec();
-        Mail { reverse_path, recipients, fields, separator, body: body.to_vec() }
+        Mail { reverse_path, recipients, fields, separator, body: body.to_vec(), is_changed: false }
+    }
+
+    /// Whether a milter has changed it.
+    pub fn is_changed(&self) -> bool {
+        self.is_changed
     }
 
     /// The content.
@@ -164,6 +170,7 @@ impl Mail {
     /// is to be set aside, if it is.
     pub(super) fn change(&mut self, changes: Vec<Change>, with_leading_space: bool) -> Changed {
         let mut changed = Changed::default();
+        self.is_changed |= !changes.is_empty();
         let mut body: Option<Vec<u8>> = None;
         for change in changes {
             let made = match change {

@@ -143,7 +143,7 @@ impl Milters {
         for milter in &mut self.milters {
             match Conversation::open(&milter.config.address, net, resolver).await {
                 Ok(conversation) => milter.state = State::Asked(Box::new(conversation)),
-                Err(failure) => milter.fail(Stage::Negotiation, &failure),
+                Err(failure) => milter.fail(&failure),
             }
         }
         self.tell(Stage::Connect, &Command::Connect { name: &name, address }, &macros).await
@@ -151,6 +151,7 @@ impl Milters {
 
     /// The client has said HELO or EHLO.
     pub async fn helo(&mut self, name: &str) -> Verdict {
+        self.abort().await;
         self.tell(Stage::Helo, &Command::Helo(name), &Macros::new()).await
     }
 
@@ -168,10 +169,7 @@ impl Milters {
         macros.push(("{mail_mailer}", "smtp".to_owned()));
         let mut words = vec![from.to_string()];
         words.extend(size.map(|size| format!("SIZE={size}")));
-        for milter in &mut self.milters {
-            milter.takes_message = false;
-            milter.in_message = !milter.takes_client;
-        }
+        self.abort().await;
         self.tell(Stage::Mail, &Command::Mail(&words), &macros).await
     }
 
@@ -245,7 +243,7 @@ impl Milters {
             if let State::Asked(conversation) = &mut milter.state {
                 conversation.say(&Command::Abort);
                 if let Err(failure) = conversation.send(Stage::Mail).await {
-                    milter.fail(Stage::Mail, &failure);
+                    milter.fail(&failure);
                 }
             }
         }
@@ -261,13 +259,19 @@ impl Milters {
     }
 
     async fn tell(&mut self, stage: Stage, command: &Command<'_>, macros: &Macros) -> Verdict {
+        let mut verdict = Verdict::Continue;
         for milter in &mut self.milters {
-            let verdict = milter.tell(stage, command, macros, false).await;
+            verdict = milter.tell(stage, command, macros, false).await;
             if verdict != Verdict::Continue {
-                return verdict;
+                break;
             }
         }
-        Verdict::Continue
+        if let Verdict::Discard { .. } = verdict {
+            // Nobody is asked about it any more: those after that one have not heard of it.
+            self.abort().await;
+            self.milters.iter_mut().for_each(|milter| milter.takes_message = true);
+        }
+        verdict
     }
 }
 
@@ -285,11 +289,12 @@ impl Milter {
             State::Failed => return self.failing(stage),
             State::Asked(_) | State::Away => return Verdict::Continue,
         };
+        self.in_message |= stage == Stage::Mail;
         match conversation.tell(stage, command, macros).await {
             Ok(_) if in_passing => Verdict::Continue,
             Ok(answer) => self.decide(stage, answer),
             Err(failure) => {
-                self.fail(stage, &failure);
+                self.fail(&failure);
                 self.failing(stage)
             }
         }
@@ -305,6 +310,7 @@ impl Milter {
             }
             Answer::Accept => {
                 self.takes_message = true;
+                self.in_message = false;
                 return Verdict::Continue;
             }
             Answer::Discard => return Verdict::Discard { milter: self.config.address.to_string() },
@@ -316,7 +322,7 @@ impl Milter {
             Answer::ReplyCode(text) => match reply(&text) {
                 Some(reply) => reply,
                 None => {
-                    self.fail(stage, &no_answer(&Answer::ReplyCode(text), stage));
+                    self.fail(&no_answer(&Answer::ReplyCode(text), stage));
                     return self.failing(stage);
                 }
             },
@@ -355,7 +361,7 @@ impl Milter {
                 (self.decide(stage, answer), changes)
             }
             Err(failure) => {
-                self.fail(stage, &failure);
+                self.fail(&failure);
                 (self.failing(stage), Vec::new())
             }
         }
@@ -379,7 +385,7 @@ impl Milter {
     }
 
     /// It cannot be asked any more.
-    fn fail(&mut self, stage: Stage, failure: &Failure) {
+    fn fail(&mut self, failure: &Failure) {
         reached(match failure {
             Failure::Unreachable(_) => Point::MilterUnreachable,
             Failure::Silent(_) | Failure::Slow(_) => Point::MilterSilent,
@@ -389,7 +395,7 @@ impl Milter {
         let (milter, why) = (self.config.address.to_string(), failure.to_string());
         Event::MilterFailed { milter, why, action: self.config.on_failure.name() }.log();
         self.state = State::Failed;
-        self.in_message = !stage.is_before_messages() && self.in_message;
+        self.in_message = false;
     }
 
     /// What follows from its failure at a stage.

@@ -16,7 +16,7 @@ use gateway::milter::OnFailure;
 use super::session::Reply;
 use super::{Acceptance, Case, Sheet, Where, custody};
 use crate::fault::DiskFolder;
-use crate::filter::MilterDoes;
+use crate::filter::{MilterDoes, new_body};
 use crate::mailbag::Kind;
 use crate::plan::{ClientPlan, MilterPlan};
 use crate::record::{Filtering, What};
@@ -77,6 +77,7 @@ fn taken(case: &Case<'_>, accepted: &Acceptance, sheet: &mut Sheet) {
     let Some((client, planned)) = case.ledger.planned.get(message.as_str()) else { return };
     let id = accepted.spool_id();
     let (mut is_aside, mut added) = (false, Vec::new());
+    let mut left = recipients.clone();
     for (config, milter) in chain(case) {
         if is_trusted(milter, client) || may_be_missed(case, config) {
             continue;
@@ -105,7 +106,11 @@ fn taken(case: &Case<'_>, accepted: &Acceptance, sheet: &mut Sheet) {
         is_aside |= said.does.contains(&MilterDoes::Quarantines);
         for does in &said.does {
             match does {
-                MilterDoes::AddsRecipient(to) => added.push((name, to.to_string())),
+                MilterDoes::AddsRecipient(to) => {
+                    left.push(to.to_string());
+                    added.push((name, to.to_string()));
+                }
+                MilterDoes::TakesOff(to) => left.retain(|known| !known.eq_ignore_ascii_case(&to.to_string())),
                 MilterDoes::AddsUnasked(to)
                     if !case.ledger.has_event(&[3031], &config.address.to_string()) =>
                 {
@@ -124,7 +129,8 @@ fn taken(case: &Case<'_>, accepted: &Acceptance, sheet: &mut Sheet) {
         }
     }
     let is_there = || case.ledger.spooled.iter().any(|(folder, file)| *folder == "bad" && file.file == id);
-    if is_aside && !is_there() && !case.ledger.vanished(message, &[DiskFolder::Bad]) {
+    // One that nobody is left for is thrown away.
+    if is_aside && !left.is_empty() && !is_there() && !case.ledger.vanished(message, &[DiskFolder::Bad]) {
         let what = format!("{message}, which was answered \"{reply}\"");
         sheet.finds("what a milter had set aside is not in bad", what);
     }
@@ -246,11 +252,13 @@ fn filtered(case: &Case<'_>, id: &str, content: &[u8]) -> Vec<Vec<u8>> {
     for (config, milter) in chain(case) {
         let Some(said) = said_of(case, milter, id) else { continue };
         let change = |content: &Vec<u8>| {
-            // A new body is made when everything has been said.
+            // A new body is there when everything has been said; what was said twice is there twice.
             let (bodies, others): (Vec<_>, Vec<_>) =
                 said.does.iter().partition(|does| **does == MilterDoes::ReplacesBody);
-            let changes = others.into_iter().chain(bodies);
-            changes.fold(content.clone(), |content, does| does.apply(&milter.name, &content))
+            let changes = others.into_iter().chain(bodies.first().copied());
+            let once = changes.fold(content.clone(), |content, does| does.apply(&milter.name, &content));
+            let again = bodies.iter().skip(1).map(|_| new_body(&milter.name));
+            [once, again.collect::<String>().into_bytes()].concat()
         };
         let changed: Vec<Vec<u8>> = made.iter().map(change).collect();
         if may_be_missed(case, config) {

@@ -90,8 +90,7 @@ impl Session {
         }
         let content = work.draft.content().await?;
         let (trace, shown) = content.split_at(work.trace_octets.min(content.len()));
-        let before = Mail::new(envelope.reverse_path.clone(), envelope.recipients.clone(), shown);
-        let mut mail = before.clone();
+        let mut mail = Mail::new(envelope.reverse_path.clone(), envelope.recipients.clone(), shown);
         let limit = self.core.config.limits.message_size.map_or(u64::MAX, std::num::NonZeroU64::get);
         let id = work.draft.id().clone();
         let (taken_off, quarantine) = match self.milters.message(id.as_str(), &mut mail, limit).await {
@@ -99,17 +98,15 @@ impl Session {
             Outcome::Discarded { milter } => return Ok(Filtered::Discarded { by: milter }),
             Outcome::Refused(reply) => return Ok(Filtered::Refused(reply)),
         };
-        if mail != before {
-            reached(Point::MilterChanged);
-            envelope.reverse_path = mail.reverse_path.clone();
-            envelope.recipients = mail.recipients.clone();
-            let content = mail.content();
-            work.draft.rewrite(envelope, &[trace, &content].concat()).await?;
-        }
-        if let (true, Some((_, milter))) = (envelope.recipients.is_empty(), taken_off.first()) {
-            // Nobody is left whom it is for. Each of them is named in the event log as one from whom it was kept.
-            envelope.recipients = before.recipients;
+        if let (true, Some((_, milter))) = (mail.recipients.is_empty(), taken_off.first()) {
+            // Nobody is left whom it is for.
             return Ok(Filtered::Discarded { by: milter.clone() });
+        }
+        if mail.is_changed() {
+            reached(Point::MilterChanged);
+            let content = mail.content();
+            (envelope.reverse_path, envelope.recipients) = (mail.reverse_path, mail.recipients);
+            work.draft.rewrite(envelope, &[trace, &content].concat()).await?;
         }
         for (recipient, milter) in taken_off {
             let why = format!("the milter {milter} took this recipient off it");
