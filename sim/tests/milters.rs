@@ -178,6 +178,10 @@ fn while_a_milter_fails_mail_has_the_answer_that_is_configured() {
             ("reject", &["550 5.5.0"], &[]),
             ("accept", &["250 OK"], &[BOB, DAVE]),
         ] {
+            // One that is terse is told of no DATA.
+            let terse = if does.contains("data") { "" } else { "terse = true\n" };
+            let milter = format!("{terse}{}", act("\"adds-field\""));
+            told(&text(on_failure, &milter, &fault(&does)));
             let (got, found) = told(&text(on_failure, &act("\"adds-field\""), &fault(&does)));
             let begins = got.iter().zip(answers).all(|(got, answer)| got.starts_with(answer));
             assert!(begins && got.len() == answers.len(), "{does}, {on_failure}: {got:?}");
@@ -199,6 +203,7 @@ fn a_milter_that_takes_its_time_is_waited_for() {
 #[test]
 fn a_process_that_dies_with_a_message_set_aside_has_it_there() {
     for (op, folder) in [("create", "work"), ("rename", "bad"), ("sync-dir", "bad"), ("rename", "in")] {
+        let mut bites = 0;
         for kind in ["kill", "power-cut"] {
             for nth in 1..=3 {
                 let when =
@@ -206,8 +211,10 @@ fn a_process_that_dies_with_a_message_set_aside_has_it_there() {
                 let fault = format!("[[fault]]\nkind = \"{kind}\"\n{when}\nrestart_after = \"1m\"\n");
                 let (plan, record) = ran(&text("tempfail", &act("\"quarantines\""), &fault), &Leap);
                 assert_eq!(oracle::judge(&plan, &record), [], "{fault}");
+                bites += record.bites[0].times;
             }
         }
+        assert!(bites > 0, "nothing happens at {op} in {folder}");
     }
 }
 

@@ -214,7 +214,7 @@ impl Conversation {
 
     /// Sees to it that a milter has said no more than it was asked for: what it said would be taken for its answer to
     /// what comes next.
-    fn listen_for_nothing(&mut self, stage: Stage) -> Result<(), Failure> {
+    pub(super) fn listen_for_nothing(&mut self, stage: Stage) -> Result<(), Failure> {
         let mut octet = [0];
         match self.stream.read(&mut octet).now_or_never() {
             None if self.packets.is_empty() => Ok(()),

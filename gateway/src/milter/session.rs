@@ -442,6 +442,7 @@ async fn show(
             answer => return early(answer),
         }
     }
+    conversation.listen_for_nothing(Stage::EndOfMessage)?;
     conversation.say(&Command::Macros { of: Command::EndOfBody.letter(), values: macros });
     conversation.say(&Command::EndOfBody);
     let (mut changes, mut said) = (Vec::new(), 0);

@@ -47,7 +47,9 @@ fn chain<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a MilterConfig, &'a Mil
 
 /// Everything that milters said, and which milter.
 fn said<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a str, &'a Filtering)> {
-    case.record.entries.iter().filter_map(|entry| match &entry.what {
+    // Where there is no milter nobody need look.
+    let entries = if case.plan.milters.is_empty() { &[] } else { &case.record.entries[..] };
+    entries.iter().filter_map(|entry| match &entry.what {
         What::Milter(filtering) => Some((&*entry.machine, filtering)),
         _ => None,
     })
@@ -79,6 +81,11 @@ fn taken(case: &Case<'_>, accepted: &Acceptance, sheet: &mut Sheet) {
     let (mut is_aside, mut added) = (false, Vec::new());
     let mut left = recipients.clone();
     for (config, milter) in chain(case) {
+        let said = said_of(case, milter, id);
+        if said.and_then(Filtering::verdict) == Some(&MilterDoes::Discards) {
+            // What the others would have is of no account.
+            return;
+        }
         if is_trusted(milter, client) || may_be_missed(case, config) {
             continue;
         }
@@ -89,19 +96,14 @@ fn taken(case: &Case<'_>, accepted: &Acceptance, sheet: &mut Sheet) {
             let what = format!("{message}, though {name} refuses its client, its sender or a recipient");
             sheet.finds("what a milter refuses was taken", what);
         }
-        let Some(said) = said_of(case, milter, id) else {
+        let Some(said) = said else {
             let what = format!("{message} was answered \"{reply}\", and {name} said nothing of it");
             sheet.finds("a message was taken that a milter was not asked about", what);
             continue;
         };
-        match said.verdict() {
-            // What the others would have is of no account.
-            Some(MilterDoes::Discards) => return,
-            Some(verdict) if *verdict != MilterDoes::Accepts => {
-                let what = format!("{message} was answered \"{reply}\", and {name} said {verdict}");
-                sheet.finds("a message was taken that a milter refused", what);
-            }
-            _ => {}
+        if let Some(verdict) = said.verdict().filter(|verdict| **verdict != MilterDoes::Accepts) {
+            let what = format!("{message} was answered \"{reply}\", and {name} said {verdict}");
+            sheet.finds("a message was taken that a milter refused", what);
         }
         is_aside |= said.does.contains(&MilterDoes::Quarantines);
         for does in &said.does {
