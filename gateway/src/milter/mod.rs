@@ -8,12 +8,14 @@
 //! | [`codec`] | packets |
 //! | [`mail`] | a message as milters see and change it |
 //! | `conversation` | one connection to one milter, and whose turn it is to speak |
+//! | `decision` | what follows from what one milter says, and from its failure |
 //! | [`session`] | all milters beside one SMTP session, and what they decide |
 //!
 //! Nothing here knows the SMTP session, the spool or the configuration's file. `docs/milter.md` is for administrators.
 
 pub mod codec;
 mod conversation;
+mod decision;
 pub mod flags;
 pub mod mail;
 pub mod session;
