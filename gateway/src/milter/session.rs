@@ -18,6 +18,7 @@ use crate::address::{Address, ReversePath};
 use crate::config::MilterConfig;
 use crate::dns::Resolver;
 use crate::env::Net;
+use crate::reach::{Point, reached};
 use crate::smtp::reply::Reply;
 
 /// How long all milters together may take over one message: a client waits ten minutes for the answer to its final dot
@@ -158,6 +159,7 @@ impl Milters {
         let path = format!("<{recipient}>");
         for milter in &mut self.milters {
             if milter.hears_of_refusals() {
+                reached(Point::MilterToldOfRefusal);
                 milter.tell(Stage::Rcpt, &Command::Rcpt(&path), &macros, true).await;
             }
         }
