@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use super::expect::Expectation;
 use crate::fault::Fault;
+use crate::filter::MilterDoes;
 use crate::plan::{Hears, Offer, Returns};
 use crate::span::Span;
 
@@ -32,6 +33,8 @@ pub(crate) struct File {
     pub(crate) client: Vec<Client>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) server: Vec<Server>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) milter: Vec<Milter>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) administrator: Vec<Errand>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -192,6 +195,29 @@ pub(crate) struct Server {
     pub(crate) domains: Vec<Domain>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) offers: Vec<Offer>,
+}
+
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Milter {
+    pub(crate) name: Spanned<String>,
+    pub(crate) address: Spanned<IpAddr>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) terse: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) trusts: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) refuses: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) act: Vec<Act>,
+}
+
+/// What a milter does to a message.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Act {
+    pub(crate) message: Spanned<String>,
+    pub(crate) does: MilterDoes,
 }
 
 #[derive(Clone, Deserialize, Serialize)]
