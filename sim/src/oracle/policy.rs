@@ -195,6 +195,8 @@ impl<'a, 'b> Guest<'a, 'b> {
                 sheet.finds("a message with a bare CR or LF was accepted", sender.clone());
             }
         }
+        // A chunk that belongs to no message: that is a matter of order (protocol).
+        let no = no && exchange.reply.as_ref().is_some_and(|reply| reply.code != 503);
         let is_too_large = self.size_limit.is_some_and(|limit| content.octets as u64 > limit);
         if no && refusal.is_none() && !content.is_bare && !content.is_long && !is_too_large {
             let reply = exchange.reply.as_ref().map(|reply| reply.lines.join(" / ")).unwrap_or_default();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::filters::Filtered;
-use super::{Go, Hello, Over, Session, Transaction, out_of_order, too_large};
+use super::{Go, Hello, IN_CHUNKS, Over, Session, Transaction, out_of_order, too_large};
 use crate::accept::Admission;
 use crate::address::{Address, ReversePath};
 use crate::env::DiskError;
@@ -69,6 +69,9 @@ impl Work {
 
 impl Session {
     pub(super) async fn data(&mut self) -> Go {
+        if self.chunks.is_some() {
+            return self.refuse(out_of_order(IN_CHUNKS)).await;
+        }
         let Some((hello, transaction)) = self.ready() else {
             return self.refuse(out_of_order("say MAIL and RCPT first")).await;
         };

@@ -318,7 +318,9 @@ impl Session {
 
     async fn rcpt(&mut self, rcpt: Rcpt) -> Go {
         let Some(transaction) = &self.transaction else {
-            return self.refuse(out_of_order("say MAIL first")).await;
+            return self
+                .refuse(out_of_order(if self.chunks.is_some() { IN_CHUNKS } else { "say MAIL first" }))
+                .await;
         };
         if transaction.recipients.len() >= self.core.config.limits.recipients {
             reached(Point::RecipientLimit);
@@ -379,6 +381,9 @@ impl Session {
         Ok(timeout(COMMAND_TIME, self.wire.write(octets)).await.map_err(|_| Over)??)
     }
 }
+
+/// What is said to what does not belong between two chunks.
+const IN_CHUNKS: &str = "the message comes in chunks: send the last one, or say RSET";
 
 fn out_of_order(text: &str) -> Reply {
     Reply::new(503, text).with_status("5.5.1")
