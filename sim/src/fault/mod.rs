@@ -25,6 +25,7 @@ mod peers;
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use bites::{Bite, Bites};
@@ -35,7 +36,7 @@ pub use peers::{ClientDoes, DnsAnswer, FalseEnd, ServerDoes, Stage};
 use crate::span::{Span, Step};
 
 /// Something that goes wrong.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Fault {
     /// Nothing passes between two machines. TCP tries again and again, and gives up in the end.
@@ -299,7 +300,7 @@ fn is_first(attempt: &usize) -> bool {
 }
 
 /// When something is done to a process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum When {
     /// At a time.

@@ -1,11 +1,12 @@
 //! What a fault says of those around the gateway: name servers, mail servers and clients.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::span::Span;
 
 /// What the gateway hears from a name server that does not say what it should.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DnsAnswer {
     /// Nothing.
@@ -27,7 +28,7 @@ pub enum DnsAnswer {
 }
 
 /// A stage of a conversation at which a peer does something else than it should.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// The greeting.
@@ -63,7 +64,7 @@ impl Stage {
 }
 
 /// What a mail server does that it should not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ServerDoes {
     /// It takes the connection and never says a word.
@@ -74,12 +75,14 @@ pub enum ServerDoes {
     Replies {
         /// To what.
         to: Stage,
-        /// The whole reply, code first; its lines parted by line feeds.
+        /// The whole reply, code first; its lines parted by line feeds. After 421 it closes.
+        #[schemars(example = "450 4.2.1 busy", example = "550 5.1.1 no such user")]
         reply: String,
     },
     /// It answers the first recipient of each message with this, and takes the others.
     RefusesOne {
         /// The whole reply, code first.
+        #[schemars(example = "450 4.2.1 busy")]
         reply: String,
     },
     /// It answers with what is no reply.
@@ -111,7 +114,7 @@ pub enum ServerDoes {
 }
 
 /// What a client does that it should not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ClientDoes {
     /// It closes the connection at this stage.
@@ -152,7 +155,7 @@ pub enum ClientDoes {
 }
 
 /// What resembles the end of data and is none (RFC 5321, 4.1.1.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FalseEnd {
     /// LF `.` LF.

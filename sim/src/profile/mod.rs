@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use gateway::release::Release;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeTable;
@@ -55,20 +56,28 @@ pub struct Profile {
 }
 
 /// The file. Chances are in percent.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Ranges {
+    /// What it explores, in a few words.
     title: String,
+    /// The time of day at the start of each run.
+    #[schemars(with = "String")]
     starts: Timestamp,
+    /// How many machines.
     topology: Topology,
+    /// Whose mail it is.
     directory: Directory,
+    /// How the gateway is set up.
     configuration: Configuration,
+    /// What is handed over.
     load: Load,
+    /// What goes wrong.
     faults: Faults,
 }
 
 /// How many machines.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Topology {
     /// That hand mail over.
@@ -78,7 +87,7 @@ struct Topology {
 }
 
 /// Whose mail it is.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Directory {
     /// Mailboxes homed on the gateway.
@@ -88,7 +97,7 @@ struct Directory {
 }
 
 /// How the gateway is set up: the chance of each setting.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Configuration {
     /// Clients must authenticate.
@@ -128,7 +137,7 @@ struct Configuration {
 }
 
 /// What is handed over.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Load {
     /// How many messages, small numbers more often.
@@ -152,7 +161,7 @@ struct Load {
 }
 
 /// What goes wrong.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Faults {
     /// The chance that a seed turns a family on.
@@ -168,6 +177,11 @@ struct Faults {
     lasts: SpanRange,
     /// How long after a crash the service is started again.
     restart_after: SpanRange,
+}
+
+/// The format of a profile, as a JSON Schema.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Ranges).to_value()
 }
 
 /// What makes no sense in a profile.

@@ -1,11 +1,13 @@
 //! The format of a scenario file. `docs/scenario-files.md` is its reference.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use gateway::address::{Address, Domain};
 use gateway::release::Release;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
@@ -14,33 +16,52 @@ use crate::fault::Fault;
 use crate::span::Span;
 
 /// A whole file.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
+    /// What it shows, in a sentence.
     pub(crate) title: String,
+    /// The time of day at the start of the run.
+    #[schemars(with = "String")]
     pub(crate) starts: Timestamp,
+    /// When the run ends at the latest.
+    #[schemars(with = "Span")]
     pub(crate) duration: Spanned<Span>,
+    /// The seed of every draw.
     pub(crate) seed: u64,
+    /// The releases it is replayed on.
+    #[schemars(with = "Vec<String>")]
     pub(crate) releases: Spanned<Vec<Release>>,
+    /// How the service is looked after; without it nobody starts it again.
     #[serde(default, skip_serializing_if = "Service::is_nothing")]
     pub(crate) service: Service,
+    /// The gateway's machine.
     pub(crate) gateway: Gateway,
+    /// The hosts that hand mail over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) client: Vec<Client>,
+    /// The hosts that take mail.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) server: Vec<Server>,
+    /// What the administrator does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) administrator: Vec<Errand>,
+    /// What goes wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Fault>")]
     pub(crate) fault: Vec<Spanned<Fault>>,
+    /// What must be true of a replay, as often as needed.
     #[serde(default, skip_serializing)]
     pub(crate) expect: Vec<Expectation>,
 }
 
-#[derive(Clone, Default, Deserialize, Serialize)]
+/// How the service is looked after.
+#[derive(Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Service {
+    /// How long after its end it is started again.
     pub(crate) restart_after: Span,
+    /// How often at most.
     pub(crate) restarts: usize,
 }
 
@@ -50,51 +71,82 @@ impl Service {
     }
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+/// The gateway's machine.
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Gateway {
+    /// Its host name.
+    #[schemars(with = "String")]
     pub(crate) name: Spanned<String>,
+    /// Its address.
+    #[schemars(with = "IpAddr")]
     pub(crate) address: Spanned<IpAddr>,
+    /// Files on its disk from the start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) file: Vec<DiskFile>,
+    /// Its configuration, without `release`, `host`, `listen`, `spool` and `store`: these follow from the scenario.
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub(crate) config: Spanned<toml::Table>,
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+/// A file on the gateway's disk from the start.
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DiskFile {
+    /// Where it is, from the root.
+    #[schemars(with = "PathBuf")]
     pub(crate) path: Spanned<PathBuf>,
+    /// What is in it.
     pub(crate) content: String,
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+/// A host that hands mail over.
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Client {
+    /// Its host name.
+    #[schemars(with = "String")]
     pub(crate) name: Spanned<String>,
+    /// Its address.
+    #[schemars(with = "IpAddr")]
     pub(crate) address: Spanned<IpAddr>,
+    /// What it authenticates with; without it, it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) account: Option<Account>,
+    /// What it hands over, each message on a connection of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) message: Vec<Message>,
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+/// What a client authenticates with.
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Account {
+    /// The account.
     pub(crate) name: String,
+    /// Its password.
     pub(crate) password: String,
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+/// A message that a client hands over.
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Message {
+    /// How the rest of the file speaks of it.
+    #[schemars(with = "String")]
     pub(crate) name: Spanned<String>,
+    /// When it is handed over, since the start.
     pub(crate) at: Span,
     /// The sender; absent for the null reverse path.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub(crate) from: Option<Address>,
+    /// Its recipients.
+    #[schemars(with = "Vec<String>")]
     pub(crate) to: Vec<Address>,
+    /// Its subject.
     pub(crate) subject: String,
+    /// Its text, if it is of a shape that has one.
     #[serde(default = "body", skip_serializing_if = "is_usual_body")]
     pub(crate) body: String,
     /// What its content is like.
@@ -103,6 +155,7 @@ pub(crate) struct Message {
     /// How many octets its content has besides, about.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub(crate) octets: usize,
+    /// The waits before further tries, when there was no answer or a 4yz.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) retry: Vec<Span>,
 }
@@ -112,7 +165,7 @@ fn is_nothing(octets: &usize) -> bool {
 }
 
 /// What the content of a message is like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Shape {
     /// Lines of ASCII.
@@ -148,29 +201,46 @@ fn body() -> String {
     "Nothing to see here.\n".to_owned()
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+/// A host that takes any mail.
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Server {
+    /// Its host name.
+    #[schemars(with = "String")]
     pub(crate) name: Spanned<String>,
+    /// Its address.
+    #[schemars(with = "IpAddr")]
     pub(crate) address: Spanned<IpAddr>,
+    /// The domains that it is the mail exchanger of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
     pub(crate) domains: Vec<Domain>,
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+/// Something that the administrator does.
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Errand {
+    /// When, since the start.
     pub(crate) at: Span,
+    /// What is done.
     #[serde(rename = "do")]
+    #[schemars(with = "Task")]
     pub(crate) task: Spanned<Task>,
+    /// The message it is about, of `set-aside`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub(crate) message: Option<Spanned<String>>,
 }
 
-#[derive(Clone, Copy, Deserialize, Serialize)]
+/// What the administrator can do.
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Task {
+    /// The service is started.
     Start,
+    /// The gateway's machine loses its power, and stays down.
     CutPower,
+    /// The message's file is moved out of `in/` by hand.
     SetAside,
 }

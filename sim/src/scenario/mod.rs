@@ -188,6 +188,12 @@ impl Scenario {
     }
 }
 
+/// The format of a scenario file, as a JSON Schema: what an editor completes and checks. What a file means is checked
+/// when it is read.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(file::File).to_value()
+}
+
 /// Where the gateway keeps its spool in every scenario.
 pub(crate) const SPOOL: &str = "/imcdata";
 /// Where it keeps its mailboxes.
