@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, ReversePath};
+use crate::dsn::DsnRequest;
 use crate::env::Entropy;
 use crate::routing::NextHop;
 
@@ -97,6 +98,9 @@ pub struct Envelope {
     /// In `out/`, the host that routing chose; without one, the recipients' domain is asked for its hosts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_hop: Option<NextHop>,
+    /// What its sender asks of reports on it.
+    #[serde(default, skip_serializing_if = "DsnRequest::is_nothing")]
+    pub dsn: DsnRequest,
 }
 
 /// Where a message came from.

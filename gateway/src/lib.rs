@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`mod@env`] | the seam: everything the gateway asks of the machine it runs on |
 //! | [`address`], [`envelope`] | the words of mail: mailboxes, domains, reverse paths, recipients |
+//! | [`dsn`] | what a sender asks of the reports on a message |
 //! | [`release`] | which historical release this is, and which documented defects it has |
 //! | [`config`] | the one file that says how it is set up |
 //! | [`service`] | starting, serving and ending; the session, the inbound worker and the courier |
@@ -26,6 +27,7 @@ pub mod address;
 pub mod config;
 pub mod directory;
 pub mod dns;
+pub mod dsn;
 pub mod env;
 pub mod envelope;
 pub mod eventlog;

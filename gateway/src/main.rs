@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use gateway::config::Config;
-use gateway::dns::SystemResolver;
+use gateway::dns::StubResolver;
 use gateway::env::{Env, host};
 use gateway::eventlog::{Entry, EventLogLayer, SOURCE};
 use gateway::extension::Registry;
@@ -84,7 +84,7 @@ fn serve(config: Config) -> miette::Result<Exit> {
 }
 
 async fn run(config: Config, env: Env) -> miette::Result<Exit> {
-    let resolver = SystemResolver::from_system().into_diagnostic().wrap_err("no names can be looked up")?;
+    let resolver = StubResolver::new(&config.dns, &env).into_diagnostic()?;
     let gateway =
         Gateway::start(config, env, Arc::new(resolver), &Registry::builtin()).await.into_diagnostic()?;
     Ok(gateway.run(interrupted()).await)

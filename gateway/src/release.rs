@@ -100,11 +100,6 @@ impl Release {
         self == Release::Current
     }
 
-    /// Whether EHLO offers 8BITMIME. No release of the original did (Q262986).
-    pub fn offers_eight_bit_mime(self) -> bool {
-        self == Release::Current
-    }
-
     /// What follows 220 in the banner: the host's name and the build (Q164060, Q194131).
     pub fn banner(self, host: &str) -> String {
         let build = self.build();

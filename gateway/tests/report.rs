@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use gateway::address::ReversePath;
+use gateway::dsn::DsnRequest;
 use gateway::envelope::{Envelope, Origin, SpoolId};
 use gateway::exception::filter;
 use gateway::release::Release;
@@ -37,6 +38,7 @@ fn envelope(account: Option<&str>) -> Envelope {
         recipients: vec!["bob@example.com".parse().unwrap()],
         received: "1998-01-05T18:31:05Z".parse().unwrap(),
         next_hop: None,
+        dsn: DsnRequest::default(),
         origin: Origin::Client {
             address: "192.0.2.7".parse().unwrap(),
             helo: "mail.sender.test".into(),

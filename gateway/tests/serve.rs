@@ -124,12 +124,15 @@ impl Client {
     /// Hands a message over and gives its name in the spool.
     fn send(mut self, from: &str, to: &str) -> String {
         self.say("EHLO client.example");
-        assert_eq!(self.say(&format!("MAIL FROM:<{from}>")), format!("250 OK - mail from <{from}>"));
-        assert_eq!(self.say(&format!("RCPT TO:<{to}>")), format!("250 OK - Recipient <{to}>"));
+        assert_eq!(self.say(&format!("MAIL FROM:<{from}>")), format!("250 2.1.0 OK - mail from <{from}>"));
+        assert_eq!(self.say(&format!("RCPT TO:<{to}>")), format!("250 2.1.5 OK - Recipient <{to}>"));
         assert!(self.say("DATA").starts_with("354 "));
         let taken = self.say(&format!("{}.", CONTENT.replace("\n.", "\n..")));
         assert!(self.say("QUIT").starts_with("221 "));
-        taken.strip_prefix("250 OK ").unwrap_or_else(|| panic!("the message was refused: {taken}")).to_owned()
+        taken
+            .strip_prefix("250 2.6.0 OK ")
+            .unwrap_or_else(|| panic!("the message was refused: {taken}"))
+            .to_owned()
     }
 }
 

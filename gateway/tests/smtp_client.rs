@@ -7,7 +7,10 @@
 use std::time::Duration;
 
 use gateway::address::{Address, ReversePath};
-use gateway::smtp::client::{Deferral, Interruption, NoService, Outcome, Stage, send};
+use gateway::dsn::{DsnRequest, RecipientRequest};
+use gateway::release::Release;
+use gateway::smtp::client::{Deferral, Interruption, Letter, NoService, Outcome, Stage, send};
+use gateway::smtp::extensions::Extensions;
 use gateway::smtp::reply::Reply;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::time::Instant;
@@ -66,9 +69,13 @@ async fn send_content(content: &[u8], script: &[&str]) -> Result<Vec<Outcome>, N
     let reverse_path = ReversePath::Mailbox("jane@example.com".parse().unwrap());
     let recipients: [Address; 2] = ["one@example.org", "two@example.org"].map(|text| text.parse().unwrap());
     let helo = "gateway.example".parse().unwrap();
-    let sending = send(Box::new(near), &helo, &reverse_path, &recipients, content);
+    let mut dsn = DsnRequest::new(Some("HDRS".parse().unwrap()), Some("QQ31".parse().unwrap()));
+    let original = Some("rfc822;Two@example.net".parse().unwrap());
+    dsn.ask(&recipients[1], RecipientRequest { notify: Some("SUCCESS".parse().unwrap()), original });
+    let letter = Letter { reverse_path: &reverse_path, recipients: &recipients, dsn: &dsn, content };
+    let sending = send(Box::new(near), &helo, Extensions::of(Release::Current), letter);
     let script = script.concat();
-    tokio::join!(sending, play(&script, far)).0
+    tokio::join!(sending, play(&script, far)).0.map(|sent| sent.outcomes)
 }
 
 async fn converse(script: &[&str]) -> Result<Vec<Outcome>, NoService> {
@@ -260,9 +267,73 @@ async fn a_host_that_answers_everything_at_the_last_moment_is_given_up_after_two
     };
     let helo = "gateway.example".parse().unwrap();
     let start = Instant::now();
-    let sending = send(Box::new(near), &helo, &ReversePath::Null, &recipients, b"Hello\r\n");
+    let (reverse_path, dsn) = (&ReversePath::Null, &DsnRequest::default());
+    let letter = Letter { reverse_path, recipients: &recipients, dsn, content: b"Hello\r\n" };
+    let sending = send(Box::new(near), &helo, Extensions::of(Release::Current), letter);
     let (outcomes, heard) = tokio::join!(sending, slow);
-    assert_eq!(outcomes.unwrap(), vec![interrupted(Interruption::TookTooLong { stage: Stage::Rcpt }); 100]);
+    assert_eq!(
+        outcomes.unwrap().outcomes,
+        vec![interrupted(Interruption::TookTooLong { stage: Stage::Rcpt }); 100]
+    );
     assert!(start.elapsed() < Duration::from_secs(2 * 60 * 60 + 300), "{:?}", start.elapsed());
     assert!(!heard.contains("DATA"));
+}
+
+const PIPELINED: &str = "
+    S: 220 mx.example
+    C: EHLO gateway.example
+    S: 250-mx.example
+    S: 250 PIPELINING
+    C: MAIL FROM:<jane@example.com>
+    C: RCPT TO:<one@example.org>
+    C: RCPT TO:<two@example.org>
+    C: DATA
+";
+
+#[tokio::test]
+async fn commands_are_said_together_where_that_is_offered() {
+    let replies = "S: 250 OK\nS: 550 no such user\nS: 250 OK\n";
+    let outcomes = converse(&[PIPELINED, replies, MESSAGE, "S: 250 queued\n", QUIT]).await.unwrap();
+    assert_eq!(outcomes[0], Outcome::Failed(Reply::new(550, "no such user")));
+    assert_eq!(outcomes[1], Outcome::Delivered(Reply::new(250, "queued")));
+}
+
+#[tokio::test]
+async fn what_was_said_together_with_a_refused_mail_is_refused_for_that_alone() {
+    let replies = "S: 451 later\nS: 503 no\nS: 503 no\nS: 503 no\n";
+    let outcomes = converse(&[PIPELINED, replies, QUIT]).await.unwrap();
+    assert_eq!(outcomes, vec![deferred(Reply::new(451, "later")); 2]);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_a_host_that_grants_data_along_with_no_recipient() {
+    let replies = "S: 250 OK\nS: 550 no\nS: 452 later\nS: 354 go on\nC: .\nS: 250 queued\n";
+    let outcomes = converse(&[PIPELINED, replies, QUIT]).await.unwrap();
+    assert_eq!(outcomes, [Outcome::Failed(Reply::new(550, "no")), deferred(Reply::new(452, "later"))]);
+}
+
+#[tokio::test]
+async fn a_host_that_closes_down_among_what_was_said_together_defers_the_rest() {
+    let replies = "S: 250 OK\nS: 250 OK\nS: 421 closing\n";
+    let outcomes = converse(&[PIPELINED, replies]).await.unwrap();
+    assert_eq!(outcomes, vec![deferred(Reply::new(421, "closing")); 2]);
+}
+
+#[tokio::test]
+async fn what_is_asked_of_reports_is_passed_on_to_a_host_that_reports() {
+    let script = "
+        S: 220 mx.example
+        C: EHLO gateway.example
+        S: 250-mx.example
+        S: 250 DSN
+        C: MAIL FROM:<jane@example.com> RET=HDRS ENVID=QQ31
+        S: 250 OK
+        C: RCPT TO:<one@example.org>
+        S: 250 OK
+        C: RCPT TO:<two@example.org> NOTIFY=SUCCESS ORCPT=rfc822;Two@example.net
+        S: 250 OK
+        C: DATA
+    ";
+    let outcomes = converse(&[script, MESSAGE, "S: 250 queued\n", QUIT]).await.unwrap();
+    assert_eq!(outcomes, vec![Outcome::Delivered(Reply::new(250, "queued")); 2]);
 }

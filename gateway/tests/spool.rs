@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use gateway::dsn::DsnRequest;
 use gateway::env::host;
 use gateway::envelope::{Envelope, Origin};
 use gateway::spool::{Aside, Damage, EntryName, Folder, Message, Progress, ReadError, Spool};
@@ -16,6 +17,7 @@ fn envelope() -> Envelope {
         recipients: vec!["bob@b.example".parse().unwrap()],
         received: "1998-03-02T09:30:00Z".parse().unwrap(),
         next_hop: None,
+        dsn: DsnRequest::default(),
         origin: Origin::Client {
             address: [192, 0, 2, 1].into(),
             helo: "a.example".to_owned(),
@@ -157,7 +159,7 @@ async fn the_journal_of_an_entry_survives_a_torn_record_and_goes_with_the_entry(
         next: "1998-03-02T09:45:00Z".parse().unwrap(),
         why: "no route to host".to_owned(),
     };
-    let delivered = Progress::Delivered { recipient: "bob@b.example".parse().unwrap() };
+    let delivered = Progress::Delivered { recipient: "bob@b.example".parse().unwrap(), relayed: false };
     spool.note(&part, &deferred).await.unwrap();
     let journal = root.path().join("queue/WKA6D6YM.1");
     let torn = fs::read_to_string(&journal).unwrap() + r#"{"failed":{"recip"#;

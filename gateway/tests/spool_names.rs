@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 
 use gateway::address::ReversePath;
+use gateway::dsn::DsnRequest;
 use gateway::env::{Entropy, host};
 use gateway::envelope::{Envelope, Origin, SpoolId};
 use gateway::spool::{Aside, EntryName, Folder, Spool};
@@ -35,6 +36,7 @@ fn envelope() -> Envelope {
         received: "1998-03-02T09:30:00Z".parse().unwrap(),
         origin: Origin::Gateway,
         next_hop: None,
+        dsn: DsnRequest::default(),
     }
 }
 

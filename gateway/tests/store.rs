@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use gateway::address::{Address, ReversePath};
+use gateway::dsn::DsnRequest;
 use gateway::env::host;
 use gateway::envelope::{Envelope, Origin};
 use gateway::spool::{EntryName, Message};
@@ -13,8 +14,14 @@ use gateway::store::{Delivery, Store};
 
 fn message(reverse_path: ReversePath) -> Message {
     let received = "1998-03-02T09:30:00Z".parse().unwrap();
-    let envelope =
-        Envelope { reverse_path, recipients: vec![bob()], received, origin: Origin::Gateway, next_hop: None };
+    let envelope = Envelope {
+        reverse_path,
+        recipients: vec![bob()],
+        received,
+        origin: Origin::Gateway,
+        next_hop: None,
+        dsn: DsnRequest::default(),
+    };
     Message { envelope, content: b"Subject: hello\r\n\r\nHello.\r\n".to_vec() }
 }
 

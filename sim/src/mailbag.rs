@@ -23,6 +23,12 @@ pub struct Item {
     pub reported: Vec<String>,
     /// In a report, the status code of each of them (RFC 3463), and ` from HOST` if another host gave it.
     pub statuses: Vec<String>,
+    /// In a report, the recipients that the sender knows (`Original-Recipient`), with their types.
+    pub originals: Vec<String>,
+    /// In a report, the sender's name for the sending (`Original-Envelope-Id`).
+    pub envelope_id: Option<String>,
+    /// Whether it is a report that returns the whole message, and not its header alone.
+    pub returns_whole: bool,
     /// How many `Received` lines are on top of it.
     pub hops: usize,
     /// Its content without the trace headers on top (RFC 5321, 4.4), in 64 bits (XXH3).
@@ -36,6 +42,10 @@ pub enum Kind {
     Message(String),
     /// A non-delivery report on a message of the plan.
     Report(String),
+    /// A report that a message of the plan was delivered or passed on.
+    Receipt(String),
+    /// A report that a message of the plan is late.
+    Delay(String),
     /// A notification to the administrator about a message of the plan.
     Notification(String),
     /// Something else.
@@ -48,6 +58,8 @@ impl Kind {
         match self {
             Kind::Message(name) => name == shown,
             Kind::Report(name) => shown.strip_prefix("report on ") == Some(name),
+            Kind::Receipt(name) => shown.strip_prefix("receipt on ") == Some(name),
+            Kind::Delay(name) => shown.strip_prefix("delay of ") == Some(name),
             Kind::Notification(name) => shown.strip_prefix("notification on ") == Some(name),
             Kind::Other => false,
         }
@@ -59,6 +71,8 @@ impl fmt::Display for Kind {
         match self {
             Kind::Message(name) => f.write_str(name),
             Kind::Report(name) => write!(f, "report on {name}"),
+            Kind::Receipt(name) => write!(f, "receipt on {name}"),
+            Kind::Delay(name) => write!(f, "delay of {name}"),
             Kind::Notification(name) => write!(f, "notification on {name}"),
             Kind::Other => f.write_str("unknown message"),
         }
@@ -83,7 +97,7 @@ pub(crate) fn identify(content: &[u8]) -> Item {
         message.from().and_then(|from| from.first()).and_then(|from| from.address()).unwrap_or_default();
     let status = delivery_status(&message);
     Item {
-        kind: kind(&message),
+        kind: kind(&message, &status),
         from: from.to_owned(),
         subject: message.subject().unwrap_or_default().to_owned(),
         reported: status
@@ -91,6 +105,9 @@ pub(crate) fn identify(content: &[u8]) -> Item {
             .filter_map(|about| field(about, "Final-Recipient: rfc822;"))
             .collect(),
         statuses: status.split("\r\n\r\n").filter_map(status_code).collect(),
+        originals: status.split("\r\n\r\n").filter_map(|about| field(about, "Original-Recipient:")).collect(),
+        envelope_id: field(&status, "Original-Envelope-Id:"),
+        returns_whole: message.parts.iter().any(|part| matches!(part.body, PartType::Message(_))),
         hops,
         fingerprint,
     }
@@ -107,6 +124,9 @@ impl Item {
             subject: nothing(),
             reported: Vec::new(),
             statuses: Vec::new(),
+            originals: Vec::new(),
+            envelope_id: None,
+            returns_whole: false,
             hops,
             fingerprint,
         }
@@ -134,7 +154,7 @@ fn begins_with(content: &[u8], name: &str) -> bool {
     content.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
 }
 
-fn kind(message: &Message<'_>) -> Kind {
+fn kind(message: &Message<'_>, status: &str) -> Kind {
     if let Some(name) = plan_name(message) {
         return Kind::Message(name);
     }
@@ -146,7 +166,13 @@ fn kind(message: &Message<'_>) -> Kind {
         _ => None,
     });
     match about {
-        Some(name) if message.is_content_type("multipart", "report") => Kind::Report(name),
+        Some(name) if message.is_content_type("multipart", "report") => {
+            match status.split("\r\n\r\n").find_map(|about| field(about, "Action:")).as_deref() {
+                Some("delivered" | "relayed") => Kind::Receipt(name),
+                Some("delayed") => Kind::Delay(name),
+                _ => Kind::Report(name),
+            }
+        }
         Some(name) => Kind::Notification(name),
         None => Kind::Other,
     }

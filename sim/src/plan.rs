@@ -15,6 +15,7 @@ use gateway::address::{Address, Domain};
 use gateway::config::Config;
 use gateway::release::Release;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::draw::{Seed, between};
 use crate::engine::MachineId;
@@ -46,6 +47,8 @@ pub struct Plan {
     pub servers: Vec<ServerPlan>,
     /// What goes wrong, a line each. Elsewhere a line is spoken of by its place here.
     pub faults: Vec<Fault>,
+    /// The name server that the gateway asks; none if it looks into the map itself. It is the last machine.
+    pub name_server: Option<NameServerPlan>,
     /// The names that the gateway can look up.
     pub(crate) names: Names,
     /// The latency of each link, the lower machine first.
@@ -143,6 +146,62 @@ pub struct MessagePlan {
     pub content: Vec<u8>,
     /// How long the client waits before each further try.
     pub retry: Vec<Duration>,
+    /// Which service extensions the client makes use of, where they are offered.
+    pub uses: Uses,
+}
+
+/// The service extensions that a client makes use of for a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// It says its commands together (RFC 2920).
+    pub pipelining: bool,
+    /// In how many chunks it sends the message (RFC 3030); 0 for DATA.
+    pub chunks: usize,
+    /// Of what the sender wants to hear (RFC 3461); of nothing if it is empty. None: nothing is said of it.
+    pub notify: Option<Vec<Hears>>,
+    /// How much of the message a report is to return.
+    pub ret: Option<Returns>,
+    /// The sender's name for this sending: letters and digits.
+    pub envelope_id: Option<String>,
+}
+
+/// Of what a sender can want to hear (RFC 3461, 4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hears {
+    /// It was delivered, or passed on to a host that reports no delivery.
+    Success,
+    /// A recipient will not have it.
+    Failure,
+    /// It is late.
+    Delay,
+}
+
+/// How much of a message a report returns (RFC 3461, 4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Returns {
+    /// All of it.
+    Full,
+    /// Its header section.
+    Headers,
+}
+
+/// What a mail server offers beside 8BITMIME and SIZE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Offer {
+    /// PIPELINING (RFC 2920).
+    Pipelining,
+    /// DSN (RFC 3461).
+    Dsn,
+}
+
+impl MessagePlan {
+    /// Whether its sender wants to hear this of its recipients. Who says nothing hears of failures and delays.
+    pub fn wants(&self, what: Hears) -> bool {
+        self.uses.notify.as_ref().map_or(what != Hears::Success, |hears| hears.contains(&what))
+    }
 }
 
 /// A mail server.
@@ -154,14 +213,27 @@ pub struct ServerPlan {
     pub address: IpAddr,
     /// The domains that it is a mail exchanger of.
     pub domains: Vec<Domain>,
+    /// What it offers.
+    pub offers: Vec<Offer>,
+}
+
+/// A name server.
+#[derive(Clone, Debug)]
+pub struct NameServerPlan {
+    /// Its host name.
+    pub name: Arc<str>,
+    /// Its address.
+    pub address: IpAddr,
 }
 
 impl Plan {
-    /// The names of all machines, in the order of their places in the run: the gateway, the clients, the servers.
+    /// The names of all machines, in the order of their places in the run: the gateway, the clients, the servers, the
+    /// name server.
     pub fn machines(&self) -> impl Iterator<Item = &Arc<str>> {
         let clients = self.clients.iter().map(|client| &client.name);
         let servers = self.servers.iter().map(|server| &server.name);
-        std::iter::once(&self.gateway.name).chain(clients).chain(servers)
+        let name_server = self.name_server.iter().map(|server| &server.name);
+        std::iter::once(&self.gateway.name).chain(clients).chain(servers).chain(name_server)
     }
 
     /// The address and the name of each machine, in the same order.

@@ -14,8 +14,8 @@ use crate::end;
 use crate::engine::{Action, Conductor, Engine, EngineError, Look, Machine, MachineId, Observer};
 use crate::links::PlannedLinks;
 use crate::machine::gateway_machine::GatewayMachine;
-use crate::peer::{Client, Server, Taken};
-use crate::plan::{ClientPlan, Plan, ServerPlan};
+use crate::peer::{Client, NameServer, Server, Taken};
+use crate::plan::{ClientPlan, NameServerPlan, Plan, ServerPlan};
 use crate::record::{Entry, Record, What};
 use crate::scene::Scene;
 use crate::service_control::ServiceControl;
@@ -75,6 +75,8 @@ fn run_contained(
     machines.extend(plan.clients.iter().map(|client| client_machine(client, &scene)));
     machines
         .extend(plan.servers.iter().zip(&taken).map(|(server, taken)| server_machine(server, taken, &scene)));
+
+    machines.extend(plan.name_server.iter().map(|server| name_server_machine(server, &scene)));
 
     let names: Vec<_> = machines.iter().map(|machine| machine.name.clone()).collect();
     let machines = machines.into_iter().map(|machine| watched(machine, &trace)).collect();
@@ -250,6 +252,15 @@ fn client_machine(client: &ClientPlan, scene: &Scene) -> Machine {
 
 fn server_machine(server: &ServerPlan, taken: &Taken, scene: &Scene) -> Machine {
     let software = Server::new(&server.name, taken, scene);
+    Machine {
+        name: server.name.to_string(),
+        address: server.address,
+        software: Box::new(move |seat| Box::pin(software.clone().run(seat))),
+    }
+}
+
+fn name_server_machine(server: &NameServerPlan, scene: &Scene) -> Machine {
+    let software = NameServer::new(scene);
     Machine {
         name: server.name.to_string(),
         address: server.address,

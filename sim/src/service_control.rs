@@ -263,7 +263,7 @@ impl Conductor for ServiceControl {
         let mut actions = Vec::new();
         if !self.booted {
             self.booted = true;
-            let peers = 1 + self.plan.clients.len() + self.plan.servers.len();
+            let peers = self.plan.machines().count();
             actions.extend(self.start_service(now));
             actions.extend((1..peers).map(|peer| Action::Boot(MachineId(peer))));
         }

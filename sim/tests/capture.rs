@@ -30,10 +30,11 @@ fn plan(library: &Library, name: &str, seed: Option<Seed>) -> Plan {
     source.scenario(seed, Release::Current).plan(Release::Current, seed)
 }
 
-/// Every line that went over the wires, each connection's and direction's in order.
+/// Every line that went over TCP, each connection's and direction's in order.
 fn lines(capture: &Capture) -> BTreeMap<String, u32> {
     let mut flows: BTreeMap<_, Vec<u8>> = BTreeMap::new();
-    for segment in capture.segments.iter().filter(|segment| !segment.is_lost) {
+    let segments = capture.segments.iter().filter(|segment| segment.kind != SegmentKind::Datagram);
+    for segment in segments.filter(|segment| !segment.is_lost) {
         assert_eq!(segment.kind == SegmentKind::Data, !segment.octets.is_empty(), "{segment:?}");
         flows.entry((segment.from, segment.to)).or_default().extend(&segment.octets);
     }

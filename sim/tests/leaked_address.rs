@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Barrier};
 
-use gateway::env::{IoFuture, Listener, Net, Stream};
+use gateway::env::{IoFuture, Listener, Net, Stream, UdpSocket};
 use gateway::release::Release;
 use sim::contain;
 use sim::draw::Seed;
@@ -66,6 +66,10 @@ impl Net for LeakingNet {
 
     fn listen(&self, on: SocketAddr) -> IoFuture<'_, Box<dyn Listener>> {
         Box::pin(async move { Ok(Box::new(LeakingListener(self.0.listen(on).await?)) as Box<dyn Listener>) })
+    }
+
+    fn bind_udp(&self, on: SocketAddr) -> IoFuture<'_, Box<dyn UdpSocket>> {
+        self.0.bind_udp(on)
     }
 }
 

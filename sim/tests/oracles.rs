@@ -310,17 +310,17 @@ fn hand_back(plan: &mut Plan, record: &mut Record, connection: u32) {
     let dialogue = [
         (Speaker::Network, "connection from 203.0.113.25"),
         (Speaker::Server, "220 gw.contoso.test"),
-        (Speaker::Client, "EHLO mail.partner.test"),
+        (Speaker::Client, "HELO mail.partner.test"),
         (Speaker::Server, "250 gw.contoso.test"),
         (Speaker::Client, "MAIL FROM:<alice@fabrikam.test>"),
-        (Speaker::Server, "250 OK"),
+        (Speaker::Server, "250 2.1.0 OK"),
         (Speaker::Client, "RCPT TO:<dave@partner.test>"),
-        (Speaker::Server, "250 OK"),
+        (Speaker::Server, "250 2.1.5 OK"),
         (Speaker::Client, "DATA"),
         (Speaker::Server, "354 go on"),
         (Speaker::Client, "(content of 400 octets: m2)"),
         (Speaker::Client, "."),
-        (Speaker::Server, "250 OK ZZZZZZZZ"),
+        (Speaker::Server, "250 2.6.0 OK ZZZZZZZZ"),
     ];
     record.entries.extend(dialogue.map(|(speaker, line)| Entry {
         at: Duration::from_mins(1),
@@ -370,8 +370,8 @@ fn a_message_that_goes_round_too_often() {
 #[test]
 fn a_reply_that_nobody_asked_for() {
     let (plan, mut record) = ran();
-    let place = line(&record, Speaker::Server, "250 OK - mail from");
-    say_after(&mut record, place, Speaker::Server, "250 OK");
+    let place = line(&record, Speaker::Server, "250 2.1.0 OK - mail from");
+    say_after(&mut record, place, Speaker::Server, "250 2.0.0 OK");
     finds(&plan, &record, "protocol", "a reply that nobody asked for");
 }
 
@@ -389,7 +389,7 @@ fn a_reply_that_is_not_printable() {
     let (plan, mut record) = ran();
     let place = line(&record, Speaker::Server, "221 ");
     let What::Smtp { line, .. } = &mut record.entries[place].what else { unreachable!() };
-    *line = "221 bye\\x00".to_owned();
+    *line = "221 2.0.0 bye\\x00".to_owned();
     finds(&plan, &record, "protocol", "a line of a reply is not printable ASCII with CRLF");
 }
 
@@ -449,7 +449,7 @@ fn a_command_line_that_is_too_long() {
     let (plan, mut record) = ran();
     let place = line(&record, Speaker::Client, "EHLO mail.fabrikam.test");
     let What::Smtp { line, .. } = &mut record.entries[place].what else { unreachable!() };
-    line.push_str(&"x".repeat(500));
+    line.push_str(&"x".repeat(1_200));
     finds(&plan, &record, "bounds", "a command line was obeyed that is too long");
 }
 
@@ -472,4 +472,94 @@ fn a_service_that_stays_down() {
     record.end.service_up = false;
     record.ended = Duration::from_hours(8);
     finds(&plan, &record, "liveness", "the service is down");
+}
+
+const ASKED: &str = "a-sender-hears-of-what-it-asked-to-hear";
+
+/// Has a report changed that the sender's mail server took.
+fn changed(is_it: impl Fn(&Item) -> bool, change: impl Fn(&mut Item)) -> (Plan, Record) {
+    let (plan, mut record) = replayed(ASKED, Release::Current);
+    assert_eq!(judge(&plan, &record), []);
+    change(server(&mut record, "mx.fabrikam.test").iter_mut().find(|item| is_it(item)).unwrap());
+    (plan, record)
+}
+
+fn is_receipt(item: &Item) -> bool {
+    item.kind == Kind::Receipt("m1".to_owned())
+}
+
+#[test]
+fn a_delivery_that_the_sender_does_not_hear_of() {
+    for (recipient, what) in [("bob@contoso.test", "here"), ("dave@partner.test", "passed on")] {
+        let of = |item: &Item| is_receipt(item) && item.reported == [recipient];
+        let (plan, mut record) = replayed(ASKED, Release::Current);
+        server(&mut record, "mx.fabrikam.test").retain(|item| !of(item));
+        assert_eq!(
+            record.end.servers.iter().flat_map(|(_, items)| items).filter(|i| is_receipt(i)).count(),
+            1,
+            "{what}"
+        );
+        finds(&plan, &record, "dsn", "a sender did not hear of a delivery that it asked to hear of");
+    }
+}
+
+#[test]
+fn a_receipt_that_nobody_asked_for() {
+    let (plan, record) = changed(
+        |item| item.kind == Kind::Delay("m3".to_owned()),
+        |item| item.kind = Kind::Receipt("m3".to_owned()),
+    );
+    finds(&plan, &record, "dsn", "a sender heard of a success that it did not ask to hear of");
+}
+
+#[test]
+fn a_failure_that_the_sender_did_not_want_to_hear_of() {
+    let (plan, record) = changed(is_receipt, |item| {
+        item.kind = Kind::Report("m2".to_owned());
+        item.reported = vec!["nobody@contoso.test".to_owned()];
+        item.originals = vec!["rfc822; nobody@contoso.test".to_owned()];
+    });
+    let causes: BTreeSet<String> = judge(&plan, &record)
+        .into_iter()
+        .map(|finding| format!("{}: {}", finding.oracle, finding.cause))
+        .collect();
+    assert!(causes.contains("dsn: a sender heard of a failure that it did not ask to hear of"), "{causes:?}");
+}
+
+#[test]
+fn a_report_that_does_not_say_the_names_that_the_sender_gave() {
+    let (plan, record) = changed(is_receipt, |item| item.envelope_id = Some("another".to_owned()));
+    finds(&plan, &record, "dsn", "a report does not say the envelope identifier");
+    let (plan, record) = changed(is_receipt, |item| item.originals.clear());
+    finds(&plan, &record, "dsn", "a report does not say the original recipient");
+    let (plan, record) = changed(is_receipt, |item| item.returns_whole = true);
+    finds(&plan, &record, "dsn", "a report returns the whole of a message of which its header was wanted");
+}
+
+#[test]
+fn a_request_that_is_not_passed_on() {
+    let (plan, mut record) = replayed(ASKED, Release::Current);
+    let place =
+        line(&record, Speaker::Client, "RCPT TO:<erin@reporting.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;");
+    let outbound = (place + 1..record.entries.len()).find(|at| {
+        matches!(&record.entries[*at].what, What::Smtp { line, .. } if line.starts_with("RCPT TO:<erin@reporting.test>"))
+    });
+    if let What::Smtp { line, .. } = &mut record.entries[outbound.unwrap()].what {
+        *line = "RCPT TO:<erin@reporting.test> ORCPT=rfc822;erin@reporting.test".to_owned();
+    }
+    finds(&plan, &record, "dsn", "NOTIFY was not passed on as it was said");
+}
+
+#[test]
+fn an_extension_that_is_not_offered_and_a_status_code_that_is_not_said() {
+    let (plan, mut record) = ran();
+    let place = line(&record, Speaker::Server, "250-CHUNKING");
+    record.entries.remove(place);
+    finds(&plan, &record, "protocol", "EHLO was answered without CHUNKING");
+    let (plan, mut record) = ran();
+    let place = line(&record, Speaker::Server, "250 2.1.0");
+    if let What::Smtp { line, .. } = &mut record.entries[place].what {
+        *line = line.replace("2.1.0 ", "");
+    }
+    finds(&plan, &record, "protocol", "a reply without its enhanced status code");
 }

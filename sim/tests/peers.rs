@@ -283,6 +283,23 @@ fn a_client_that_misbehaves_gets_what_it_deserves_and_its_next_try_is_taken() {
 }
 
 #[test]
+fn other_commands_between_chunks_are_refused_and_the_message_is_taken() {
+    let text = PLAIN.replacen("\nsubject =", "\nchunks = 3\nsubject =", 1);
+    let fault = client("\"interrupts-chunks\"");
+    let text = format!("{text}\n[[fault]]\n{fault}\n");
+    let scenario = Scenario::parse("peers", "peers.toml", &text).unwrap();
+    let record = run(&scenario.plan(Release::Current, scenario.seed()), &Leap, Keep::Digest).unwrap();
+    assert!(answers(&record)[0].starts_with("250"), "{:#?}", answers(&record));
+    for point in [
+        "a client said other commands between the chunks of a message",
+        "took the last chunk of a message",
+        "skipped a chunk that it could not take",
+    ] {
+        assert!(record.reached.contains_key(point), "{point}");
+    }
+}
+
+#[test]
 fn a_client_that_breaks_off_says_truly_how_far_it_had_come() {
     for (stage, awaits) in STAGES {
         for does in ["drops", "resets"] {
@@ -346,15 +363,39 @@ const NAMES: &[(&str, &str, &[&str])] = &[
     ("mx.partner.test", "refusing-addresses", DELIVERED),
 ];
 
+/// What only packets can show.
+const PACKETS: &[(&str, &str, &[&str])] = &[
+    ("partner.test", "lame", DELIVERED),
+    ("partner.test", "truncated", DELIVERED),
+    ("mx.partner.test", "wrong-id", DELIVERED),
+    ("partner.test", "wrong-question", DELIVERED),
+    ("mx.partner.test", "malformed", DELIVERED),
+    ("partner.test", "spoofed", DELIVERED),
+    ("mx.partner.test", "slow", DELIVERED),
+];
+
 fn names(name: &str, answer: &str) -> String {
     format!("kind = \"dns\"\nname = \"{name}\"\nanswer = \"{answer}\"\nuntil = \"30m\"")
 }
 
 #[test]
 fn a_name_server_that_lies_for_a_while_delays_mail_or_has_it_reported() {
-    for (name, answer, expected) in NAMES {
+    for (name, answer, expected) in NAMES.iter().chain(PACKETS) {
         let (record, _) = with(&names(name, answer));
         assert_eq!(partner(&record), *expected, "{name} {answer}");
+    }
+}
+
+#[test]
+fn a_lie_means_the_same_without_a_name_server() {
+    let text = PLAIN.replacen("releases", "names = \"map\"\nreleases", 1);
+    for (name, answer, expected) in NAMES {
+        let (record, _) = told(&text, &[&names(name, answer)], &Leap);
+        assert_eq!(
+            (partner(&record), bites(&record)),
+            (expected.iter().map(ToString::to_string).collect(), vec![true]),
+            "{name} {answer}"
+        );
     }
 }
 
@@ -459,6 +500,10 @@ fn every_point_of_the_peers_is_reached_by_one_of_these_stories() {
         (server("\"knows-no-ehlo\""), &["a server that knows no EHLO was greeted with HELO"]),
         (server("\"hands-back\""), &["a server handed a message back"]),
         (
+            server("\"grants-data\""),
+            &["a server granted DATA without a recipient", "was granted DATA without a recipient"],
+        ),
+        (
             server(r#"{ resets-after-final-dot = { kept = true } }"#)
                 .replace("until", "connection = 1\nuntil"),
             &["a server kept a message and the answer was lost"],
@@ -475,6 +520,10 @@ fn every_point_of_the_peers_is_reached_by_one_of_these_stories() {
         (client("\"guesses-passwords\""), &["a client that guessed passwords was thrown out"]),
         (client("\"pipelines\""), &["a message sent in one go with its commands was taken"]),
         (names("partner.test", "cname-chain"), &["a chain of names was followed to its end"]),
+        (names("partner.test", "timeout"), &["a name server that gave no proper answer was asked again"]),
+        (names("partner.test", "truncated"), &["a truncated answer was asked for again over TCP"]),
+        (names("partner.test", "spoofed"), &["a forged answer came before the right one"]),
+        (names("mx.partner.test", "slow"), &["a name server answered late"]),
     ] {
         let (record, _) = with(&line);
         for point in points {
@@ -488,9 +537,14 @@ fn every_kind_of_these_families_is_exercised_here() {
     let lines = SERVERS
         .iter()
         .map(|(does, _)| server(does))
-        .chain([server("\"hands-back\""), server("{ resets-after-final-dot = { kept = true } }")])
+        .chain([client("\"interrupts-chunks\"")])
+        .chain([
+            server("\"grants-data\""),
+            server("\"hands-back\""),
+            server("{ resets-after-final-dot = { kept = true } }"),
+        ])
         .chain(CLIENTS.iter().map(|(does, _)| client(does)))
-        .chain(NAMES.iter().map(|(name, answer, _)| names(name, answer)))
+        .chain(NAMES.iter().chain(PACKETS).map(|(name, answer, _)| names(name, answer)))
         .chain(EXTENSION.iter().map(|(does, _)| extension(does)));
     let exercised: BTreeSet<&str> = lines
         .map(|line| {

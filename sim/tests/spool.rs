@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
 use gateway::address::{Address, ReversePath};
+use gateway::dsn::DsnRequest;
 use gateway::env::{Disk, Entropy, File, IoFuture, sync_with_ancestors};
 use gateway::envelope::{Envelope, Origin, SpoolId};
 use gateway::spool::{Aside, EntryName, Folder, Message, Progress, Spool};
@@ -163,6 +164,7 @@ fn bob() -> Address {
 fn message(content: &str) -> Message {
     let envelope = Envelope {
         next_hop: None,
+        dsn: DsnRequest::default(),
         reverse_path: ReversePath::Null,
         recipients: vec![bob()],
         received: "1998-03-02T09:30:00Z".parse().unwrap(),

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 /// Where a packet has something wrong with it, in Wireshark's words.
 const WRONG: &str = "_ws.malformed || _ws.expert.severity == error \
-    || tcp.checksum.status == bad || ip.checksum.status == bad \
+    || tcp.checksum.status == bad || udp.checksum.status == bad || ip.checksum.status == bad \
     || tcp.analysis.lost_segment || tcp.analysis.ack_lost_segment || tcp.analysis.out_of_order \
     || tcp.analysis.duplicate_ack || tcp.analysis.reused_ports || tcp.analysis.spurious_retransmission \
     || (tcp.analysis.retransmission && tcp.len > 0)";
@@ -31,11 +31,12 @@ fn main() {
     if !is_there {
         eprintln!("tshark is not installed: what needs it is ignored (Debian: apt-get install tshark)");
     }
-    let tests: [(&str, fn()); 5] = [
+    let tests: [(&str, fn()); 6] = [
         ("the_dialogues_in_the_file_are_those_of_the_record", dialogues),
         ("the_messages_in_the_file_are_those_of_the_plan", messages),
         ("nothing_is_wrong_with_any_packet", nothing_is_wrong),
         ("a_large_message_is_read_whole", large_message),
+        ("names_are_asked_for_and_answered", names),
         ("a_damaged_octet_is_wrong", damage),
     ];
     let trials = tests.map(|(name, test)| {
@@ -81,7 +82,14 @@ impl Caught {
     fn tshark(&self, filter: &str, fields: &[&str]) -> Vec<String> {
         let mut tshark = Command::new("tshark");
         tshark.arg("-r").arg(self.file()).args(["-Y", filter, "-T", "fields", "-E", "aggregator=|"]);
-        tshark.args(["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]);
+        tshark.args([
+            "-o",
+            "tcp.check_checksum:TRUE",
+            "-o",
+            "ip.check_checksum:TRUE",
+            "-o",
+            "udp.check_checksum:TRUE",
+        ]);
         for field in fields {
             tshark.args(["-e", field]);
         }
@@ -218,6 +226,25 @@ fn large_message() {
     let sent: Vec<_> = caught.plan.messages().map(|message| message.content.clone()).collect();
     assert!(sent[0].len() > 300_000);
     assert_eq!(caught.messages(), sent);
+}
+
+fn names() {
+    let caught = Caught::of("one-bad-message-among-good-ones", Release::Current, None);
+    let is_in_packets = caught.plan.name_server.is_some();
+    assert!(is_in_packets);
+    assert_eq!(caught.wrong(), [""; 0]);
+    let fields = ["dns.qry.name", "dns.mx.mail_exchange", "udp.checksum.status"];
+    let asked = caught.tshark("dns.qry.type == 15", &fields);
+    let is_answer = |packet: &&String| packet.split('\t').nth(1).is_some_and(|exchange| !exchange.is_empty());
+    assert!(asked.iter().filter(is_answer).count() > 0, "{asked:?}");
+    assert!(asked.iter().filter(|packet| !is_answer(packet)).count() > 0, "{asked:?}");
+    for server in &caught.plan.servers {
+        for domain in &server.domains {
+            let answered = |packet: &String| packet.starts_with(&format!("{domain}\t{}", server.name));
+            let was_asked = asked.iter().any(|packet| packet.starts_with(&format!("{domain}\t")));
+            assert!(!was_asked || asked.iter().any(answered), "{domain}: {asked:?}");
+        }
+    }
 }
 
 fn damage() {

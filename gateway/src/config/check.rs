@@ -1,7 +1,7 @@
 //! From the file as it is written to a [`Config`] that makes sense.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -15,8 +15,8 @@ use toml::Spanned;
 use super::error::Source;
 use super::file::{self, Text};
 use super::{
-    AcceptConfig, Config, ConfigError, DeliveryConfig, ExtensionConfig, HostRule, LimitsConfig, Login,
-    MailboxConfig, Network, NotificationsConfig, Password, QuarantineConfig, RelayConfig, Requirement,
+    AcceptConfig, Config, ConfigError, DeliveryConfig, DnsConfig, ExtensionConfig, HostRule, LimitsConfig,
+    Login, MailboxConfig, Network, NotificationsConfig, Password, QuarantineConfig, RelayConfig, Requirement,
     SubmissionConfig,
 };
 use crate::address::{Address, Domain};
@@ -29,6 +29,9 @@ const HOST_REMEDY: &str = "write a host name without a final dot, \"host:port\",
 const NETWORK_REMEDY: &str =
     "write an address, such as \"192.0.2.10\", or a network, such as \"192.0.2.0/24\"";
 const SPAN_REMEDY: &str = "write hours, minutes and seconds, such as \"48h\" or \"1h 30m\"";
+
+/// Where name servers listen (RFC 1035, 4.2).
+const DNS_PORT: u16 = 53;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -64,7 +67,8 @@ pub(super) fn config(source: &Source) -> Result<Config, ConfigError> {
         mailboxes: file.mailbox.iter().map(|entry| mailbox(source, entry)).collect::<Result<_, _>>()?,
         routes: routes(source, &file.route, release)?,
         extensions: file.extension.iter().map(|entry| extension(source, entry)).collect::<Result<_, _>>()?,
-        delivery: delivery(source, &file.delivery)?,
+        delivery: delivery(source, &file.delivery, release)?,
+        dns: dns(source, &file.dns)?,
         notifications: notifications(source, file.notifications.administrator.as_deref())?,
         quarantine: QuarantineConfig {
             deaths: number(source, file.quarantine.deaths.as_ref(), 2, 1..=i64::from(u32::MAX))?,
@@ -253,7 +257,11 @@ fn extension(source: &Source, entry: &Spanned<toml::Table>) -> Result<ExtensionC
     }
 }
 
-fn delivery(source: &Source, delivery: &file::Delivery) -> Result<DeliveryConfig, ConfigError> {
+fn delivery(
+    source: &Source,
+    delivery: &file::Delivery,
+    release: Release,
+) -> Result<DeliveryConfig, ConfigError> {
     let retry = match &delivery.retry {
         Some(waits) if waits.as_ref().is_empty() => {
             let remedy =
@@ -266,12 +274,31 @@ fn delivery(source: &Source, delivery: &file::Delivery) -> Result<DeliveryConfig
     Ok(DeliveryConfig {
         retry,
         expire: span_or(source, delivery.expire.as_ref(), 48 * HOUR)?,
+        delay_notice: match &delivery.delay_notice {
+            Some(text) if text.as_ref() == "never" => None,
+            Some(text) => Some(span(source, text)?),
+            None => Some(Duration::from_secs(4 * HOUR)),
+        }
+        .filter(|_| release == Release::Current),
         smart_host: match &delivery.smart_host {
             Some(text) => Some(source.read(text, HOST_REMEDY)?),
             None => None,
         },
         port: number(source, delivery.port.as_ref(), 25, 1..=i64::from(u16::MAX))?,
     })
+}
+
+fn dns(source: &Source, dns: &file::Dns) -> Result<DnsConfig, ConfigError> {
+    let server = |text: &Text| {
+        let address = text.as_ref().parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DNS_PORT));
+        address.or_else(|_| text.as_ref().parse()).map_err(|_| {
+            let what = format!("`{}` is not the address of a name server", text.as_ref());
+            let remedy =
+                "write an IP address, such as \"192.0.2.53\", or one with a port, such as \"127.0.0.1:5353\"";
+            source.error(text.span(), what, remedy)
+        })
+    };
+    Ok(DnsConfig { servers: dns.servers.iter().map(server).collect::<Result<_, _>>()? })
 }
 
 /// A span of time, or so many seconds where none is given.

@@ -38,6 +38,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) delivery: Delivery,
     #[serde(default)]
+    pub(super) dns: Dns,
+    #[serde(default)]
     pub(super) notifications: Notifications,
     #[serde(default)]
     pub(super) quarantine: Quarantine,
@@ -107,8 +109,16 @@ pub(super) struct Route {
 pub(super) struct Delivery {
     pub(super) retry: Option<Spanned<Vec<Text>>>,
     pub(super) expire: Option<Text>,
+    pub(super) delay_notice: Option<Text>,
     pub(super) smart_host: Option<Text>,
     pub(super) port: Option<Spanned<i64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Dns {
+    #[serde(default)]
+    pub(super) servers: Vec<Text>,
 }
 
 #[derive(Default, Deserialize)]

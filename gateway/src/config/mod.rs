@@ -70,6 +70,8 @@ pub struct Config {
     pub extensions: Vec<ExtensionConfig>,
     /// How mail goes out.
     pub delivery: DeliveryConfig,
+    /// Who is asked about names.
+    pub dns: DnsConfig,
     /// Of what the administrator is told.
     pub notifications: NotificationsConfig,
     /// When a message is set aside.
@@ -181,10 +183,20 @@ pub struct DeliveryConfig {
     pub retry: Vec<Duration>,
     /// The age at which a message is reported as not delivered. Default: 48 hours.
     pub expire: Duration,
+    /// The age at which the sender is told that a message is late; none for never, as on the historical releases.
+    /// Default: 4 hours. In the file, `"never"` is "none".
+    pub delay_notice: Option<Duration>,
     /// Where all mail goes that no route sends elsewhere. Default: to each domain's own exchangers.
     pub smart_host: Option<NextHop>,
     /// The port of next hops that name none. Default: 25.
     pub port: u16,
+}
+
+/// `[dns]`: who is asked about names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DnsConfig {
+    /// The name servers. Default: none, which stands for those of the machine (`/etc/resolv.conf`).
+    pub servers: Vec<SocketAddr>,
 }
 
 /// `[notifications]`: of what the administrator is told.

@@ -50,8 +50,10 @@ fn the_example_shows_every_key_and_the_defaults_as_they_are() {
         shown.delivery.smart_host.take().map(|host| host.to_string()).as_deref(),
         Some("relay.contoso.test")
     );
+    assert_eq!(shown.dns.servers, ["192.0.2.53:53".parse().unwrap()]);
     shown.accept.hosts.clear();
     shown.extensions.clear();
+    shown.dns.servers.clear();
     assert_eq!(shown, Config::parse(EXAMPLE, "gateway.toml").unwrap());
 }
 
@@ -72,6 +74,7 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!(config.relay, RelayConfig { authenticated: true, networks: vec![] });
     assert_eq!(config.delivery.retry, [15, 30, 60, 240].map(minutes));
     assert_eq!((config.delivery.expire, config.delivery.port), (minutes(48 * 60), 25));
+    assert_eq!(config.dns.servers, []);
     assert_eq!((config.delivery.smart_host, config.administrator), (None, None));
     assert_eq!(config.notifications.administrator, BTreeSet::from(Category::ALL));
     assert_eq!((config.quarantine.deaths, config.quarantine.extension_time), (2, minutes(5)));
@@ -177,6 +180,7 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("[delivery]\nsmart_host = \"relay:0\"", 8, "its port is not a number from 1 to 65535", "\"host:port\""),
     ("[delivery]\nport = 65536", 8, "65536 is out of range", "from 1 to 65535"),
     ("[notifications]\nadministrator = [\"none\"]", 8, "`none` is no kind of notification", "\"protocol-error\""),
+    ("[dns]\nservers = [\"127.0.0.1:5353\", \"ns.test\"]", 8, "`ns.test` is not the address of", "192.0.2.53"),
     ("[quarantine]\ndeaths = 0", 8, "0 is out of range", "from 1 to"),
     ("[quarantine]\nextension_time = \"0s\"", 8, "`0s` is not a span of time", "\"1h 30m\""),
 ];

@@ -9,11 +9,15 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use jiff::Timestamp;
+use tokio::io::ReadBuf;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{BoxFuture, Disk, Entropy, Env, File, IoFuture, Listener, Net, Spawn, Stream, WallClock};
+use super::{
+    BoxFuture, Disk, Entropy, Env, File, IoFuture, Listener, Net, Spawn, Stream, UdpSocket, WallClock,
+};
 use crate::exception;
 
 /// The machine that this process runs on. To be used within a tokio runtime.
@@ -31,6 +35,24 @@ impl Net for Host {
 
     fn listen(&self, on: SocketAddr) -> IoFuture<'_, Box<dyn Listener>> {
         Box::pin(async move { Ok(Box::new(TcpListener::bind(on).await?) as Box<dyn Listener>) })
+    }
+
+    fn bind_udp(&self, on: SocketAddr) -> IoFuture<'_, Box<dyn UdpSocket>> {
+        Box::pin(async move { Ok(Box::new(tokio::net::UdpSocket::bind(on).await?) as Box<dyn UdpSocket>) })
+    }
+}
+
+impl UdpSocket for tokio::net::UdpSocket {
+    fn poll_send_to(&self, cx: &mut Context<'_>, datagram: &[u8], to: SocketAddr) -> Poll<io::Result<usize>> {
+        tokio::net::UdpSocket::poll_send_to(self, cx, datagram, to)
+    }
+
+    fn poll_recv_from(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<SocketAddr>> {
+        tokio::net::UdpSocket::poll_recv_from(self, cx, buf)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        tokio::net::UdpSocket::local_addr(self)
     }
 }
 

@@ -8,15 +8,16 @@
 
 pub mod host;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use jiff::Timestamp;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A boxed future: what an object-safe `async fn` returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -27,7 +28,7 @@ pub type IoFuture<'a, T> = BoxFuture<'a, io::Result<T>>;
 /// A machine: what one gateway process is given to live on. Cheap to clone.
 #[derive(Clone)]
 pub struct Env {
-    /// TCP.
+    /// TCP and UDP.
     pub net: Arc<dyn Net>,
     /// Files and directories, with explicit synchronisation.
     pub disk: Arc<dyn Disk>,
@@ -39,7 +40,7 @@ pub struct Env {
     pub spawn: Arc<dyn Spawn>,
 }
 
-/// The network: TCP connections in both directions.
+/// The network: TCP connections in both directions, and UDP.
 pub trait Net: Send + Sync {
     /// Opens a connection.
     ///
@@ -52,6 +53,12 @@ pub trait Net: Send + Sync {
     /// # Errors
     /// The port is taken, or may not be used.
     fn listen(&self, on: SocketAddr) -> IoFuture<'_, Box<dyn Listener>>;
+
+    /// Binds a UDP socket to a local address. Port 0 asks for any free port.
+    ///
+    /// # Errors
+    /// The port is taken, or may not be used.
+    fn bind_udp(&self, on: SocketAddr) -> IoFuture<'_, Box<dyn UdpSocket>>;
 }
 
 /// A listening socket.
@@ -73,6 +80,47 @@ pub trait Listener: Send {
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A UDP socket: datagrams to and from anybody. Each of them may be lost, come twice, or overtake another.
+pub trait UdpSocket: Send + Sync {
+    /// Sends a datagram. That it was sent says nothing of whether it arrives.
+    ///
+    /// # Errors
+    /// Whatever this machine says: the address cannot be reached from here, the datagram is too long.
+    fn poll_send_to(&self, cx: &mut Context<'_>, datagram: &[u8], to: SocketAddr) -> Poll<io::Result<usize>>;
+
+    /// Takes the next datagram that has come, and the address it comes from. What does not fit into `buf` is lost.
+    ///
+    /// # Errors
+    /// Whatever this machine says.
+    fn poll_recv_from(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<SocketAddr>>;
+
+    /// The address bound to, with the port that was chosen.
+    ///
+    /// # Errors
+    /// The socket is no longer open.
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+}
+
+impl dyn UdpSocket + '_ {
+    /// Sends a datagram.
+    ///
+    /// # Errors
+    /// Those of [`UdpSocket::poll_send_to`].
+    pub async fn send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_send_to(cx, datagram, to)).await
+    }
+
+    /// Waits for a datagram: its length, and where it comes from. What does not fit into `buf` is lost.
+    ///
+    /// # Errors
+    /// Those of [`UdpSocket::poll_recv_from`].
+    pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let mut buf = ReadBuf::new(buf);
+        let from = poll_fn(|cx| self.poll_recv_from(cx, &mut buf)).await?;
+        Ok((buf.filled().len(), from))
+    }
+}
 
 /// The file operations that a durable spool needs.
 ///

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::address::ReversePath;
-use crate::env::{Disk, Entropy, File, IoFuture, Listener, Net, Spawn, Stream, WallClock};
+use crate::dsn::DsnRequest;
+use crate::env::{Disk, Entropy, File, IoFuture, Listener, Net, Spawn, Stream, UdpSocket, WallClock};
 use crate::envelope::Origin;
 
 const ROUTES: &str = "/etc/Imcroute.cfg";
@@ -87,6 +88,10 @@ impl Net for Machine {
     fn listen(&self, _: SocketAddr) -> IoFuture<'_, Box<dyn Listener>> {
         refused(ErrorKind::AddrNotAvailable)
     }
+
+    fn bind_udp(&self, _: SocketAddr) -> IoFuture<'_, Box<dyn UdpSocket>> {
+        refused(ErrorKind::AddrNotAvailable)
+    }
 }
 
 impl WallClock for Machine {
@@ -118,6 +123,7 @@ async fn asked(chain: &Chain, recipient: &str) -> Answer {
     let recipient: Address = recipient.parse().unwrap();
     let envelope = Envelope {
         next_hop: None,
+        dsn: DsnRequest::default(),
         reverse_path: ReversePath::Null,
         recipients: vec![recipient.clone()],
         received: Timestamp::UNIX_EPOCH,

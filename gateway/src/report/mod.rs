@@ -1,5 +1,6 @@
-//! What the gateway says when a message fails: a [`NonDelivery`] report to its sender (RFC 3464) and a
-//! [`Notification`] to the administrator.
+//! What the gateway says of a message: when it fails, a [`NonDelivery`] report to its sender (RFC 3464) and a
+//! [`Notification`] to the administrator; a [`Notice`] to its sender when it is late, or was delivered and the sender
+//! asked to hear of it (RFC 3461).
 //!
 //! A report travels like any other message, with a null reverse path, so that nothing is ever reported on it
 //! (RFC 5321, 4.5.5). Everything quoted from the failed message is input from outside: it is decoded, cut to a
@@ -11,24 +12,30 @@
 
 mod harmless;
 mod non_delivery;
+mod notice;
 mod notification;
 mod original;
 pub mod q178091;
 mod reason;
+mod status;
 
 use jiff::Timestamp;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::Address as Mailbox;
+use mail_builder::headers::content_type::ContentType;
 use mail_builder::headers::date::Date;
 use mail_builder::headers::raw::Raw;
 use mail_builder::mime::MimePart;
 
 pub use non_delivery::NonDelivery;
+pub use notice::{News, Notice};
 pub use notification::{Category, Direction, Notification};
 pub use original::RETURN_LIMIT;
 pub use reason::{Reason, RemoteReply};
 
+use self::original::Returned;
 use crate::address::{Address, Domain, ReversePath};
+use crate::dsn::DsnRequest;
 use crate::envelope::{Envelope, Origin, SpoolId};
 use crate::release::Release;
 use crate::trace;
@@ -82,6 +89,19 @@ struct Letter<'a> {
 }
 
 impl Letter<'_> {
+    /// A `multipart/report` (RFC 6522): a text for people, the delivery status, and the message it is about.
+    fn write_status(self, text: String, status: &str, content: &[u8], returned: Returned) -> Report {
+        let report = ContentType::new("multipart/report")
+            .attribute("report-type", "delivery-status")
+            .attribute("boundary", boundary(self.id));
+        let parts = vec![
+            MimePart::new("text/plain", text),
+            original::verbatim("message/delivery-status", status.as_bytes()),
+            original::returned(content, returned),
+        ];
+        self.write(MimePart::new(report, parts))
+    }
+
     fn write(self, body: MimePart<'_>) -> Report {
         let Letter { reporter, to, subject, auto_submitted, in_reply_to, id, when } = self;
         let mailbox = |address: &Address| harmless::ascii(&address.to_string(), harmless::ADDRESS);
@@ -104,6 +124,7 @@ impl Letter<'_> {
             received: when,
             origin: Origin::Gateway,
             next_hop: None,
+            dsn: DsnRequest::default(),
         };
         Report { envelope, content }
     }

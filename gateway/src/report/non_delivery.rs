@@ -4,14 +4,13 @@
 //! text and the message. The status part between them is ours, on every release; the text is the original's.
 
 use jiff::Timestamp;
-use mail_builder::headers::content_type::ContentType;
-use mail_builder::mime::MimePart;
 
-use super::original::{self, Original};
-use super::{Failure, Identity, Letter, RETURN_LIMIT, Report, boundary, describe, harmless};
+use super::original::{Original, Returned};
+use super::{Failure, Identity, Letter, Report, describe, status};
 use crate::address::ReversePath;
+use crate::dsn::Ret;
 use crate::envelope::{Envelope, SpoolId};
-use crate::trace;
+use crate::release::Release;
 
 /// What a report to the sender is made from.
 #[derive(Clone, Copy, Debug)]
@@ -46,16 +45,12 @@ impl NonDelivery<'_> {
             id: self.id,
             when: self.when,
         };
-        let status = self.status();
-        let parts = vec![
-            MimePart::new("text/plain", self.text(&original)),
-            original::verbatim("message/delivery-status", status.as_bytes()),
-            original::returned(self.content, RETURN_LIMIT),
-        ];
-        let report = ContentType::new("multipart/report")
-            .attribute("report-type", "delivery-status")
-            .attribute("boundary", boundary(self.id));
-        Some(letter.write(MimePart::new(report, parts)))
+        let returned = match self.original.dsn.ret {
+            // 5.5 took the word and returned the whole message all the same (Q156063).
+            Some(Ret::Headers) if self.reporter.release == Release::Current => Returned::Header,
+            _ => Returned::Whole,
+        };
+        Some(letter.write_status(self.text(&original), &self.status(), self.content, returned))
     }
 
     fn text(&self, original: &Original) -> String {
@@ -67,22 +62,14 @@ impl NonDelivery<'_> {
         )
     }
 
-    /// The fields of RFC 3464: a group about the message, and one for each recipient.
     fn status(&self) -> String {
-        let host = harmless::ascii(self.reporter.host.as_str(), 255);
-        let arrival = trace::date(self.original.received);
-        let mut fields = format!("Reporting-MTA: dns; {host}\r\nArrival-Date: {arrival}\r\n");
-        for Failure { recipient, why } in self.failures {
-            let recipient = harmless::ascii(&recipient.to_string(), harmless::ADDRESS);
-            fields += &format!(
-                "\r\nFinal-Recipient: rfc822; {recipient}\r\nAction: failed\r\nStatus: {}\r\n",
-                why.status()
-            );
-            if let Some(reply) = why.reply() {
-                let host = harmless::ascii(&reply.host, 255);
-                fields += &format!("Remote-MTA: dns; {host}\r\nDiagnostic-Code: smtp; {reply}\r\n");
-            }
-        }
-        fields
+        let about = self.failures.iter().map(|Failure { recipient, why }| status::About {
+            recipient,
+            action: "failed",
+            status: why.status(),
+            reply: why.reply(),
+            retried_until: None,
+        });
+        status::fields(self.reporter, self.original, about)
     }
 }

@@ -11,7 +11,7 @@ use mail_builder::headers::content_type::ContentType;
 use mail_builder::mime::MimePart;
 use serde::{Deserialize, Serialize};
 
-use super::original::{self, Original};
+use super::original::{self, Original, Returned};
 use super::{Failure, Identity, Letter, Report, boundary, describe, harmless, q178091};
 use crate::address::Address;
 use crate::envelope::{Envelope, Origin, SpoolId};
@@ -132,7 +132,7 @@ impl Notification<'_> {
             None => text,
             Some(content) => MimePart::new(
                 ContentType::new("multipart/mixed").attribute("boundary", boundary(self.id)),
-                vec![text, original::returned(content, original::RETURN_LIMIT)],
+                vec![text, original::returned(content, Returned::Whole)],
             ),
         }))
     }

@@ -67,15 +67,26 @@ impl Original {
     }
 }
 
-/// The message as a part of a report: whole, or of one larger than `limit` octets its header section.
-pub(super) fn returned(content: &[u8], limit: usize) -> MimePart<'_> {
-    if content.len() <= limit {
-        return verbatim("message/rfc822", content);
+/// How much of a message a report returns.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Returned {
+    /// All of it, up to [`RETURN_LIMIT`]; of a larger one its header section.
+    Whole,
+    /// Its header section.
+    Header,
+}
+
+/// The message as a part of a report. A header section is itself cut at [`RETURN_LIMIT`].
+pub(super) fn returned(content: &[u8], how: Returned) -> MimePart<'_> {
+    if how == Returned::Whole {
+        if content.len() <= RETURN_LIMIT {
+            return verbatim("message/rfc822", content);
+        }
+        reached(Point::OriginalTooLarge);
     }
-    reached(Point::OriginalTooLarge);
     let mut header = trace::header_section(content);
-    if header.len() > limit {
-        let last_line = header[..limit].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    if header.len() > RETURN_LIMIT {
+        let last_line = header[..RETURN_LIMIT].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         header = &header[..last_line];
     }
     verbatim("text/rfc822-headers", header)

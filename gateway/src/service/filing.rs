@@ -9,11 +9,13 @@ use std::io::ErrorKind;
 use std::sync::{Mutex, PoisonError};
 
 use super::core::Core;
+use crate::address::Address;
+use crate::dsn::Condition;
 use crate::env::DiskError;
 use crate::envelope::{Envelope, SpoolId};
 use crate::eventlog::Event;
 use crate::reach::{Point, reached};
-use crate::report::{Category, Direction, Failure, NonDelivery, Notification, Report};
+use crate::report::{Category, Direction, Failure, News, NonDelivery, Notice, Notification, Report};
 use crate::spool::{EntryName, Folder};
 
 /// What was filed and is not announced, by the entry that it is about.
@@ -80,23 +82,68 @@ pub(super) async fn report(
 ) -> Result<(), DiskError> {
     let failed: Vec<String> = failures.iter().map(|failure| failure.recipient.to_string()).collect();
     let id = about.id.derive(&format!("{about} {attempt} {}", failed.join(" ")));
-    let report =
-        NonDelivery { original, content, failures, reporter: &core.identity, id: &id, when: core.now() };
-    match report.compose() {
-        Some(report) => {
-            reached(Point::ReportComposed);
-            file(core, about, id.clone(), report).await?;
+    let wanted = |failure: &&Failure| original.dsn.wants(&failure.recipient, Condition::Failure);
+    let (wanted, unwanted): (Vec<_>, Vec<_>) = failures.iter().partition(wanted);
+    let wanted: Vec<Failure> = wanted.into_iter().cloned().collect();
+    let drop_all = |failures: &[&Failure], why: &str| {
+        for failure in failures {
+            let why = format!("it could not be delivered, and {why}");
+            Event::Dropped { recipient: failure.recipient.clone(), why }.log();
         }
-        None => {
-            reached(Point::NoReportOnNullPath);
-            for failure in failures {
-                let why =
-                    "it could not be delivered, and its null reverse path asks for no report".to_owned();
-                Event::Dropped { recipient: failure.recipient.clone(), why }.log();
+    };
+    if !unwanted.is_empty() {
+        reached(Point::FailureUnwanted);
+        drop_all(&unwanted, "its sender asked not to hear of that");
+    }
+    let reporter = &core.identity;
+    let report = NonDelivery { original, content, failures: &wanted, reporter, id: &id, when: core.now() };
+    if !wanted.is_empty() {
+        match report.compose() {
+            Some(report) => {
+                reached(Point::ReportComposed);
+                file(core, about, id.clone(), report).await?;
+            }
+            None => {
+                reached(Point::NoReportOnNullPath);
+                let all: Vec<&Failure> = wanted.iter().collect();
+                drop_all(&all, "its null reverse path asks for no report");
             }
         }
     }
     notify_administrator(core, direction, original, content, failures, about, &id).await
+}
+
+/// Tells the sender of recipients with no failure, where that was asked for. `about` is the entry that it is about: that,
+/// the news and the recipients make the name.
+///
+/// # Errors
+/// The disk's: the notice is still owed.
+pub(super) async fn give_notice(
+    core: &Core,
+    news: &News,
+    original: &Envelope,
+    content: &[u8],
+    recipients: &[Address],
+    about: &EntryName,
+) -> Result<(), DiskError> {
+    if recipients.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<String> = recipients.iter().map(ToString::to_string).collect();
+    let id = about.id.derive(&format!("{about} {} {}", news.action(), named.join(" ")));
+    let reporter = &core.identity;
+    let notice = Notice { news, original, content, recipients, reporter, id: &id, when: core.now() };
+    match notice.compose() {
+        Some(notice) => {
+            reached(match news {
+                News::Delivered => Point::DeliveryReported,
+                News::Relayed => Point::RelayReported,
+                News::Delayed { .. } => Point::DelayReported,
+            });
+            file(core, about, id, notice).await
+        }
+        None => Ok(()),
+    }
 }
 
 /// Notifies the administrator of failures, one notification a category that was asked for. `name` is what their names

@@ -23,6 +23,7 @@ use super::courier::Order;
 use super::filing;
 use crate::address::Address;
 use crate::directory::Home;
+use crate::dsn::Condition;
 use crate::env::DiskError;
 use crate::envelope::{Envelope, SpoolId};
 use crate::eventlog::Event;
@@ -30,7 +31,7 @@ use crate::exception;
 use crate::extension::{Answer, NoAnswer, q169681};
 use crate::reach::{Point, reached};
 use crate::release::Defect;
-use crate::report::{Direction, Failure, Reason};
+use crate::report::{Direction, Failure, News, Reason};
 use crate::routing::{NextHop, Route};
 use crate::spool::{Aside, EntryName, Folder, Message, ReadError};
 use crate::store::Delivery;
@@ -53,6 +54,8 @@ pub(super) struct Worker {
 struct Sorted {
     /// Into mailboxes here.
     mailboxes: Vec<Address>,
+    /// The recipients whose mailboxes these are.
+    here: Vec<Address>,
     /// To other hosts: recipients by next hop, or by domain where the domain's own hosts are to be asked.
     parts: BTreeMap<(Option<NextHop>, String), Vec<Address>>,
     /// Nowhere.
@@ -247,6 +250,11 @@ impl Worker {
             filing::report(core, direction, &message.envelope, &message.content, &sorted.failures, &name, 1)
                 .await?;
         }
+        let dsn = &message.envelope.dsn;
+        let told: Vec<Address> =
+            sorted.here.into_iter().filter(|recipient| dsn.wants(recipient, Condition::Success)).collect();
+        let (envelope, content) = (&message.envelope, &message.content);
+        filing::give_notice(core, &News::Delivered, envelope, content, &told, &name).await?;
         // Before the message is gone: after it, a crash would leave no trace of them.
         for Dropped { recipient, extension } in sorted.dropped {
             let why = format!("the extension `{extension}` said that it is not for this recipient");
@@ -298,7 +306,8 @@ impl Worker {
         let mut names = Vec::new();
         for (number, ((next_hop, _), recipients)) in (1..).zip(parts) {
             let name = EntryName::part(id.clone(), number);
-            let envelope = Envelope { recipients, next_hop, ..message.envelope.clone() };
+            let dsn = message.envelope.dsn.only(&recipients);
+            let envelope = Envelope { recipients, next_hop, dsn, ..message.envelope.clone() };
             match spool.read(Folder::Out, &name).await {
                 Ok(filed) if filed.envelope != envelope || filed.content != message.content => {
                     reached(Point::PartReplaced);
@@ -360,10 +369,16 @@ impl Worker {
 
     fn sort_local(&self, recipient: &Address, sorted: &mut Sorted) {
         match self.core.directory.find(recipient).map(|mailbox| (&mailbox.home, &mailbox.address)) {
-            Some((Home::Here, mailbox)) if !sorted.mailboxes.contains(mailbox) => {
-                sorted.mailboxes.push(mailbox.clone());
+            Some((Home::Here, mailbox)) => {
+                if sorted.mailboxes.contains(mailbox) {
+                    reached(Point::MailboxNamedTwice);
+                } else {
+                    sorted.mailboxes.push(mailbox.clone());
+                }
+                if !sorted.here.contains(recipient) {
+                    sorted.here.push(recipient.clone());
+                }
             }
-            Some((Home::Here, _)) => reached(Point::MailboxNamedTwice),
             Some((Home::Elsewhere(server), _)) => {
                 reached(Point::SentToHomeServer);
                 sorted.add_part(Some(NextHop { host: server.clone(), port: None }), recipient);

@@ -14,14 +14,20 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::data::stuff;
+use super::extensions::Extensions;
 use super::line::{LineError, Wire};
 use super::reply::{Reply, ReplyError};
 use crate::address::{Address, Domain, ReversePath};
+use crate::dsn::DsnRequest;
 use crate::env::Stream;
 use crate::reach::{Point, reached};
 
 /// How much of a message is written at once, in octets: what one data block time-out is for.
 const BLOCK: usize = 32 * 1024;
+
+/// How many commands go out together at most: their replies are read before more is said, or both sides might wait for
+/// the other to read (RFC 2920, 3.1).
+const AT_ONCE: usize = 50;
 
 /// How long a conversation may take up to the end of data, however patient each of its time-outs is: a host that answers
 /// every one of many recipients at the last moment, or takes the message drop by drop, holds a place that others need.
@@ -168,60 +174,112 @@ impl From<NoService> for Outcome {
     }
 }
 
+/// A message and where it goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Letter<'a> {
+    /// To whom a failure is reported.
+    pub reverse_path: &'a ReversePath,
+    /// To whom it goes.
+    pub recipients: &'a [Address],
+    /// What is asked of reports on it.
+    pub dsn: &'a DsnRequest,
+    /// The message itself.
+    pub content: &'a [u8],
+}
+
+/// What a conversation came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// What became of each recipient, in their order.
+    pub outcomes: Vec<Outcome>,
+    /// Whether the host was told what is asked of reports, and sees to those that are due.
+    pub reports: bool,
+}
+
 /// Hands a message to the host at the other end of `stream`, which has just been opened. `helo` is this host's name.
-/// The outcomes are those of `recipients`, in their order.
 ///
 /// Content with octets past ASCII is declared as such to hosts that offer 8BITMIME, and sent as it is to the others.
+/// What is asked of reports is passed on to hosts that offer DSN. Commands go out together where PIPELINING is offered
+/// (RFC 2920). Of what is offered, use is made of what this host knows of.
 ///
 /// # Errors
 /// The host serves no mail now.
 pub async fn send(
     stream: Box<dyn Stream>,
     helo: &Domain,
-    reverse_path: &ReversePath,
-    recipients: &[Address],
-    content: &[u8],
-) -> Result<Vec<Outcome>, NoService> {
+    known: Extensions,
+    letter: Letter<'_>,
+) -> Result<Sent, NoService> {
     let mut conversation = Conversation { wire: Wire::new(stream), end: Instant::now() + CONVERSATION_TIME };
-    let extensions = conversation.greet(helo).await?;
-    let mail = mail_command(reverse_path, content, extensions);
-    let mut outcomes = vec![None; recipients.len()];
-    match conversation.transfer(&mail, recipients, content, &mut outcomes).await {
+    let offered = conversation.greet(helo).await?.and(known);
+    let mut outcomes = vec![None; letter.recipients.len()];
+    match conversation.transfer(letter, offered, &mut outcomes).await {
         Ok(()) => conversation.quit().await,
         Err(interruption) => settle(&mut outcomes, &Outcome::Deferred(interruption.into())),
     }
-    Ok(outcomes.into_iter().map(|outcome| outcome.expect("a transfer settles every recipient")).collect())
+    let outcomes = outcomes.into_iter().map(|outcome| outcome.expect("a transfer settles every recipient"));
+    Ok(Sent { outcomes: outcomes.collect(), reports: offered.dsn })
 }
 
-/// The extensions that a host offers, of those that are used here.
-#[derive(Clone, Copy, Default)]
-struct Extensions {
-    size: bool,
-    eight_bit_mime: bool,
+/// What is asked before the message itself is sent.
+#[derive(Clone, Copy)]
+enum Step {
+    Mail,
+    /// RCPT, for the recipient at this place.
+    Rcpt(usize),
+    Data,
 }
 
-impl Extensions {
-    /// Reads the answer to EHLO: a keyword a line, after the first (RFC 5321, 4.1.1.1).
-    fn offered(reply: &Reply) -> Self {
-        let offers = |keyword: &str| {
-            let first_word =
-                |line: &String| line.split(' ').next().is_some_and(|w| w.eq_ignore_ascii_case(keyword));
-            reply.lines()[1..].iter().any(first_word)
-        };
-        Extensions { size: offers("SIZE"), eight_bit_mime: offers("8BITMIME") }
+impl Step {
+    fn stage(self) -> Stage {
+        match self {
+            Step::Mail => Stage::Mail,
+            Step::Rcpt(_) => Stage::Rcpt,
+            Step::Data => Stage::Data,
+        }
+    }
+
+    /// The command as it is said to a host that offers these extensions.
+    fn command(self, letter: Letter<'_>, offered: Extensions) -> String {
+        match self {
+            Step::Mail => mail_command(letter, offered),
+            Step::Rcpt(at) => rcpt_command(&letter.recipients[at], letter.dsn, offered),
+            Step::Data => "DATA\r\n".to_owned(),
+        }
     }
 }
 
-fn mail_command(reverse_path: &ReversePath, content: &[u8], extensions: Extensions) -> String {
+fn mail_command(letter: Letter<'_>, offered: Extensions) -> String {
+    let Letter { reverse_path, dsn, content, .. } = letter;
     let mut command = format!("MAIL FROM:{reverse_path}");
-    if extensions.size {
+    if offered.size {
         command += &format!(" SIZE={}", content.len());
     }
-    if extensions.eight_bit_mime && !content.is_ascii() {
+    if offered.eight_bit_mime && !content.is_ascii() {
         reached(Point::EightBitDeclared);
         command += " BODY=8BITMIME";
     }
-    command
+    if let Some(ret) = dsn.ret.filter(|_| offered.dsn) {
+        command += &format!(" RET={ret}");
+    }
+    if let Some(id) = dsn.envelope_id.as_ref().filter(|_| offered.dsn) {
+        command += &format!(" ENVID={id}");
+    }
+    command + "\r\n"
+}
+
+fn rcpt_command(recipient: &Address, dsn: &DsnRequest, offered: Extensions) -> String {
+    let mut command = format!("RCPT TO:<{recipient}>");
+    if let Some(request) = dsn.of(recipient).filter(|_| offered.dsn) {
+        reached(Point::RequestPassedOn);
+        if let Some(notify) = &request.notify {
+            command += &format!(" NOTIFY={notify}");
+        }
+        if let Some(original) = &request.original {
+            command += &format!(" ORCPT={original}");
+        }
+    }
+    command + "\r\n"
 }
 
 struct Conversation {
@@ -252,39 +310,57 @@ impl Conversation {
     /// MAIL, RCPT for each recipient, and the message if the host takes it for any of them.
     async fn transfer(
         &mut self,
-        mail: &str,
-        recipients: &[Address],
+        letter: Letter<'_>,
+        offered: Extensions,
+        outcomes: &mut [Option<Outcome>],
+    ) -> Result<(), Interruption> {
+        let recipients = (0..letter.recipients.len()).map(Step::Rcpt);
+        let steps: Vec<Step> = [Step::Mail].into_iter().chain(recipients).chain([Step::Data]).collect();
+        let at_once = if offered.pipelining { AT_ONCE } else { 1 };
+        let mut may_send = false;
+        for group in steps.chunks(at_once) {
+            if all_settled(outcomes) {
+                return Ok(());
+            }
+            let commands: String = group.iter().map(|step| step.command(letter, offered)).collect();
+            self.say(group[0].stage(), commands.as_bytes()).await?;
+            if group.len() > 1 {
+                reached(Point::CommandsTogether);
+            }
+            for step in group {
+                let reply = self.hear(step.stage()).await?;
+                if reply.code() == 421 {
+                    if let Step::Rcpt(_) = step {
+                        reached(Point::ClosedAmongRecipients);
+                    }
+                    settle(outcomes, &refused(reply, step.stage())?);
+                    return Ok(());
+                }
+                match step {
+                    Step::Data if reply.is_intermediate() => may_send = true,
+                    Step::Mail | Step::Rcpt(_) if reply.is_completion() => {}
+                    // Where MAIL was refused, what was said together with it is refused for that alone.
+                    Step::Rcpt(at) if outcomes[*at].is_some() => {}
+                    Step::Rcpt(at) => outcomes[*at] = Some(refused(reply, Stage::Rcpt)?),
+                    Step::Mail | Step::Data if all_settled(outcomes) => {}
+                    Step::Mail | Step::Data => settle(outcomes, &refused(reply, step.stage())?),
+                }
+            }
+        }
+        if may_send { self.content(letter.content, outcomes).await } else { Ok(()) }
+    }
+
+    /// The message, and the host's answer for it. Where DATA was granted along with no recipient, nothing is sent
+    /// (RFC 2920, 3.1).
+    async fn content(
+        &mut self,
         content: &[u8],
         outcomes: &mut [Option<Outcome>],
     ) -> Result<(), Interruption> {
-        let reply = self.ask(Stage::Mail, mail).await?;
-        if !reply.is_completion() {
-            settle(outcomes, &refused(reply, Stage::Mail)?);
-            return Ok(());
-        }
-        for (at, recipient) in recipients.iter().enumerate() {
-            let reply = self.ask(Stage::Rcpt, &format!("RCPT TO:<{recipient}>")).await?;
-            let is_closing = reply.code() == 421;
-            if !reply.is_completion() {
-                let outcome = refused(reply, Stage::Rcpt)?;
-                if is_closing {
-                    settle(outcomes, &outcome);
-                } else {
-                    outcomes[at] = Some(outcome);
-                }
-            }
-            if is_closing {
-                reached(Point::ClosedAmongRecipients);
-                return Ok(());
-            }
-        }
-        if outcomes.iter().all(Option::is_some) {
-            return Ok(());
-        }
-        let reply = self.ask(Stage::Data, "DATA").await?;
-        if !reply.is_intermediate() {
-            settle(outcomes, &refused(reply, Stage::Data)?);
-            return Ok(());
+        if all_settled(outcomes) {
+            reached(Point::NothingToSend);
+            self.say(Stage::Content, b".\r\n").await?;
+            return self.hear(Stage::EndOfData).await.map(drop);
         }
         for block in stuff(content).chunks(BLOCK) {
             self.say(Stage::Content, block).await?;
@@ -341,6 +417,10 @@ impl Conversation {
             garbage => Interruption::Garbled { stage, why: garbage.to_string() },
         })
     }
+}
+
+fn all_settled(outcomes: &[Option<Outcome>]) -> bool {
+    outcomes.iter().all(Option::is_some)
 }
 
 /// Gives `outcome` to every recipient that has none yet.

@@ -1,12 +1,14 @@
-//! Commands: what a client's command line says (RFC 5321, 4.1; RFC 1870, 4954, 6152).
+//! Commands: what a client's command line says (RFC 5321, 4.1; RFC 1870, 3030, 3461, 4954, 6152).
 //!
 //! Paths are kept as they were written, but for a source route, which is taken off (Q140940). A service extension
 //! that is not offered is an unrecognised command or an unknown parameter, here as for the client.
 //!
 //! This module does not know whether a command is allowed now.
 
+use super::extensions::Extensions;
 use super::reply::Reply;
 use crate::address::{AddressError, Domain, ForwardPath, ReversePath};
+use crate::dsn::{RecipientRequest, Ret, Xtext};
 
 /// A command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,9 +20,16 @@ pub enum Command {
     /// MAIL: a message begins.
     Mail(Mail),
     /// RCPT: one more recipient.
-    Rcpt(ForwardPath),
+    Rcpt(Rcpt),
     /// DATA: the message itself comes next.
     Data,
+    /// BDAT: a chunk of the message comes next (RFC 3030).
+    Bdat {
+        /// How many octets it has.
+        octets: u64,
+        /// Whether it is the last one.
+        is_last: bool,
+    },
     /// RSET: forget the message.
     Rset,
     /// NOOP, with or without words.
@@ -51,6 +60,19 @@ pub struct Mail {
     pub size: Option<u64>,
     /// What octets the message may have (RFC 6152).
     pub body: Body,
+    /// How much of the message a report is to return (RFC 3461).
+    pub ret: Option<Ret>,
+    /// The sender's name for this sending (RFC 3461).
+    pub envelope_id: Option<Xtext>,
+}
+
+/// What RCPT says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rcpt {
+    /// To whom the message goes.
+    pub forward_path: ForwardPath,
+    /// What is asked of reports on this recipient (RFC 3461).
+    pub request: RecipientRequest,
 }
 
 /// The BODY parameter of MAIL (RFC 6152).
@@ -92,24 +114,25 @@ pub enum CommandError {
 impl CommandError {
     /// The reply that tells the client (RFC 5321, 4.2.2 and 4.1.1.11).
     pub fn reply(&self) -> Reply {
-        let code = match self {
-            CommandError::NotPrintable | CommandError::Unrecognized(_) => 500,
-            CommandError::Syntax(_) => 501,
-            CommandError::DuplicateParameter(_) | CommandError::ParameterValue(_) => 501,
-            CommandError::Address(_) => 553,
-            CommandError::UnknownParameter(_) => 555,
+        let (code, status) = match self {
+            CommandError::NotPrintable => (500, "5.5.2"),
+            CommandError::Unrecognized(_) => (500, "5.5.1"),
+            CommandError::Syntax(_) => (501, "5.5.2"),
+            CommandError::DuplicateParameter(_) | CommandError::ParameterValue(_) => (501, "5.5.4"),
+            CommandError::Address(_) => (553, "5.1.3"),
+            CommandError::UnknownParameter(_) => (555, "5.5.4"),
         };
-        Reply::new(code, self.to_string())
+        Reply::new(code, self.to_string()).with_status(status)
     }
 }
 
 impl Command {
-    /// Reads a command line, given without its CRLF. Verbs and keywords are taken in any case, and white space at
+    /// Reads a command line, given without its CRLF, where these service extensions are offered. Verbs and keywords are taken in any case, and white space at
     /// the end and before a path is let pass (RFC 5321, 2.4 and 4.1.1).
     ///
     /// # Errors
     /// Of what is not a command; [`CommandError::reply`] is the answer.
-    pub fn parse(line: &[u8]) -> Result<Command, CommandError> {
+    pub fn parse(line: &[u8], offered: Extensions) -> Result<Command, CommandError> {
         let line = line.trim_ascii_end();
         let text = std::str::from_utf8(line).map_err(|_| CommandError::NotPrintable)?;
         if !text.bytes().all(|octet| matches!(octet, b' '..=b'~')) {
@@ -120,8 +143,9 @@ impl Command {
         match verb.to_ascii_uppercase().as_str() {
             "HELO" => Ok(Command::Helo(one_word(argument, "HELO hostname")?)),
             "EHLO" => Ok(Command::Ehlo(one_word(argument, "EHLO hostname")?)),
-            "MAIL" => mail(argument),
-            "RCPT" => rcpt(argument),
+            "MAIL" => mail(argument, offered),
+            "RCPT" => rcpt(argument, offered),
+            "BDAT" if offered.chunking => bdat(argument),
             "DATA" => nothing(argument, Command::Data, "DATA"),
             "RSET" => nothing(argument, Command::Rset, "RSET"),
             "QUIT" => nothing(argument, Command::Quit, "QUIT"),
@@ -159,14 +183,70 @@ fn auth(argument: &str) -> Result<Command, CommandError> {
     Ok(Command::Auth { mechanism, initial_response })
 }
 
-fn mail(argument: &str) -> Result<Command, CommandError> {
+fn bdat(argument: &str) -> Result<Command, CommandError> {
+    const SYNTAX: CommandError = CommandError::Syntax("BDAT octets [LAST]");
+    let mut words = argument.split(' ').filter(|word| !word.is_empty());
+    let octets = words.next().and_then(size).ok_or(SYNTAX)?;
+    let is_last = match words.next() {
+        None => false,
+        Some(word) if word.eq_ignore_ascii_case("LAST") => true,
+        Some(_) => return Err(SYNTAX),
+    };
+    if words.next().is_some() {
+        return Err(SYNTAX);
+    }
+    Ok(Command::Bdat { octets, is_last })
+}
+
+fn mail(argument: &str, offered: Extensions) -> Result<Command, CommandError> {
     const SYNTAX: &str = "MAIL FROM:<address> [SIZE=octets] [BODY=7BIT|8BITMIME]";
     let (path, parameters) = path(argument, "FROM:").ok_or(CommandError::Syntax(SYNTAX))?;
     let reverse_path = match path {
         "" => ReversePath::Null,
         path => ReversePath::Mailbox(without_source_route(path)?.parse()?),
     };
-    let mut mail = Mail { reverse_path, size: None, body: Body::SevenBit };
+    let mut mail = Mail { reverse_path, size: None, body: Body::SevenBit, ret: None, envelope_id: None };
+    for_each_parameter(parameters, |keyword, value| {
+        match (keyword, value) {
+            ("SIZE", value) => mail.size = Some(value.and_then(size).ok_or(BadParameter::Value)?),
+            ("BODY", value) => mail.body = value.and_then(body).ok_or(BadParameter::Value)?,
+            // Whom the client says it authenticated (RFC 4954, 5): not trusted, so not kept.
+            ("AUTH", value) => drop(value.filter(|who| !who.is_empty()).ok_or(BadParameter::Value)?),
+            ("RET", value) if offered.dsn => mail.ret = Some(parsed(value)?),
+            ("ENVID", value) if offered.dsn => mail.envelope_id = Some(parsed(value)?),
+            _ => return Err(BadParameter::Unknown),
+        }
+        Ok(())
+    })?;
+    Ok(Command::Mail(mail))
+}
+
+fn rcpt(argument: &str, offered: Extensions) -> Result<Command, CommandError> {
+    let (path, parameters) = path(argument, "TO:").ok_or(CommandError::Syntax("RCPT TO:<address>"))?;
+    let forward_path = without_source_route(path)?.parse()?;
+    let mut request = RecipientRequest::default();
+    for_each_parameter(parameters, |keyword, value| {
+        match keyword {
+            "NOTIFY" if offered.dsn => request.notify = Some(parsed(value)?),
+            "ORCPT" if offered.dsn => request.original = Some(parsed(value)?),
+            _ => return Err(BadParameter::Unknown),
+        }
+        Ok(())
+    })?;
+    Ok(Command::Rcpt(Rcpt { forward_path, request }))
+}
+
+/// What is wrong with a parameter.
+enum BadParameter {
+    Unknown,
+    Value,
+}
+
+/// Reads the parameters behind a path: each keyword, in upper case, with its value if it has one.
+fn for_each_parameter<'a>(
+    parameters: &'a str,
+    mut read: impl FnMut(&str, Option<&'a str>) -> Result<(), BadParameter>,
+) -> Result<(), CommandError> {
     let mut seen = Vec::new();
     for parameter in parameters.split(' ').filter(|parameter| !parameter.is_empty()) {
         let (keyword, value) = match parameter.split_once('=') {
@@ -176,29 +256,17 @@ fn mail(argument: &str) -> Result<Command, CommandError> {
         if seen.contains(&keyword) {
             return Err(CommandError::DuplicateParameter(keyword));
         }
-        let bad_value = || CommandError::ParameterValue(parameter.to_owned());
-        match keyword.as_str() {
-            "SIZE" => mail.size = Some(value.and_then(size).ok_or_else(bad_value)?),
-            "BODY" => mail.body = value.and_then(body).ok_or_else(bad_value)?,
-            // Whom the client says it authenticated (RFC 4954, 5): not trusted, so not kept.
-            "AUTH" => drop(value.filter(|who| !who.is_empty()).ok_or_else(bad_value)?),
-            _ => return Err(CommandError::UnknownParameter(keyword)),
-        }
+        read(&keyword, value).map_err(|bad| match bad {
+            BadParameter::Unknown => CommandError::UnknownParameter(keyword.clone()),
+            BadParameter::Value => CommandError::ParameterValue(parameter.to_owned()),
+        })?;
         seen.push(keyword);
     }
-    Ok(Command::Mail(mail))
+    Ok(())
 }
 
-fn rcpt(argument: &str) -> Result<Command, CommandError> {
-    let (path, parameters) = path(argument, "TO:").ok_or(CommandError::Syntax("RCPT TO:<address>"))?;
-    let forward_path = without_source_route(path)?.parse()?;
-    match parameters.split(' ').find(|parameter| !parameter.is_empty()) {
-        None => Ok(Command::Rcpt(forward_path)),
-        Some(parameter) => {
-            let keyword = parameter.split('=').next().unwrap_or(parameter);
-            Err(CommandError::UnknownParameter(keyword.to_ascii_uppercase()))
-        }
-    }
+fn parsed<T: std::str::FromStr>(value: Option<&str>) -> Result<T, BadParameter> {
+    value.and_then(|value| value.parse().ok()).ok_or(BadParameter::Value)
 }
 
 /// At most twenty digits (RFC 1870, 4).
@@ -250,9 +318,10 @@ fn without_source_route(path: &str) -> Result<&str, CommandError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::release::Release;
 
     fn parse(line: &str) -> Result<Command, CommandError> {
-        Command::parse(line.as_bytes())
+        Command::parse(line.as_bytes(), Extensions::of(Release::Current))
     }
 
     fn code(line: &str) -> u16 {
@@ -264,7 +333,11 @@ mod tests {
             "" => ReversePath::Null,
             path => ReversePath::Mailbox(path.parse().unwrap()),
         };
-        Mail { reverse_path, size: None, body: Body::SevenBit }
+        Mail { reverse_path, size: None, body: Body::SevenBit, ret: None, envelope_id: None }
+    }
+
+    fn rcpt_to(forward_path: ForwardPath) -> Command {
+        Command::Rcpt(Rcpt { forward_path, request: RecipientRequest::default() })
     }
 
     #[test]
@@ -293,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_source_route_is_taken_off() {
-        let direct = Command::Rcpt(ForwardPath::Mailbox("user@c.example".parse().unwrap()));
+        let direct = rcpt_to(ForwardPath::Mailbox("user@c.example".parse().unwrap()));
         assert_eq!(parse("RCPT TO:<@a.example,@b.example:user@c.example>"), Ok(direct));
         assert_eq!(
             parse("MAIL FROM:<@a.example:user@c.example>"),
@@ -306,7 +379,7 @@ mod tests {
 
     #[test]
     fn the_postmaster_needs_no_domain_and_only_as_a_recipient() {
-        assert_eq!(parse("RCPT TO:<PostMaster>"), Ok(Command::Rcpt(ForwardPath::Postmaster)));
+        assert_eq!(parse("RCPT TO:<PostMaster>"), Ok(rcpt_to(ForwardPath::Postmaster)));
         assert_eq!(code("RCPT TO:<webmaster>"), 553);
         assert_eq!(code("MAIL FROM:<postmaster>"), 553);
     }
@@ -333,6 +406,14 @@ mod tests {
             "MAIL FROM:<a@example.com> SIZE=-1",
             "MAIL FROM:<a@example.com> BODY=BINARYMIME",
             "RCPT FROM:<a@example.com>",
+            "MAIL FROM:<a@example.com> RET=SOME",
+            "MAIL FROM:<a@example.com> ENVID=",
+            "RCPT TO:<a@example.com> NOTIFY=NEVER,SUCCESS",
+            "RCPT TO:<a@example.com> ORCPT=a@example.com",
+            "BDAT",
+            "BDAT -1",
+            "BDAT 10 FIRST",
+            "BDAT 10 LAST now",
         ] {
             assert_eq!(code(line), 501, "{line}");
         }
@@ -340,9 +421,44 @@ mod tests {
         {
             assert_eq!(code(line), 553, "{line}");
         }
-        for line in ["MAIL FROM:<a@example.com> RET=FULL", "RCPT TO:<a@example.com> NOTIFY=NEVER"] {
+        for line in ["MAIL FROM:<a@example.com> BY=120;R", "RCPT TO:<a@example.com> SIZE=5"] {
             assert_eq!(code(line), 555, "{line}");
         }
+    }
+
+    #[test]
+    fn what_is_asked_of_reports_comes_with_the_paths() {
+        let asked = Mail {
+            ret: Some(Ret::Headers),
+            envelope_id: Some("QQ314159".parse().unwrap()),
+            ..mail_from("a@example.com")
+        };
+        assert_eq!(parse("MAIL FROM:<a@example.com> RET=hdrs ENVID=QQ314159"), Ok(Command::Mail(asked)));
+        let Ok(Command::Rcpt(Rcpt { request, .. })) =
+            parse("RCPT TO:<b@example.com> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Bob@example.com")
+        else {
+            panic!("it is a recipient");
+        };
+        assert_eq!(request.notify.unwrap().to_string(), "SUCCESS,DELAY");
+        assert_eq!(request.original.unwrap().to_string(), "rfc822;Bob@example.com");
+    }
+
+    #[test]
+    fn what_is_not_offered_is_not_known() {
+        let parse = |line: &str| Command::parse(line.as_bytes(), Extensions::of(Release::V50Rtm));
+        for (line, code) in [
+            ("MAIL FROM:<a@example.com> RET=FULL", 555),
+            ("RCPT TO:<a@example.com> NOTIFY=NEVER", 555),
+            ("BDAT 10 LAST", 500),
+        ] {
+            assert_eq!(parse(line).unwrap_err().reply().code(), code, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_chunk_has_a_length_and_may_be_the_last() {
+        assert_eq!(parse("bdat 86"), Ok(Command::Bdat { octets: 86, is_last: false }));
+        assert_eq!(parse("BDAT 0 last"), Ok(Command::Bdat { octets: 0, is_last: true }));
     }
 
     #[test]

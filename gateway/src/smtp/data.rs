@@ -4,6 +4,9 @@
 //! a bare LF, is content: a reader that stops there while another reads on lets a sender smuggle a second message
 //! past it. Such content is still read to its true end, so that the refusal answers the whole of it.
 //!
+//! A message that comes in chunks (RFC 3030) needs no such end and no dots; its lines are looked at all the same, as it
+//! may go on to a host that takes no chunks.
+//!
 //! This module knows no connection and stores nothing.
 
 /// The longest text line, in octets with its CRLF and without a stuffed dot (RFC 5321, 4.5.3.1.6).
@@ -113,6 +116,41 @@ impl DataReader {
         content.extend_from_slice(octets);
         self.line_octets += octets.len();
         self.flaws.long_line |= self.line_octets > TEXT_LINE_LIMIT;
+    }
+}
+
+/// Looks at the lines of a message that comes in chunks, cut anywhere.
+#[derive(Debug, Default)]
+pub struct LineCheck {
+    is_after_cr: bool,
+    line_octets: usize,
+    flaws: Flaws,
+}
+
+impl LineCheck {
+    /// Looks at the next octets.
+    pub fn see(&mut self, octets: &[u8]) {
+        for octet in octets {
+            self.line_octets += 1;
+            match octet {
+                b'\n' if self.is_after_cr => self.end_line(),
+                b'\n' => self.flaws.bare_lf = true,
+                _ => self.flaws.bare_cr |= self.is_after_cr,
+            }
+            self.is_after_cr = *octet == b'\r';
+        }
+    }
+
+    /// What is wrong with the whole of it.
+    pub fn finish(mut self) -> Flaws {
+        self.flaws.bare_cr |= self.is_after_cr;
+        self.end_line();
+        self.flaws
+    }
+
+    fn end_line(&mut self) {
+        self.flaws.long_line |= self.line_octets > TEXT_LINE_LIMIT;
+        self.line_octets = 0;
     }
 }
 

@@ -13,8 +13,9 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use super::data::DataReader;
 use crate::env::Stream;
 
-/// The longest command line, in octets with its CRLF (RFC 5321, 4.5.3.1.4).
-pub const COMMAND_LIMIT: usize = 512;
+/// The longest command line, in octets with its CRLF: 512 (RFC 5321, 4.5.3.1.4), and what the service extensions add to
+/// MAIL at the most (RFC 1870, 3461, 4954, 6152).
+pub const COMMAND_LIMIT: usize = 512 + 26 + 17 + 500 + 9 + 107;
 
 /// The longest line of an authentication exchange, in octets with its CRLF (RFC 4954, 4).
 pub const AUTH_LIMIT: usize = 12_288;
@@ -112,6 +113,25 @@ impl Wire {
             ));
         }
         let taken = reader.feed(available, chunk);
+        self.stream.consume(taken);
+        Ok(())
+    }
+
+    /// Reads at most so many octets as they are, and leaves them in `chunk`.
+    ///
+    /// # Errors
+    /// The connection's; `UnexpectedEof` if it was closed.
+    pub async fn read_octets(&mut self, most: u64, chunk: &mut Vec<u8>) -> io::Result<()> {
+        chunk.clear();
+        let available = self.stream.fill_buf().await?;
+        if available.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the connection was closed within a chunk",
+            ));
+        }
+        let taken = available.len().min(usize::try_from(most).unwrap_or(usize::MAX));
+        chunk.extend_from_slice(&available[..taken]);
         self.stream.consume(taken);
         Ok(())
     }

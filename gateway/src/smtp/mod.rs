@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`mod@line`] | bounded lines, and the one buffer that lines and message data share |
 //! | [`data`] | where message data ends, and the dots that keep it from ending early |
+//! | [`extensions`] | which service extensions there are, and who offers them |
 //! | [`command`] | what a client's command line says |
 //! | [`reply`] | what a server's reply says |
 //! | [`client`] | one conversation that hands a message to another host |
@@ -13,5 +14,6 @@
 pub mod client;
 pub mod command;
 pub mod data;
+pub mod extensions;
 pub mod line;
 pub mod reply;

@@ -22,6 +22,8 @@ const READ_LINES: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     code: u16,
+    /// The enhanced status code (RFC 3463), where it is said apart from the text.
+    status: Option<&'static str>,
     lines: Vec<String>,
 }
 
@@ -59,7 +61,12 @@ impl Reply {
         if lines.is_empty() {
             lines.push(String::new());
         }
-        Reply { code, lines }
+        Reply { code, status: None, lines }
+    }
+
+    /// The same reply, with an enhanced status code for clients that may have one (RFC 2034).
+    pub fn with_status(self, status: &'static str) -> Self {
+        Reply { status: Some(status), ..self }
     }
 
     /// The code, such as 250.
@@ -92,12 +99,30 @@ impl Reply {
         self.code / 100 == 5
     }
 
-    /// The reply as it goes over the wire.
+    /// The reply as it goes over the wire, without an enhanced status code.
     pub fn to_bytes(&self) -> Vec<u8> {
+        self.bytes("")
+    }
+
+    /// The reply as it goes over the wire where enhanced status codes are offered: each line has the reply's own, or
+    /// that of its class; 3yz has none (RFC 2034, 4).
+    pub fn to_bytes_with_status(&self) -> Vec<u8> {
+        let of_class = match self.code / 100 {
+            2 => "2.0.0",
+            4 => "4.0.0",
+            5 => "5.0.0",
+            _ => return self.to_bytes(),
+        };
+        self.bytes(&format!("{} ", self.status.unwrap_or(of_class)))
+    }
+
+    fn bytes(&self, status: &str) -> Vec<u8> {
         let last = self.lines.len() - 1;
         let line = |(at, text): (usize, &String)| {
             let separator = if at == last { ' ' } else { '-' };
-            format!("{}{separator}{text}\r\n", self.code)
+            let room = LINE_LIMIT - "250 \r\n".len() - status.len();
+            let text = &text[..text.len().min(room)];
+            format!("{}{separator}{status}{text}\r\n", self.code)
         };
         self.lines.iter().enumerate().map(line).collect::<String>().into_bytes()
     }
@@ -120,7 +145,7 @@ impl Reply {
             }
             lines.push(text.to_owned());
             if is_last {
-                return Ok(Reply { code, lines });
+                return Ok(Reply { code, status: None, lines });
             }
         }
         Err(ReplyError::Endless)
@@ -182,6 +207,15 @@ mod tests {
         let reply = Reply::new(550, "no such user\r\n250 \u{e9}\0");
         assert_eq!(reply.to_bytes(), b"550 no such user  250 ? \r\n");
         assert_eq!(Reply::new(550, "x".repeat(1_000)).to_bytes().len(), 512);
+    }
+
+    #[test]
+    fn an_enhanced_status_code_stands_on_each_line_and_in_its_class() {
+        let reply = Reply::multi(550, ["no", "really"]).with_status("5.7.1");
+        assert_eq!(reply.to_bytes_with_status(), b"550-5.7.1 no\r\n550 5.7.1 really\r\n");
+        assert_eq!(Reply::new(250, "OK").to_bytes_with_status(), b"250 2.0.0 OK\r\n");
+        assert_eq!(Reply::new(354, "go").to_bytes_with_status(), b"354 go\r\n");
+        assert_eq!(Reply::new(550, "x".repeat(1_000)).to_bytes_with_status().len(), 512);
     }
 
     #[tokio::test]

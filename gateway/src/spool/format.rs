@@ -142,6 +142,7 @@ mod tests {
 
     use super::*;
     use crate::address::ReversePath;
+    use crate::dsn::DsnRequest;
     use crate::envelope::Origin;
 
     fn envelope() -> Envelope {
@@ -151,6 +152,7 @@ mod tests {
             received: "1998-03-02T09:30:00Z".parse().unwrap(),
             origin: Origin::Gateway,
             next_hop: None,
+            dsn: DsnRequest::default(),
         }
     }
 

@@ -33,6 +33,9 @@ pub enum Progress {
     Delivered {
         /// The recipient.
         recipient: Address,
+        /// The sender is to hear that it was passed on: the next hop reports no delivery.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        relayed: bool,
     },
     /// The next hop has refused this recipient for good.
     Failed {
@@ -55,6 +58,8 @@ pub enum Progress {
         /// What came in the way.
         why: String,
     },
+    /// The sender was told that it is late.
+    DelayReported,
 }
 
 impl Spool {

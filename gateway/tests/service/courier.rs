@@ -80,7 +80,7 @@ async fn a_message_that_is_refused_for_good_is_reported_at_once_and_not_tried_ag
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_nobody_takes_is_reported_when_it_is_two_days_old() {
-    let machine = Machine::with("").await;
+    let machine = Machine::with("delivery.delay_notice = \"never\"").await;
     machine.network.host("partner.test", 10, "mx1.partner.test", "203.0.113.1", &[]);
     machine.send("alice@contoso.test", &["bob@partner.test"]).await;
     assert!(machine.events(3010)[0].contains("203.0.113.1:25 failed: connection refused"));

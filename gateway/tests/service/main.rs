@@ -4,6 +4,7 @@
 mod courier;
 mod destination;
 mod disk;
+mod dsn;
 mod extension;
 mod flush_mode;
 mod machine;

@@ -62,7 +62,31 @@ async fn ehlo_lists_the_extensions_and_helo_none() {
     let said = client.rest().await;
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines[0], "250-ims.contoso.test Hello [client.example]");
-    assert_eq!(lines[1..5], ["250-SIZE 5000", "250-8BITMIME", "250-AUTH PLAIN LOGIN", "250 HELP"]);
+    let offered = [
+        "250-SIZE 5000",
+        "250-8BITMIME",
+        "250-PIPELINING",
+        "250-ENHANCEDSTATUSCODES",
+        "250-CHUNKING",
+        "250-DSN",
+        "250-AUTH PLAIN LOGIN",
+        "250 HELP",
+    ];
+    assert_eq!(lines[1..9], offered);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_historical_release_offers_what_it_had_and_says_no_enhanced_status_codes() {
+    let machine = Machine::with("release = \"5.5 SP3\"").await;
+    let mut client = machine.dial();
+    client.send(b"EHLO client.example\r\nMAIL FROM:<>\r\nBDAT 5 LAST\r\nRSET\r\nQUIT\r\n").await;
+    let said = client.rest().await;
+    let lines: Vec<&str> = said.lines().skip(2).collect();
+    assert_eq!(lines[..4], ["250-SIZE 10485760", "250-DSN", "250-AUTH PLAIN LOGIN", "250 HELP"]);
+    assert_eq!(
+        lines[4..],
+        ["250 OK - mail from <>", "500 Command not recognized: BDAT", "250 OK", "221 closing connection"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -293,7 +317,7 @@ async fn a_command_that_ends_in_a_bare_line_feed_ends_the_session() {
 async fn a_command_line_that_is_too_long_is_refused_and_the_next_is_obeyed() {
     let machine = Machine::with("").await;
     let mut client = machine.greeted().await;
-    assert!(client.say(&"NOOP ".repeat(1_000)).await.starts_with("500 line too long"));
+    assert!(client.say(&"NOOP ".repeat(1_000)).await.starts_with("500 5.5.2 line too long"));
     assert!(client.say("NOOP").await.starts_with("250"));
 }
 
@@ -427,4 +451,61 @@ async fn a_client_that_only_keeps_its_connection_is_sent_away() {
         assert!(client.say("NOOP").await.starts_with("250"));
     }
     client.play("C: NOOP\n S: 250\n S: 421 ims.contoso.test too many errors\n S: (closed)").await;
+}
+
+const RECIPIENT: &str = "
+    C: MAIL FROM:<eve@fabrikam.test>
+    S: 250
+    C: RCPT TO:<alice@contoso.test>
+    S: 250
+";
+
+#[tokio::test(start_paused = true)]
+async fn a_message_may_come_in_chunks_cut_anywhere() {
+    let machine = Machine::with("").await;
+    let mut client = machine.greeted().await;
+    client.play(RECIPIENT).await;
+    client.send(b"BDAT 7\r\nHello\r\nBDAT 1\r\n.").await;
+    client.play("S: 250 7 octets received\n S: 250 1 octets received").await;
+    client.send(b"BDAT 9 LAST\r\n\r\n.dot\r\n.NOOP\r\n").await;
+    client.play("S: 250 OK\n S: 250 OK\n C: BDAT 0 LAST\n S: 503\n C: QUIT\n S: 221").await;
+    pass(MINUTE).await;
+    assert!(
+        machine.mailbox("alice")[0].ends_with("\r\nHello\r\n.\r\n.dot\r\n."),
+        "{:?}",
+        machine.mailbox("alice")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chunk_that_cannot_be_taken_is_read_to_its_end_and_refused() {
+    let machine = Machine::with("limits.message_size = 1000").await;
+    let mut client = machine.greeted().await;
+    client.send(b"BDAT 6\r\nQUIT\r\nNOOP\r\n").await;
+    client.play("S: 503 5.5.1\n S: 250 2.0.0").await;
+    client.play(RECIPIENT).await;
+    client.send(format!("BDAT 1002\r\n{}\r\nBDAT 2 LAST\r\n\r\n", "x".repeat(1_000)).as_bytes()).await;
+    client.play("S: 552\n S: 503").await;
+    client.play(RECIPIENT).await;
+    client.send(b"BDAT 3 LAST\r\na\nb").await;
+    client.play("S: 554 5.6.0 bare CR or LF\n S: (closed)").await;
+    pass(MINUTE).await;
+    assert!(machine.mailbox("alice").is_empty() && machine.spool("work").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn between_chunks_nothing_else_belongs_to_the_message() {
+    let machine = Machine::with("").await;
+    let mut client = machine.greeted().await;
+    client.play(&format!("{RECIPIENT} C: BDAT 0\n S: 250")).await;
+    for refused in ["RCPT TO:<alice@contoso.test>", "MAIL FROM:<>", "DATA", "AUTH PLAIN"] {
+        client.play(&format!("C: {refused}\n S: 503")).await;
+    }
+    assert_eq!(machine.spool("work").len(), 1);
+    client.play("C: RSET\n S: 250\n C: BDAT 0 LAST\n S: 503").await;
+    assert!(machine.spool("work").is_empty());
+    client.play(&format!("{RECIPIENT} C: BDAT 0\n S: 250")).await;
+    drop(client);
+    pass(MINUTE).await;
+    assert!(machine.spool("work").is_empty() && machine.mailbox("alice").is_empty());
 }

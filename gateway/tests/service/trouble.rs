@@ -244,7 +244,7 @@ async fn a_move_to_bad_that_the_disk_did_and_denied_is_an_event() {
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_back_keeps_no_message_for_ever() {
-    let machine = Machine::with("").await;
+    let machine = Machine::with("delivery.delay_notice = \"never\"").await;
     machine.network.host("partner.test", 10, "mx1.partner.test", "203.0.113.1", &[]);
     machine.send("alice@contoso.test", &["bob@partner.test"]).await;
     machine.set_clock(-SignedDuration::from_hours(24 * 365));

@@ -11,7 +11,9 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use gateway::address::Domain;
 use gateway::dns::{DnsError, MailExchanger, Resolver};
-use gateway::env::{BoxFuture, Disk, Entropy, Env, IoFuture, Listener, Net, Spawn, Stream, WallClock};
+use gateway::env::{
+    BoxFuture, Disk, Entropy, Env, IoFuture, Listener, Net, Spawn, Stream, UdpSocket, WallClock,
+};
 use gateway::extension::Registry;
 use gateway::service::Gateway;
 use jiff::{SignedDuration, Timestamp};
@@ -102,6 +104,10 @@ impl Net for Pipes {
 
     fn listen(&self, on: SocketAddr) -> IoFuture<'_, Box<dyn Listener>> {
         Box::pin(async move { Ok(Box::new(self.bind(on)) as Box<dyn Listener>) })
+    }
+
+    fn bind_udp(&self, _: SocketAddr) -> IoFuture<'_, Box<dyn UdpSocket>> {
+        Box::pin(async { Err(ErrorKind::AddrNotAvailable.into()) })
     }
 }
 

@@ -59,6 +59,8 @@ pub enum SegmentKind {
     Again,
     /// It breaks the connection.
     Reset,
+    /// It is a datagram, of no connection (UDP).
+    Datagram,
 }
 
 /// A file came or went, or is another one. A rename is both.

@@ -334,6 +334,8 @@ impl SavedItem {
         let kind = match self.kind.as_str() {
             "message" => Kind::Message(self.of),
             "report" => Kind::Report(self.of),
+            "receipt" => Kind::Receipt(self.of),
+            "delay" => Kind::Delay(self.of),
             "notification" => Kind::Notification(self.of),
             _ => Kind::Other,
         };
@@ -343,6 +345,9 @@ impl SavedItem {
             subject: self.subject,
             reported: Vec::new(),
             statuses: Vec::new(),
+            originals: Vec::new(),
+            envelope_id: None,
+            returns_whole: false,
             hops: 0,
             fingerprint: 0,
         }

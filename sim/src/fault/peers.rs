@@ -25,6 +25,36 @@ pub enum DnsAnswer {
     NullMx,
     /// Several addresses, of which all but the last refuse connections.
     RefusingAddresses,
+    /// A referral to other name servers, as of a domain that the server asked does not have.
+    Lame,
+    /// Over UDP, that the answer does not fit; over TCP the right one.
+    Truncated,
+    /// The right answer under another number than the question's.
+    WrongId,
+    /// The right answer to another question.
+    WrongQuestion,
+    /// An answer that breaks off.
+    Malformed,
+    /// A forged answer under a guessed number, and then the right one.
+    Spoofed,
+    /// The right answer, late.
+    Slow,
+}
+
+impl DnsAnswer {
+    /// Whether it is one that only packets can show.
+    pub fn needs_packets(self) -> bool {
+        matches!(
+            self,
+            DnsAnswer::Lame
+                | DnsAnswer::Truncated
+                | DnsAnswer::WrongId
+                | DnsAnswer::WrongQuestion
+                | DnsAnswer::Malformed
+                | DnsAnswer::Spoofed
+                | DnsAnswer::Slow
+        )
+    }
 }
 
 /// A stage of a conversation at which a peer does something else than it should.
@@ -109,6 +139,8 @@ pub enum ServerDoes {
     Drips,
     /// It does not know EHLO.
     KnowsNoEhlo,
+    /// It offers PIPELINING, and grants DATA though it has refused every recipient (RFC 2920, 3.1).
+    GrantsData,
     /// It takes a message and hands it back to the gateway for the same recipients: a routing loop.
     HandsBack,
 }
@@ -152,6 +184,8 @@ pub enum ClientDoes {
     Chatters,
     /// It says HELO, and knows no extension of the protocol.
     SaysHelo,
+    /// It sends the message in chunks, and between them commands that cannot be said there (RFC 3030).
+    InterruptsChunks,
 }
 
 /// What resembles the end of data and is none (RFC 5321, 4.1.1.4).

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use gateway::dns::{Resolver, StubResolver};
 use gateway::env::{BoxFuture, Disk, Env, Spawn};
 use gateway::exception::{self, Exception};
 use gateway::reach::Point;
@@ -80,9 +81,10 @@ impl GatewayMachine {
     async fn process(&self, seat: Seat, life: &Life) -> Service {
         let Scene { plan, trace, journal, .. } = &self.scene;
         let (crashed, mut crashes) = mpsc::unbounded_channel();
+        let net = Arc::new(MortalNet::new(seat.net, life.clone()));
         let env = Env {
             net: Arc::new(RecordedNet {
-                net: Arc::new(MortalNet::new(seat.net, life.clone())),
+                net: Arc::clone(&net) as Arc<_>,
                 machine: Arc::clone(&self.name),
                 journal: journal.clone(),
             }),
@@ -93,8 +95,9 @@ impl GatewayMachine {
         };
         let process = Process {
             plan: Arc::clone(plan),
+            // What it says to name servers is no SMTP.
+            names: self.resolver(&Env { net, ..env.clone() }),
             env,
-            names: Arc::new(FaultyNames::new(&self.scene)),
             extension: faulty_extension::factory(&self.scene, crashed),
             life: life.clone(),
         };
@@ -110,6 +113,16 @@ impl GatewayMachine {
             exit = exception::filter(service) => exit.unwrap_or_else(Service::Died),
             Some(exception) = crashes.recv() => Service::Died(exception),
         }
+    }
+
+    /// Who looks names up: the gateway's own resolver, if the plan has a name server for it to ask.
+    fn resolver(&self, env: &Env) -> Arc<dyn Resolver> {
+        let plan = &self.scene.plan;
+        if plan.name_server.is_none() {
+            return Arc::new(FaultyNames::new(&self.scene));
+        }
+        let resolver = StubResolver::new(&plan.gateway.config.dns, env);
+        Arc::new(resolver.expect("the plan names the server, so the machine's settings are not asked"))
     }
 
     /// The disk as one process has it.

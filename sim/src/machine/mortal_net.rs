@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use gateway::env::{IoFuture, Listener, Net, Stream};
+use gateway::env::{IoFuture, Listener, Net, Stream, UdpSocket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::life::Life;
@@ -59,6 +59,40 @@ impl Net for MortalNet {
             let listener = self.net.listen(on).await?;
             Ok(Box::new(MortalListener { listener, of: self.of.clone() }) as Box<dyn Listener>)
         })
+    }
+
+    fn bind_udp(&self, on: SocketAddr) -> IoFuture<'_, Box<dyn UdpSocket>> {
+        Box::pin(async move {
+            self.of.life.goes_on().await;
+            let socket = self.net.bind_udp(on).await?;
+            Ok(Box::new(MortalUdp { socket, life: self.of.life.clone() }) as Box<dyn UdpSocket>)
+        })
+    }
+}
+
+/// A UDP socket. Closing it says nothing to anybody, so nothing of it remains.
+struct MortalUdp {
+    socket: Box<dyn UdpSocket>,
+    life: Life,
+}
+
+impl UdpSocket for MortalUdp {
+    fn poll_send_to(&self, cx: &mut Context<'_>, datagram: &[u8], to: SocketAddr) -> Poll<io::Result<usize>> {
+        if self.life.is_over() {
+            return Poll::Pending;
+        }
+        self.socket.poll_send_to(cx, datagram, to)
+    }
+
+    fn poll_recv_from(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<SocketAddr>> {
+        if self.life.is_over() {
+            return Poll::Pending;
+        }
+        self.socket.poll_recv_from(cx, buf)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
     }
 }
 

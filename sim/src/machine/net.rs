@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use gateway::env::{IoFuture, Listener, Net, Stream};
+use gateway::env::{IoFuture, Listener, Net, Stream, UdpSocket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::mailbag;
@@ -55,6 +55,11 @@ impl Net for RecordedNet {
                 machine: Arc::clone(&self.machine),
             }) as Box<dyn Listener>)
         })
+    }
+
+    /// No SMTP goes over UDP.
+    fn bind_udp(&self, on: SocketAddr) -> IoFuture<'_, Box<dyn UdpSocket>> {
+        self.net.bind_udp(on)
     }
 }
 
@@ -158,12 +163,24 @@ struct Dialogue {
     /// back: whether it is a command or content hangs on that reply.
     data: Option<u32>,
     held: Vec<Vec<u8>>,
+    /// The chunk that is being read (RFC 3030), and the message so far where it comes in chunks.
+    chunk: Option<Chunk>,
+    chunks: Reading,
+}
+
+/// A chunk: how it was announced, and how many octets of it are still to come.
+struct Chunk {
+    command: Vec<u8>,
+    left: u64,
+    is_last: bool,
 }
 
 /// A content that is being read.
 #[derive(Default)]
 struct Reading {
     content: Content,
+    /// Of a chunk, the line that is not whole yet.
+    line: Vec<u8>,
     is_within_line: bool,
     is_past_header: bool,
 }
@@ -182,6 +199,8 @@ impl Dialogue {
             owed: 1,
             data: None,
             held: Vec::new(),
+            chunk: None,
+            chunks: Reading::default(),
         }
     }
 
@@ -191,6 +210,10 @@ impl Dialogue {
 
     fn said(&mut self, speaker: Speaker, bytes: &[u8]) {
         for byte in bytes {
+            if speaker == Speaker::Client && self.chunk.is_some() {
+                self.octet_of_a_chunk(*byte);
+                continue;
+            }
             let line = if speaker == Speaker::Client { &mut self.client } else { &mut self.server };
             line.push(*byte);
             if *byte == b'\n' {
@@ -220,7 +243,43 @@ impl Dialogue {
         if line.trim_ascii().eq_ignore_ascii_case(b"DATA") {
             self.data = Some(self.owed);
         }
-        self.note(Speaker::Client, shown(&line));
+        match Chunk::announced(&line) {
+            Some(chunk) if self.gateway == Speaker::Server => self.begin_chunk(chunk),
+            _ => self.note(Speaker::Client, shown(&line)),
+        }
+    }
+
+    /// A chunk is written down when it is whole: the last one behind the content of the message, as the final dot is.
+    fn begin_chunk(&mut self, chunk: Chunk) {
+        let is_whole = chunk.left == 0;
+        self.chunk = Some(chunk);
+        if is_whole {
+            self.end_chunk();
+        }
+    }
+
+    fn octet_of_a_chunk(&mut self, octet: u8) {
+        self.client.push(octet);
+        if octet == b'\n' {
+            let piece = std::mem::take(&mut self.client);
+            self.chunks.read_raw(&piece);
+        }
+        let chunk = self.chunk.as_mut().expect("one is being read");
+        chunk.left -= 1;
+        if chunk.left == 0 {
+            self.end_chunk();
+        }
+    }
+
+    fn end_chunk(&mut self) {
+        let Chunk { command, is_last, .. } = self.chunk.take().expect("one is being read");
+        let rest = std::mem::take(&mut self.client);
+        self.chunks.read_raw(&rest);
+        if is_last {
+            let content = std::mem::take(&mut self.chunks).content;
+            self.note(Speaker::Client, content.to_string());
+        }
+        self.note(Speaker::Client, shown(&command));
     }
 
     fn reply(&mut self, line: &[u8]) {
@@ -231,8 +290,8 @@ impl Dialogue {
             self.owed = self.owed.saturating_sub(1);
         }
         let is_due = match &mut self.data {
-            // Whatever another server says next, the gateway takes it for the reply to DATA.
-            Some(_) if is_last && self.gateway == Speaker::Client => true,
+            // Whatever another server says next, the gateway takes it for the reply to a DATA that it said by itself.
+            Some(due) if is_last && self.gateway == Speaker::Client && *due <= 1 => true,
             Some(due) if is_last => {
                 *due -= 1;
                 *due == 0
@@ -252,7 +311,36 @@ fn shown(line: &[u8]) -> String {
     line.replace("\\\"", "\"").replace("\\'", "'")
 }
 
+impl Chunk {
+    /// What a command announces, if it is BDAT.
+    fn announced(line: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(line).ok()?;
+        let mut words = text.split_ascii_whitespace();
+        let is_it = words.next()?.eq_ignore_ascii_case("BDAT");
+        let left = words.next()?.parse().ok().filter(|_| is_it)?;
+        let is_last = words.next().is_some_and(|word| word.eq_ignore_ascii_case("LAST"));
+        Some(Chunk { command: line.to_owned(), left, is_last })
+    }
+}
+
 impl Reading {
+    /// Takes octets of a chunk up to a line feed, or to the end of the chunk: no dots are stuffed into it.
+    fn read_raw(&mut self, piece: &[u8]) {
+        self.line.extend_from_slice(piece);
+        self.content.octets += piece.len();
+        if !piece.ends_with(b"\n") {
+            return;
+        }
+        let line = std::mem::take(&mut self.line);
+        let text = line.strip_suffix(b"\r\n");
+        self.content.is_bare |= text.is_none_or(|text| text.contains(&b'\r'));
+        self.content.is_long |= line.len() > 1_000;
+        self.is_past_header |= text.is_some_and(<[u8]>::is_empty);
+        if !self.is_past_header && self.content.message.is_none() {
+            self.content.message = mailbag::header_names(&line);
+        }
+    }
+
     /// Takes what was said up to a line feed, which need not end a line.
     fn read(&mut self, piece: &[u8]) {
         let content = &mut self.content;
@@ -295,6 +383,36 @@ mod tests {
             &[(Server, "220 hi\r\n"), (Client, "DATA\r\n"), (Server, "354 go\r\n"), (Client, content)],
         );
         assert_eq!(written, ["S: 220 hi", "C: DATA", "S: 354 go", "C: (content of 73 octets: m1)", "C: ."]);
+    }
+
+    #[test]
+    fn a_message_in_chunks_is_one_content_before_its_last_chunk() {
+        let said = "BDAT 30\r\nMessage-ID: <m1@plan.test>\r\n\rBDAT 5 LAST\r\n\n.\r\n\nQUIT\r\n";
+        let replies = "250 hi\r\n250 30 octets\r\n554 no\r\n221 bye\r\n";
+        let written = written(Server, &[(Server, "220 hi\r\n"), (Client, said), (Server, replies)]);
+        assert_eq!(
+            written[..5],
+            [
+                "S: 220 hi",
+                "C: BDAT 30",
+                "C: (content of 35 octets, bare CR or LF: m1)",
+                "C: BDAT 5 LAST",
+                "C: QUIT"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_data_that_was_said_together_with_others_waits_for_its_own_reply() {
+        let pieces = [
+            (Server, "220 hi\r\n"),
+            (Client, "EHLO x\r\n"),
+            (Server, "250 hi\r\n"),
+            (Client, "MAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\n"),
+            (Server, "250 OK\r\n550 no\r\n354 go\r\n"),
+            (Client, ".\r\n"),
+        ];
+        assert_eq!(written(Client, &pieces)[9..], ["C: (content of 0 octets)", "C: ."]);
     }
 
     #[test]

@@ -198,7 +198,7 @@ fn happened(record: &Record) -> BTreeMap<Happened, usize> {
         for item in items {
             match &item.kind {
                 Kind::Message(_) | Kind::Other => count(Happened::Delivered, 1),
-                Kind::Report(_) => count(Happened::Reported, 1),
+                Kind::Report(_) | Kind::Receipt(_) | Kind::Delay(_) => count(Happened::Reported, 1),
                 Kind::Notification(_) => count(Happened::Notified, 1),
             }
         }

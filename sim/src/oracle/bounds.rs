@@ -7,7 +7,7 @@
 //! It counts what the Record shows: a connection counts from its greeting to the moment when either side closes it.
 //! Not judged: memory, the octets of `archive/`, and what is refused below a limit (policy).
 
-use super::protocol::{LINE_LIMIT, octets};
+use super::protocol::{COMMAND_LIMIT, octets};
 use super::session::verb;
 use super::{Case, Oracle, Session, Sheet};
 use crate::mailbag::Kind;
@@ -91,7 +91,7 @@ fn command_lines(session: &Session<'_>, sheet: &mut Sheet) {
         let Some(reply) = &exchange.reply else { return };
         let is_command = exchange.content.is_none() && !is_challenged;
         is_challenged = reply.code == 334;
-        if is_command && octets(exchange.command) > LINE_LIMIT {
+        if is_command && octets(exchange.command) > COMMAND_LIMIT {
             sheet.judges();
             if !reply.is_permanent() && reply.code != 421 {
                 let what = format!("{} of {} octets", verb(exchange.command), octets(exchange.command));
@@ -105,7 +105,11 @@ fn spool(case: &Case<'_>, sheet: &mut Sheet) {
     for (folder, file) in &case.ledger.spooled {
         let Some(item) = &file.item else { continue };
         let about = match &item.kind {
-            Kind::Message(name) | Kind::Report(name) | Kind::Notification(name) => name,
+            Kind::Message(name)
+            | Kind::Report(name)
+            | Kind::Receipt(name)
+            | Kind::Delay(name)
+            | Kind::Notification(name) => name,
             Kind::Other => continue,
         };
         let Some((_, planned)) = case.ledger.planned.get(about.as_str()) else { continue };

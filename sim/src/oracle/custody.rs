@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use super::{Acceptance, Case, Oracle, Sheet};
 use crate::fault::{DiskFolder, Fault};
 use crate::mailbag::{Item, Kind};
-use crate::plan::{Plan, Task};
+use crate::plan::{Hears, Plan, Task};
 use crate::record::{Record, What};
 
 pub(super) const ORACLE: Oracle = Oracle {
@@ -92,9 +92,18 @@ fn is_reported(case: &Case<'_>, message: &str, recipient: &str) -> bool {
     let sender = case.ledger.planned.get(message).map(|(_, message)| message.from.as_str());
     match sender {
         Some("") => case.ledger.has_event(&[4123], recipient),
-        Some(sender) => case.ledger.has_event(&[4123], sender),
+        // Or the sender asked not to hear of it (RFC 3461), and then its failure must be there too.
+        Some(sender) => {
+            case.ledger.has_event(&[4123], sender)
+                || is_silenced(case, message) && case.ledger.has_event(&[4123], recipient)
+        }
         None => false,
     }
+}
+
+/// Whether the sender wants to hear of no failure.
+fn is_silenced(case: &Case<'_>, message: &str) -> bool {
+    case.ledger.planned.get(message).is_some_and(|(_, planned)| !planned.wants(Hears::Failure))
 }
 
 fn is_dropped(case: &Case<'_>, message: &str, recipient: &str) -> bool {

@@ -52,7 +52,11 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
         let recipients: Vec<&String> = accepted.flat_map(|accepted| &accepted.recipients).collect();
         let within = bound + waits(case, &recipients, &planned.from);
         let about = |kind: &Kind| match kind {
-            Kind::Message(name) | Kind::Report(name) | Kind::Notification(name) => name == message,
+            Kind::Message(name)
+            | Kind::Report(name)
+            | Kind::Receipt(name)
+            | Kind::Delay(name)
+            | Kind::Notification(name) => name == message,
             Kind::Other => false,
         };
         let is_under_way = |(folder, file): &&(&str, &crate::record::Spooled)| {

@@ -9,6 +9,7 @@
 mod bounds;
 mod copies;
 mod custody;
+mod dsn;
 mod duplicates;
 mod integrity;
 mod ledger;
@@ -103,6 +104,7 @@ pub const ORACLES: &[Oracle] = &[
     policy::ORACLE,
     integrity::ORACLE,
     reports::ORACLE,
+    dsn::ORACLE,
     loops::ORACLE,
     protocol::ORACLE,
     service::ORACLE,

@@ -1,13 +1,16 @@
-//! Protocol: each line that the gateway says is one that may be said there (RFC 5321; RFC 4954 for AUTH).
+//! Protocol: each line that the gateway says is one that may be said there (RFC 5321; RFC 4954 for AUTH, RFC 3030 for
+//! BDAT, RFC 2034 for enhanced status codes, RFC 2920 for commands said together, RFC 3461 for what is asked of reports).
 //!
 //! As a server: one greeting, then one reply to each line of the client and none that nobody asked for, but 421 before
 //! the connection closes; each with a code that the command can have (RFC 5321, 4.2 and 4.3.2) and that the state of
 //! the session allows; lines of printable ASCII, of at most 512 octets, ended by CRLF (4.5.3.1.5); nothing after a
-//! farewell. As a client: commands in their order, none before the reply to the last, and no extension that was not
+//! farewell; and to EHLO the service extensions that its release has. As a client: commands in their order, none before the reply to the last, and no extension that was not
 //! offered (RFC 6152, RFC 1870).
 //!
 //! A dialogue that breaks off is judged up to there; so is one in which the other server answers with what is no reply.
 //! Not judged: whether a request is granted that the rules allow or not (policy), and the texts of replies.
+
+use gateway::release::Release;
 
 use super::session::{Exchange, Reply, Session, verb};
 use super::{Case, Oracle, Sheet};
@@ -18,13 +21,16 @@ pub(super) const ORACLE: Oracle = Oracle {
     judge,
 };
 
-/// The longest line of a command or a reply, in octets with its CRLF.
+/// The longest line of a reply, in octets with its CRLF.
 pub(super) const LINE_LIMIT: usize = 512;
+
+/// The longest line of a command: what service extensions add to MAIL comes on top (RFC 1870, 3461, 4954, 6152).
+pub(super) const COMMAND_LIMIT: usize = LINE_LIMIT + 659;
 
 fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     for session in &case.ledger.sessions {
         match session.is_inbound {
-            true => inbound(session, sheet),
+            true => inbound(session, case.plan.release, sheet),
             // What the gateway took for which reply is the other server's doing.
             false if session.early > 0 => {}
             false => outbound(session, sheet),
@@ -57,14 +63,16 @@ struct State {
     is_authenticated: bool,
     /// The recipients so far of the message that is being sent.
     transaction: Option<usize>,
-    /// A DATA was refused: whether the transaction goes on is not laid down.
+    /// A DATA or a chunk was refused: whether the transaction goes on is not laid down.
     is_unclear: bool,
+    /// A chunk was taken, and it was not the last.
+    is_in_chunks: bool,
     /// The next line answers a challenge.
     is_challenged: bool,
     is_over: bool,
 }
 
-fn inbound(session: &Session<'_>, sheet: &mut Sheet) {
+fn inbound(session: &Session<'_>, release: Release, sheet: &mut Sheet) {
     let mut state = State::default();
     for (place, exchange) in session.exchanges.iter().enumerate() {
         let Some(reply) = &exchange.reply else { continue };
@@ -73,6 +81,12 @@ fn inbound(session: &Session<'_>, sheet: &mut Sheet) {
             sheet.finds("a reply after the farewell", reply.lines.join(" / "));
         }
         form(reply, sheet);
+        let verb = verb(exchange.command);
+        if verb == "EHLO" && reply.is_positive() {
+            offers(reply, release, sheet);
+        } else if place > 0 && verb != "HELO" && release == Release::Current {
+            status(reply, sheet);
+        }
         let command = if place == 0 { "the connection".to_owned() } else { state.name(exchange) };
         let is_legal =
             legal(&command).contains(&reply.code) || command != "the end of data" && is_for_any(reply.code);
@@ -110,6 +124,37 @@ fn form(reply: &Reply<'_>, sheet: &mut Sheet) {
     }
 }
 
+/// The service extensions that each release has (Q262986 for 5.5).
+fn offers(reply: &Reply<'_>, release: Release, sheet: &mut Sheet) {
+    let expected: &[&str] = match release {
+        Release::Current => {
+            &["SIZE", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES", "CHUNKING", "DSN", "AUTH"]
+        }
+        Release::V50Rtm | Release::V50Sp1 | Release::V50Sp2 => &["SIZE", "AUTH"],
+        _ => &["SIZE", "DSN", "AUTH"],
+    };
+    for keyword in expected {
+        let says = |line: &&str| line.get(4..).unwrap_or_default().split(' ').next() == Some(keyword);
+        if !reply.lines.iter().skip(1).any(says) {
+            sheet.finds(format!("EHLO was answered without {keyword}"), reply.lines.join(" / "));
+        }
+    }
+}
+
+/// Each line of a reply has an enhanced status code of its class; 3yz has none (RFC 2034, 4).
+fn status(reply: &Reply<'_>, sheet: &mut Sheet) {
+    for line in &reply.lines {
+        let word = line.get(4..).unwrap_or_default().split(' ').next().unwrap_or_default();
+        let parts: Vec<&str> = word.split('.').collect();
+        let is_number =
+            |part: &&str| (1..=3).contains(&part.len()) && part.bytes().all(|octet| octet.is_ascii_digit());
+        let has_one = parts.len() == 3 && parts.iter().all(is_number) && line.starts_with(parts[0]);
+        if has_one != matches!(reply.code / 100, 2 | 4 | 5) {
+            sheet.finds("a reply without its enhanced status code", *line);
+        }
+    }
+}
+
 /// 421 may come at any time, 500 and 501 to any command (RFC 5321, 4.2.4 and 4.3.2).
 fn is_for_any(code: u16) -> bool {
     matches!(code, 421 | 500 | 501)
@@ -124,6 +169,8 @@ fn legal(command: &str) -> &'static [u16] {
         "MAIL" => &[250, 451, 452, 455, 503, 530, 550, 552, 553, 555],
         "RCPT" => &[250, 251, 450, 451, 452, 455, 503, 530, 550, 551, 552, 553, 555],
         "DATA" => &[354, 450, 451, 452, 503, 550, 554],
+        // A chunk that cannot be taken is read and refused (RFC 3030, 2).
+        "BDAT" | "the last chunk" => &[250, 450, 451, 452, 503, 550, 552, 554],
         "the end of data" => &[250, 450, 451, 452, 550, 552, 554, 421],
         "RSET" | "NOOP" => &[250],
         "QUIT" => &[221],
@@ -140,11 +187,12 @@ impl State {
     /// What the client's line is, to a server in this state.
     fn name(&self, exchange: &Exchange<'_>) -> String {
         match exchange.content {
+            Some(_) if verb(exchange.command) == "BDAT" => "the last chunk".to_owned(),
             Some(_) => "the end of data".to_owned(),
             None if self.is_challenged => "a response".to_owned(),
             None => match verb(exchange.command).as_str() {
-                known @ ("EHLO" | "HELO" | "MAIL" | "RCPT" | "DATA" | "RSET" | "NOOP" | "QUIT" | "VRFY"
-                | "EXPN" | "HELP" | "AUTH") => known.to_owned(),
+                known @ ("EHLO" | "HELO" | "MAIL" | "RCPT" | "DATA" | "BDAT" | "RSET" | "NOOP" | "QUIT"
+                | "VRFY" | "EXPN" | "HELP" | "AUTH") => known.to_owned(),
                 _ => "an unknown command".to_owned(),
             },
         }
@@ -160,6 +208,11 @@ impl State {
             }
             ("RCPT", 250 | 251) if self.transaction.is_none() => Some("RCPT was granted before MAIL"),
             ("DATA", 354) if recipients == 0 => Some("DATA was granted before RCPT"),
+            ("BDAT" | "the last chunk", 250) if recipients == 0 && !self.is_unclear => {
+                Some("a chunk was granted before RCPT")
+            }
+            ("RCPT", 250 | 251) if self.is_in_chunks => Some("RCPT was granted between chunks"),
+            ("DATA", 354) if self.is_in_chunks => Some("DATA was granted between chunks"),
             ("AUTH" | "a response", 235) if !self.may_authenticate => Some("AUTH was granted before EHLO"),
             ("AUTH" | "a response", 235) if self.is_authenticated => Some("AUTH was granted twice"),
             ("AUTH" | "a response", 235) if self.transaction.is_some() => {
@@ -169,8 +222,10 @@ impl State {
             ("MAIL", 503) if self.is_greeted && self.transaction.is_none() => {
                 Some("MAIL in its order was refused")
             }
+            _ if self.is_in_chunks => None,
             ("RCPT", 503) if self.transaction.is_some() => Some("RCPT in its order was refused"),
             ("DATA", 503) if recipients > 0 => Some("DATA in its order was refused"),
+            ("BDAT" | "the last chunk", 503) if recipients > 0 => Some("a chunk in its order was refused"),
             _ => None,
         }
     }
@@ -186,10 +241,18 @@ impl State {
                 self.may_authenticate = command == "EHLO";
                 self.transaction = None;
                 self.is_unclear = false;
+                self.is_in_chunks = false;
             }
             "MAIL" if yes => (self.transaction, self.is_unclear) = (Some(0), false),
+            "BDAT" if yes => self.is_in_chunks = true,
+            // The message is over, and so is the transaction, whatever it has come to.
+            "BDAT" | "the last chunk" => {
+                self.is_unclear |= command == "BDAT" && reply.code != 503;
+                self.transaction = self.transaction.filter(|_| reply.code == 503 && !self.is_in_chunks);
+                self.is_in_chunks = false;
+            }
             "RCPT" if yes => self.transaction = self.transaction.map(|recipients| recipients + 1),
-            "RSET" if yes => (self.transaction, self.is_unclear) = (None, false),
+            "RSET" if yes => (self.transaction, self.is_unclear, self.is_in_chunks) = (None, false, false),
             "DATA" if reply.code != 354 && reply.code != 503 => self.is_unclear = true,
             "the end of data" => self.transaction = None,
             _ => {}
@@ -202,6 +265,8 @@ fn outbound(session: &Session<'_>, sheet: &mut Sheet) {
         sheet.finds("a command was sent before the reply to the last", session.peer.to_string());
     }
     let (mut is_greeted, mut hello, mut transaction) = (false, None, None);
+    // What was said last, and when it was answered: what is said before that goes by what was said, not by the answer.
+    let mut last = (String::new(), 0);
     for exchange in &session.exchanges {
         sheet.judges();
         let command = exchange.command;
@@ -210,11 +275,13 @@ fn outbound(session: &Session<'_>, sheet: &mut Sheet) {
             Some(reply) => (Reply::is_positive(reply), Reply::is_permanent(reply)),
             None => (false, false),
         };
+        let is_ahead = exchange.index < last.1;
         let is_in_order = match name.as_str() {
             "" => true,
             "EHLO" => is_greeted && hello.is_none(),
             "HELO" => is_greeted && is_refused,
             "MAIL" => is_welcome && transaction.is_none(),
+            "RCPT" | "DATA" if is_ahead => last.0 == "RCPT" || name == "RCPT" && last.0 == "MAIL",
             "RCPT" => transaction.is_some(),
             "DATA" => transaction.is_some_and(|recipients: usize| recipients > 0),
             "QUIT" | "RSET" | "the end of data" => true,
@@ -223,19 +290,21 @@ fn outbound(session: &Session<'_>, sheet: &mut Sheet) {
         if !is_in_order {
             sheet.finds(format!("{name} was sent out of its order"), command);
         }
-        if !is_plain(command) || octets(command) > LINE_LIMIT {
+        if !is_plain(command) || octets(command) > COMMAND_LIMIT {
             sheet.finds("a command is too long, or not printable ASCII with CRLF", command);
         }
-        let offers = |keyword: &str| {
-            let has = |line: &&str| {
-                let word = line.get(4..).unwrap_or_default().split(' ').next().unwrap_or_default();
-                word.eq_ignore_ascii_case(keyword)
-            };
-            hello.is_some_and(|reply: &Reply<'_>| reply.lines.iter().skip(1).any(has))
+        let uses = |parameter: &str| command.contains(parameter);
+        let unoffered = match name.as_str() {
+            "MAIL" => {
+                uses(" BODY=") && !session.offers("8BITMIME")
+                    || uses(" SIZE=") && !session.offers("SIZE")
+                    || (uses(" RET=") || uses(" ENVID=")) && !session.offers("DSN")
+            }
+            "RCPT" => (uses(" NOTIFY=") || uses(" ORCPT=")) && !session.offers("DSN"),
+            _ => false,
         };
-        let uses = |parameter: &str| name == "MAIL" && command.contains(parameter);
-        if uses(" BODY=") && !offers("8BITMIME") || uses(" SIZE=") && !offers("SIZE") {
-            sheet.finds("MAIL has a parameter that was not offered", command);
+        if unoffered {
+            sheet.finds(format!("{name} has a parameter that was not offered"), command);
         }
         let Some(reply) = exchange.reply.as_ref().filter(|reply| reply.code != 0) else { return };
         match name.as_str() {
@@ -246,5 +315,6 @@ fn outbound(session: &Session<'_>, sheet: &mut Sheet) {
             "the end of data" | "RSET" => transaction = None,
             _ => {}
         }
+        last = (name, reply.index);
     }
 }

@@ -38,7 +38,8 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
             Kind::Other if !item.reported.is_empty() && !is_any_garbled(case) => {
                 sheet.finds("a report on a report", format!("\"{}\" at {place:?}", item.subject));
             }
-            Kind::Other | Kind::Message(_) => {}
+            // Receipts and delays are the matter of *dsn*.
+            Kind::Other | Kind::Message(_) | Kind::Receipt(_) | Kind::Delay(_) => {}
         }
     }
     for (message, reports) in &by_message {

@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
         match speaker {
             Speaker::Network => self.is_closed = true,
             Speaker::Client => {
-                self.session.hasty += usize::from(!self.due.is_empty());
+                self.session.hasty += usize::from(!self.due.is_empty() && !self.may_go_on());
                 match Content::read(line) {
                     Some(content) => self.content = Some(content),
                     None => {
@@ -191,6 +191,28 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+    }
+}
+
+impl Reader<'_> {
+    /// Whether the client may speak on before it is answered: behind MAIL and RCPT, where that is offered (RFC 2920,
+    /// 3.1).
+    fn may_go_on(&self) -> bool {
+        let last = self.session.exchanges.last().map(|exchange| verb(exchange.command));
+        last.is_some_and(|verb| verb == "MAIL" || verb == "RCPT") && self.session.offers("PIPELINING")
+    }
+}
+
+impl Session<'_> {
+    /// Whether the server offers a service extension in its last answer to EHLO or HELO.
+    pub fn offers(&self, keyword: &str) -> bool {
+        let is_hello = |exchange: &&Exchange<'_>| matches!(verb(exchange.command).as_str(), "EHLO" | "HELO");
+        let hello = self.exchanges.iter().rev().find(is_hello).and_then(|exchange| exchange.reply.as_ref());
+        let has = |line: &&str| {
+            let word = line.get(4..).unwrap_or_default().split(' ').next().unwrap_or_default();
+            word.eq_ignore_ascii_case(keyword)
+        };
+        hello.is_some_and(|reply| reply.lines.iter().skip(1).any(has))
     }
 }
 

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use gateway::address::Address;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::dialogue::{Dialogue, Reply, dotted};
 use super::mischief::Mischief;
 use crate::engine::Seat;
 use crate::fault::Stage;
-use crate::plan::{ClientPlan, MessagePlan};
+use crate::plan::{ClientPlan, Hears, MessagePlan, Returns, Uses};
 use crate::record::{Attempt, Outcome, What};
 use crate::scene::Scene;
 
@@ -95,7 +96,36 @@ impl Caller<'_> {
         let size = if ehlo.contains("SIZE") { format!(" SIZE={}", content.len()) } else { String::new() };
         let eight_bit = !content.is_ascii() && ehlo.contains("8BITMIME");
         let body = if eight_bit { " BODY=8BITMIME" } else { "" };
-        format!("MAIL FROM:<{from}>{size}{body}")
+        let mut command = format!("MAIL FROM:<{from}>{size}{body}");
+        if ehlo.contains("DSN") {
+            let Uses { ret, envelope_id, .. } = &self.message.uses;
+            command += match ret {
+                Some(Returns::Full) => " RET=FULL",
+                Some(Returns::Headers) => " RET=HDRS",
+                None => "",
+            };
+            command.extend(envelope_id.iter().map(|id| format!(" ENVID={id}")));
+        }
+        command
+    }
+
+    /// RCPT for each recipient, as it is said to a server that has answered EHLO like this.
+    fn rcpts(&self, ehlo: &str) -> Vec<(String, String)> {
+        let words = |hears: &Hears| match hears {
+            Hears::Success => "SUCCESS",
+            Hears::Failure => "FAILURE",
+            Hears::Delay => "DELAY",
+        };
+        let notify = self.message.uses.notify.as_ref().filter(|_| ehlo.contains("DSN"));
+        let notify = notify.map(|hears| match hears.is_empty() {
+            true => "NEVER".to_owned(),
+            false => hears.iter().map(words).collect::<Vec<_>>().join(","),
+        });
+        let rcpt = |recipient: &Address| {
+            let asks = notify.iter().map(|notify| format!(" NOTIFY={notify} ORCPT=rfc822;{recipient}"));
+            (recipient.to_string(), format!("RCPT TO:<{recipient}>{}", asks.collect::<String>()))
+        };
+        self.message.to.iter().map(rcpt).collect()
     }
 }
 
@@ -106,7 +136,6 @@ pub(super) struct Talk {
 
 impl Talk {
     async fn hand_over(&mut self, caller: &Caller<'_>, mischief: &Mischief) -> Result<Outcome, Outcome> {
-        let message = caller.message;
         mischief.begin(&mut self.dialogue);
         if let Some(outcome) = mischief.pipeline(self, caller).await {
             return outcome;
@@ -121,30 +150,97 @@ impl Talk {
             self.command(Stage::Ehlo, &format!("AUTH PLAIN {}", account.sasl_plain()), 235, &Mischief::NONE)
                 .await?;
         }
-        self.command(Stage::Mail, &caller.mail(&ehlo.text), 250, mischief).await?;
-        let mut recipients = Vec::new();
-        let mut refusal = None;
-        for recipient in &message.to {
-            match self.command(Stage::Rcpt, &format!("RCPT TO:<{recipient}>"), 250, mischief).await {
-                Ok(_) => recipients.push(recipient.to_string()),
-                Err(refused @ Outcome::Refused { .. }) => refusal = Some(refused),
-                Err(lost) => return Err(lost),
-            }
+        let recipients = match caller.message.uses.pipelining && ehlo.text.contains("PIPELINING") {
+            true if mischief.is_none() => self.envelope_at_once(caller, &ehlo.text).await?,
+            _ => self.envelope(caller, &ehlo.text, mischief).await?,
+        };
+        let chunks = caller.message.uses.chunks;
+        let in_chunks = chunks > 0 && ehlo.text.contains("CHUNKING") && mischief.lets_send_chunks();
+        if in_chunks {
+            self.chunks(caller, chunks, mischief).await?;
+        } else {
+            self.say(Stage::Data, "DATA", mischief).await?;
+            mischief.reset_within_the_message(self, caller).await?;
+            self.expect("DATA", 354).await?;
+            self.content(caller, mischief).await?;
         }
-        if let (true, Some(refusal)) = (recipients.is_empty(), refusal) {
-            return Err(refusal);
-        }
-        self.say(Stage::Data, "DATA", mischief).await?;
-        mischief.reset_within_the_message(self, caller).await?;
-        self.expect("DATA", 354).await?;
-        self.content(caller, mischief).await?;
         mischief.after(Stage::FinalDot, FINAL_DOT).await?;
         let reply = self.expect(FINAL_DOT, 250).await;
         mischief.hear_out(self, reply.is_err()).await;
         let reply = reply?;
+        if in_chunks {
+            mischief.after_chunks(self).await;
+        }
         // The message is handed over: whatever becomes of QUIT changes nothing.
         let _ = self.command(Stage::Quit, "QUIT", 221, mischief).await;
         Ok(Outcome::Accepted { recipients, reply: reply.text })
+    }
+
+    /// MAIL and RCPT, one after the other. The recipients that were accepted.
+    async fn envelope(
+        &mut self,
+        caller: &Caller<'_>,
+        ehlo: &str,
+        mischief: &Mischief,
+    ) -> Result<Vec<String>, Outcome> {
+        self.command(Stage::Mail, &caller.mail(ehlo), 250, mischief).await?;
+        let (mut accepted, mut refusal) = (Vec::new(), None);
+        for (recipient, command) in caller.rcpts(ehlo) {
+            match self.command(Stage::Rcpt, &command, 250, mischief).await {
+                Ok(_) => accepted.push(recipient),
+                Err(refused @ Outcome::Refused { .. }) => refusal = Some(refused),
+                Err(lost) => return Err(lost),
+            }
+        }
+        refusal.filter(|_| accepted.is_empty()).map_or(Ok(accepted), Err)
+    }
+
+    /// The same, said together (RFC 2920).
+    async fn envelope_at_once(&mut self, caller: &Caller<'_>, ehlo: &str) -> Result<Vec<String>, Outcome> {
+        let (mail, rcpts) = (caller.mail(ehlo), caller.rcpts(ehlo));
+        let commands = [&mail].into_iter().chain(rcpts.iter().map(|(_, command)| command));
+        let wire: String = commands.map(|command| format!("{command}\r\n")).collect();
+        self.send(wire.as_bytes(), &mail).await?;
+        let mut refusal = self.expect(&mail, 250).await.err();
+        let mut accepted = Vec::new();
+        for (recipient, command) in rcpts {
+            match (&refusal, self.expect(&command, 250).await) {
+                (Some(lost @ Outcome::Lost { .. }), _) => return Err(lost.clone()),
+                (_, Ok(_)) => accepted.push(recipient),
+                (None, Err(refused)) => refusal = Some(refused),
+                (Some(_), Err(lost @ Outcome::Lost { .. })) => return Err(lost),
+                (Some(_), Err(_)) => {}
+            }
+        }
+        refusal.filter(|_| accepted.is_empty()).map_or(Ok(accepted), Err)
+    }
+
+    /// The message in so many chunks, each answered but the last (RFC 3030).
+    async fn chunks(
+        &mut self,
+        caller: &Caller<'_>,
+        chunks: usize,
+        mischief: &Mischief,
+    ) -> Result<(), Outcome> {
+        let content = mischief.content(caller.message);
+        let pieces: Vec<&[u8]> = content.chunks(content.len().div_ceil(chunks).max(1)).collect();
+        for (place, piece) in pieces.iter().enumerate() {
+            let is_last = place + 1 == pieces.len();
+            let command = format!("BDAT {}{}", piece.len(), if is_last { " LAST" } else { "" });
+            self.send(format!("{command}\r\n").as_bytes(), &command).await?;
+            let (first, second) = piece.split_at(piece.len() / 2);
+            self.send(first, CONTENT).await?;
+            if is_last {
+                mischief.before(Stage::Content).await?;
+            }
+            mischief.dawdle().await;
+            self.send(second, CONTENT).await?;
+            if !is_last {
+                self.expect(&command, 250).await?;
+                mischief.between_chunks(self).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The message, with its final dot.

@@ -56,6 +56,11 @@ impl Lapses {
         self.find(is_it).is_some()
     }
 
+    /// Looks for a lapse that does not bite yet.
+    pub(super) fn would(&self, is_it: impl Fn(&ServerDoes) -> bool) -> bool {
+        self.lines.iter().any(|(_, does)| is_it(does))
+    }
+
     fn find(&self, is_it: impl Fn(&ServerDoes) -> bool) -> Option<&ServerDoes> {
         let (place, does) = self.lines.iter().find(|(_, does)| is_it(does))?;
         self.scene.bit(*place);
@@ -187,6 +192,7 @@ fn stage_of(does: &ServerDoes) -> Option<Stage> {
         | ServerDoes::RefusesOne { .. }
         | ServerDoes::Stalls { .. }
         | ServerDoes::Drips
+        | ServerDoes::GrantsData
         | ServerDoes::HandsBack => None,
     }
 }

@@ -164,6 +164,51 @@ impl Mischief {
         Err(lost(CONTENT))
     }
 
+    /// Whether there is none.
+    pub(super) fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether what it does can be done to a message in chunks: some of it is about DATA and the final dot.
+    pub(super) fn lets_send_chunks(&self) -> bool {
+        self.0.as_ref().is_none_or(|line| match &line.does {
+            ClientDoes::Smuggles(_) | ClientDoes::Resets(Stage::Data | Stage::Content) => false,
+            ClientDoes::Drops(stage) | ClientDoes::Stalls { at: stage, .. } => {
+                !matches!(stage, Stage::Data | Stage::FinalDot)
+            }
+            _ => true,
+        })
+    }
+
+    /// Says between two chunks what cannot be said there, and goes on (RFC 3030, 2).
+    ///
+    /// # Errors
+    /// The conversation ended there.
+    pub(super) async fn between_chunks(&self, talk: &mut Talk) -> Result<(), Outcome> {
+        if self.bites(|does| *does == ClientDoes::InterruptsChunks).is_none() {
+            return Ok(());
+        }
+        for command in ["DATA", "RCPT TO:<late@contoso.test>", "MAIL FROM:<>", "AUTH PLAIN"] {
+            talk.send(format!("{command}\r\n").as_bytes(), command).await?;
+            let reply = talk.hear(command).await?;
+            if reply.code == CLOSING {
+                return Err(Outcome::Refused { command: command.to_owned(), reply: reply.text });
+            }
+        }
+        if let Some(line) = &self.0 {
+            line.scene.points.reached(super::CHUNKS_INTERRUPTED);
+        }
+        Ok(())
+    }
+
+    /// Sends one chunk more than there is a message for.
+    pub(super) async fn after_chunks(&self, talk: &mut Talk) {
+        if self.bites(|does| *does == ClientDoes::InterruptsChunks).is_some() {
+            let _ = talk.send(b"BDAT 6 LAST\r\nNOOP\r\n", "BDAT").await;
+            let _ = talk.hear("BDAT").await;
+        }
+    }
+
     /// How many octets at the end of a message it holds back, to fall silent before them.
     pub(super) fn holds_back(&self) -> usize {
         let stalls = |line: &Line| matches!(line.does, ClientDoes::Stalls { at: Stage::FinalDot, .. });

@@ -9,17 +9,20 @@
 //! | `server`, `lapses` | taking mail, and failing to |
 //! | `hand_back` | a routing loop |
 //! | `client`, `mischief` | handing mail over, and doing harm |
-//! | `names` | what a name server says |
+//! | `names` | which names there are, and what is said of them instead |
+//! | `name_server` | saying it in packets |
 
 mod client;
 mod dialogue;
 mod hand_back;
 mod lapses;
 mod mischief;
+mod name_server;
 mod names;
 mod server;
 
 pub(crate) use client::Client;
+pub(crate) use name_server::NameServer;
 pub(crate) use names::{FaultyNames, Names};
 pub(crate) use server::{Server, Taken};
 
@@ -28,6 +31,10 @@ const HANDED_BACK: &str = "a server handed a message back";
 const LOST_AT_THE_FINAL_DOT: &str = "a client lost the answer to its final dot";
 const TRIED_AGAIN: &str = "a client tried again and was answered";
 const CHAIN_FOLLOWED: &str = "a chain of names was followed to its end";
+const ASKED_AGAIN: &str = "a name server that gave no proper answer was asked again";
+const ASKED_OVER_TCP: &str = "a truncated answer was asked for again over TCP";
+const FORGED_FIRST: &str = "a forged answer came before the right one";
+const ANSWERED_LATE: &str = "a name server answered late";
 
 const GREETED_WITH_HELO: &str = "a server that knows no EHLO was greeted with HELO";
 const SILENCE_GIVEN_UP: &str = "a silent server was given up";
@@ -38,6 +45,9 @@ const SMUGGLER_REFUSED: &str = "a message with another hidden in it was refused"
 const GUESSER_THROWN_OUT: &str = "a client that guessed passwords was thrown out";
 const ALL_AT_ONCE_TAKEN: &str = "a message sent in one go with its commands was taken";
 
+const CHUNKS_INTERRUPTED: &str = "a client said other commands between the chunks of a message";
+const DATA_GRANTED_IN_VAIN: &str = "a server granted DATA without a recipient";
+
 /// The points of the peers.
 pub(crate) const POINTS: &[&str] = &[
     KEPT_AND_BROKE_OFF,
@@ -45,6 +55,10 @@ pub(crate) const POINTS: &[&str] = &[
     LOST_AT_THE_FINAL_DOT,
     TRIED_AGAIN,
     CHAIN_FOLLOWED,
+    ASKED_AGAIN,
+    ASKED_OVER_TCP,
+    FORGED_FIRST,
+    ANSWERED_LATE,
     GREETED_WITH_HELO,
     SILENCE_GIVEN_UP,
     REPLY_CUT_OFF,
@@ -53,4 +67,6 @@ pub(crate) const POINTS: &[&str] = &[
     SMUGGLER_REFUSED,
     GUESSER_THROWN_OUT,
     ALL_AT_ONCE_TAKEN,
+    CHUNKS_INTERRUPTED,
+    DATA_GRANTED_IN_VAIN,
 ];

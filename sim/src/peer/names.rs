@@ -1,6 +1,9 @@
 //! The domain name system of a run, as a map: the mail exchangers that the plan names, and the address of each
-//! machine. By itself it answers at once, and always the same; between it and the gateway is what the plan has go
-//! wrong.
+//! machine.
+//!
+//! A plan either has a [name server](super::NameServer) tell the gateway of it, in packets, or lets the gateway look
+//! into the map itself: that answers at once, and always the same. Either way, between the map and the gateway is what
+//! the plan has go wrong.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -19,7 +22,7 @@ const TIME_OUT: Duration = Duration::from_secs(10);
 /// How long each further question of a chain takes.
 const QUESTION: Duration = Duration::from_millis(30);
 /// How many names lead to the right one.
-const CHAIN: u32 = 5;
+pub(super) const CHAIN: u32 = 5;
 
 /// The names of a run.
 #[derive(Clone, Debug, Default)]
@@ -39,12 +42,43 @@ impl Names {
     }
 
     fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, DnsError> {
-        let address = self.addresses.get(&host.to_ascii_lowercase());
-        address.map(|address| vec![*address]).ok_or(DnsError::NoSuchName)
+        self.address_of(host).map(|address| vec![address]).ok_or(DnsError::NoSuchName)
+    }
+
+    /// The address of a host.
+    pub(super) fn address_of(&self, host: &str) -> Option<IpAddr> {
+        self.addresses.get(&host.to_ascii_lowercase()).copied()
+    }
+
+    /// The mail exchangers of a domain.
+    pub(super) fn exchangers_of(&self, domain: &str) -> impl Iterator<Item = &MailExchanger> {
+        let domain = domain.parse::<Domain>().ok();
+        domain.and_then(|domain| self.exchangers.get(&domain)).into_iter().flatten()
+    }
+
+    /// Whether there is such a name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.address_of(name).is_some() || self.exchangers_of(name).next().is_some()
     }
 }
 
-/// The names as the gateway hears of them.
+/// What is said of a name now instead of the truth, if anything is: the first line that has an answer to such a
+/// question.
+pub(super) fn lie(scene: &Scene, name: &str, answers: impl Fn(DnsAnswer) -> bool) -> Option<DnsAnswer> {
+    let now = scene.now();
+    let (place, answer) = scene.faults().find_map(|(place, fault)| match fault {
+        Fault::Dns { name: about, answer, at, until }
+            if about.eq_ignore_ascii_case(name) && (at.0..until.0).contains(&now) && answers(*answer) =>
+        {
+            Some((place, *answer))
+        }
+        _ => None,
+    })?;
+    scene.bit(place);
+    Some(answer)
+}
+
+/// The names as the gateway hears of them without a name server.
 pub(crate) struct FaultyNames {
     scene: Scene,
 }
@@ -54,26 +88,10 @@ impl FaultyNames {
         FaultyNames { scene: scene.clone() }
     }
 
-    /// What is said of a name now instead of the truth, if anything is: the first line that has an answer to such a
-    /// question.
-    fn lie(&self, name: &str, answers: impl Fn(DnsAnswer) -> bool) -> Option<DnsAnswer> {
-        let now = self.scene.now();
-        let (place, answer) = self.scene.faults().find_map(|(place, fault)| match fault {
-            Fault::Dns { name: about, answer, at, until }
-                if about.eq_ignore_ascii_case(name) && (at.0..until.0).contains(&now) && answers(*answer) =>
-            {
-                Some((place, *answer))
-            }
-            _ => None,
-        })?;
-        self.scene.bit(place);
-        Some(answer)
-    }
-
     async fn mail_exchangers_of(&self, domain: &Domain) -> Result<Vec<MailExchanger>, DnsError> {
         let names = &self.scene.plan.names;
         let only = |preference, host: &str| Ok(vec![MailExchanger { preference, host: host.to_owned() }]);
-        match self.lie(domain.as_str(), |answer| answer != DnsAnswer::RefusingAddresses) {
+        match lie(&self.scene, domain.as_str(), |answer| answer != DnsAnswer::RefusingAddresses) {
             Some(DnsAnswer::NoMx) => Ok(Vec::new()),
             Some(DnsAnswer::MxToItself) => only(10, &self.scene.plan.gateway.name),
             Some(DnsAnswer::NullMx) => only(0, "."),
@@ -93,7 +111,7 @@ impl FaultyNames {
             DnsAnswer::RefusingAddresses => right.is_ok() && !refuse.is_empty(),
             _ => true,
         };
-        match self.lie(host, answers) {
+        match lie(&self.scene, host, answers) {
             Some(DnsAnswer::NoMx) => Err(DnsError::NoSuchName),
             Some(DnsAnswer::RefusingAddresses) => Ok([refuse, right?].concat()),
             Some(lie) => self.said_of_any_name(lie).await.unwrap_or(right),
@@ -115,9 +133,8 @@ impl FaultyNames {
                 self.scene.points.reached(super::CHAIN_FOLLOWED);
                 None
             }
-            DnsAnswer::NoMx | DnsAnswer::MxToItself | DnsAnswer::NullMx | DnsAnswer::RefusingAddresses => {
-                None
-            }
+            // Said of one kind of question, or of packets.
+            _ => None,
         }
     }
 }

@@ -13,6 +13,7 @@ use super::lapses::{Lapses, Said};
 use crate::engine::Seat;
 use crate::fault::{ServerDoes, Stage};
 use crate::mailbag::{self, Item};
+use crate::plan::Offer;
 use crate::record::What;
 use crate::scene::Scene;
 
@@ -91,7 +92,10 @@ impl Server {
             said = match Request::parse(&mut [&line[..], b"\r\n"].concat().iter()) {
                 Ok(Request::Ehlo { .. }) => {
                     let name = format!("250-{}", self.machine);
-                    lapses.reply(talk, Stage::Ehlo, &[&name, "250-8BITMIME", "250 SIZE"]).await?
+                    let mut lines = vec![name.as_str(), "250-8BITMIME"];
+                    lines.extend(self.offers(lapses));
+                    lines.push("250 SIZE");
+                    lapses.reply(talk, Stage::Ehlo, &lines).await?
                 }
                 Ok(Request::Helo { .. }) => lapses.reply_to_helo(talk, &["250 OK"]).await?,
                 Ok(Request::Noop { .. }) => {
@@ -106,11 +110,24 @@ impl Server {
                 }
                 Ok(Request::Rcpt { to }) => {
                     let is_first = !std::mem::replace(&mut transaction.asked, true);
+                    if lapses.would(|does| *does == ServerDoes::GrantsData) {
+                        dialogue.say("550 5.1.1 no such user").await?;
+                        continue;
+                    }
                     let said = lapses.reply_to_rcpt(talk, is_first, &["250 OK"]).await?;
                     if said == Said::AsDue {
                         transaction.recipients.push(to.address.into_owned());
                     }
                     said
+                }
+                Ok(Request::Data)
+                    if transaction.asked && lapses.has(|does| *does == ServerDoes::GrantsData) =>
+                {
+                    dialogue.say("354 go ahead").await?;
+                    while dialogue.line().await?.is_some_and(|line| line != b".") {}
+                    self.scene.points.reached(super::DATA_GRANTED_IN_VAIN);
+                    dialogue.say("554 5.5.1 no valid recipients").await?;
+                    Said::AsDue
                 }
                 Ok(Request::Data) if transaction.recipients.is_empty() => {
                     dialogue.say("503 no recipients").await?;
@@ -136,6 +153,15 @@ impl Server {
             };
         }
         Ok(())
+    }
+
+    /// What it offers beside 8BITMIME and SIZE.
+    fn offers(&self, lapses: &Lapses) -> Vec<&'static str> {
+        let plan = self.scene.plan.servers.iter().find(|server| server.name == self.machine);
+        let offers = |offer| plan.is_some_and(|server| server.offers.contains(&offer));
+        let pipelining = offers(Offer::Pipelining) || lapses.would(|does| *does == ServerDoes::GrantsData);
+        let dsn = offers(Offer::Dsn);
+        [pipelining.then_some("250-PIPELINING"), dsn.then_some("250-DSN")].into_iter().flatten().collect()
     }
 
     /// Reads a message to its end and takes it.

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Ranges, plain};
 use crate::draw::{Dice, Seed};
+use crate::plan::Offer;
 use crate::scenario::file;
 
 /// Who takes part.
@@ -28,6 +29,7 @@ pub(super) struct Host {
 pub(super) struct Server {
     pub(super) host: Host,
     pub(super) domains: Vec<String>,
+    pub(super) offers: Vec<Offer>,
 }
 
 impl Server {
@@ -41,6 +43,7 @@ impl Server {
                 .iter()
                 .map(|domain| domain.parse().expect("a domain of ours is one"))
                 .collect(),
+            offers: self.offers.clone(),
         }
     }
 }
@@ -86,12 +89,13 @@ pub(super) fn draw(ranges: &Ranges, seed: Seed) -> Cast {
                     address: address([203, 0, 113], number),
                 },
                 domains,
+                offers: offers(ranges, number, seed),
             }
         })
         .collect();
     if others > 0 {
         let host = Host { name: OTHER_HOME.to_owned(), address: address([192, 0, 2], 26) };
-        servers.push(Server { host, domains: Vec::new() });
+        servers.push(Server { host, domains: Vec::new(), offers: offers(ranges, 0, seed) });
     }
     Cast {
         gateway: Host { name: "ims.contoso.test".to_owned(), address: address([192, 0, 2], 25) },
@@ -100,4 +104,11 @@ pub(super) fn draw(ranges: &Ranges, seed: Seed) -> Cast {
         here: (1..=dice.number(ranges.directory.here)).map(|n| format!("user{n}@contoso.test")).collect(),
         elsewhere: (1..=others).map(|n| format!("branch{n}@contoso.test")).collect(),
     }
+}
+
+/// What a mail server offers. It has a stream of its own, so that it changes nobody's name.
+fn offers(ranges: &Ranges, number: u8, seed: Seed) -> Vec<Offer> {
+    let mut dice = Dice::of(seed, &format!("offers {number}"));
+    let chance = ranges.topology.offers;
+    [Offer::Pipelining, Offer::Dsn].into_iter().filter(|_| dice.chance(chance)).collect()
 }

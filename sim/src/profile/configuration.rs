@@ -170,6 +170,10 @@ impl Setup {
         let mut delivery = Table::new();
         delivery.insert("retry".to_owned(), waits.into_iter().map(text).collect::<Vec<_>>().into());
         delivery.insert("expire".to_owned(), text(expire));
+        if dice.chance(chances.delay_notice) {
+            let soon = [Span(Duration::from_mins(5)), Span(expire.0.max(Duration::from_mins(10)))];
+            delivery.insert("delay_notice".to_owned(), text(dice.span(soon)));
+        }
         if dice.chance(chances.smart_host) {
             delivery.insert("smart_host".to_owned(), dice.pick(&cast.servers).host.name.clone().into());
         }

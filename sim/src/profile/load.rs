@@ -9,6 +9,7 @@ use super::cast::Cast;
 use super::configuration::Setup;
 use super::{Load, plain};
 use crate::draw::{Dice, Seed};
+use crate::plan::{Hears, Returns};
 use crate::scenario::file::{Client, Message, Shape};
 use crate::span::Span;
 
@@ -119,6 +120,13 @@ impl Writer<'_> {
             shape: shape.unwrap_or(Shape::Plain),
             octets: dice.small_number(load.octets) as usize,
             retry: retry.iter().map(|minutes| Span(Duration::from_mins(*minutes))).collect(),
+            pipeline: dice.chance(load.extensions),
+            chunks: if dice.chance(load.extensions) { dice.number([1, 4]) as usize } else { 0 },
+            notify: dice.chance(load.extensions).then(|| hears(dice)),
+            ret: dice
+                .chance(load.extensions)
+                .then(|| if dice.chance(50) { Returns::Full } else { Returns::Headers }),
+            envid: dice.chance(load.extensions).then(|| plain(format!("ENV{number}"))),
         }
     }
 
@@ -161,6 +169,10 @@ impl Writer<'_> {
         };
         vec![parse(&address)]
     }
+}
+
+fn hears(dice: &mut Dice) -> Vec<Hears> {
+    [Hears::Success, Hears::Failure, Hears::Delay].into_iter().filter(|_| dice.chance(50)).collect()
 }
 
 fn someone(dice: &mut Dice) -> &'static str {

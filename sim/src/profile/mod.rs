@@ -35,10 +35,10 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::draw::Seed;
+use crate::draw::{Dice, Seed};
 use crate::fault::{Family, Fault};
 use crate::nearest::did_you_mean;
-use crate::scenario::file::{File, Gateway, Service, Shape};
+use crate::scenario::file::{File, Gateway, LookUps, Service, Shape};
 use crate::scenario::{Scenario, ScenarioError, mistake};
 use crate::span::Span;
 
@@ -84,6 +84,9 @@ struct Topology {
     clients: Range,
     /// That take mail.
     servers: Range,
+    /// The chance that one of these offers PIPELINING, and that it offers DSN.
+    #[serde(default)]
+    offers: u64,
 }
 
 /// Whose mail it is.
@@ -120,6 +123,8 @@ struct Configuration {
     administrator: u64,
     /// ... who is told of each kind of failure.
     notification: u64,
+    /// It asks a name server, in packets; it looks names up in memory otherwise.
+    name_server: u64,
     /// All mail without a route goes to one host.
     smart_host: u64,
     /// Routes to hosts of one's own choice.
@@ -134,6 +139,9 @@ struct Configuration {
     waits: Range,
     /// The age at which a message is reported as not delivered.
     expire: SpanRange,
+    /// The chance that its sender hears of a delay at another age than the default.
+    #[serde(default)]
+    delay_notice: u64,
 }
 
 /// What is handed over.
@@ -158,6 +166,10 @@ struct Load {
     octets: Range,
     /// The chance that its client gives up at the first failure.
     impatient: u64,
+    /// The chance that its client says commands together, that it sends the message in chunks, and that its sender asks
+    /// something of reports.
+    #[serde(default)]
+    extensions: u64,
 }
 
 /// What goes wrong.
@@ -271,12 +283,17 @@ impl Profile {
         let setup = configuration::draw(configuration, &cast, seed);
         let clients = load::draw(&self.ranges.load, &cast, &setup, seed);
         let faults = perturbation::draw(&self.ranges.faults, &cast, &clients, seed);
+        let needs_packets =
+            |fault: &Fault| matches!(fault, Fault::Dns { answer, .. } if answer.needs_packets());
+        let in_packets =
+            faults.iter().any(needs_packets) || Dice::of(seed, "look-ups").chance(configuration.name_server);
         let file = File {
             title: format!("{title} (seed {})", seed.0),
             starts: *starts,
             duration: plain(duration(&faults, &clients, setup.patience)),
             seed: seed.0,
             releases: plain(vec![release]),
+            names: if in_packets { LookUps::Packets } else { LookUps::Map },
             service: Service { restart_after: Span(Duration::from_mins(1)), restarts: 20 },
             gateway: Gateway {
                 name: plain(cast.gateway.name.clone()),

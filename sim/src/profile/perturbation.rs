@@ -204,6 +204,13 @@ impl<'a> Hand<'a> {
             "dns-mx-to-itself" => DnsAnswer::MxToItself,
             "dns-cname-chain" => DnsAnswer::CnameChain,
             "dns-null-mx" => DnsAnswer::NullMx,
+            "dns-lame" => DnsAnswer::Lame,
+            "dns-truncated" => DnsAnswer::Truncated,
+            "dns-wrong-id" => DnsAnswer::WrongId,
+            "dns-wrong-question" => DnsAnswer::WrongQuestion,
+            "dns-malformed" => DnsAnswer::Malformed,
+            "dns-spoofed" => DnsAnswer::Spoofed,
+            "dns-slow" => DnsAnswer::Slow,
             _ => DnsAnswer::RefusingAddresses,
         };
         let of_a_host = matches!(answer, DnsAnswer::RefusingAddresses)
@@ -259,6 +266,7 @@ impl<'a> Hand<'a> {
             "server-stalls" => ServerDoes::Stalls { by: self.dice.span([seconds(10), seconds(1200)]) },
             "server-drips" => ServerDoes::Drips,
             "server-knows-no-ehlo" => ServerDoes::KnowsNoEhlo,
+            "server-grants-data" => ServerDoes::GrantsData,
             _ => ServerDoes::HandsBack,
         };
         Fault::Server { server, connection, at, until, does }
@@ -283,6 +291,7 @@ impl<'a> Hand<'a> {
             "client-dawdles" => ClientDoes::Dawdles,
             "client-chatters" => ClientDoes::Chatters,
             "client-says-helo" => ClientDoes::SaysHelo,
+            "client-interrupts-chunks" => ClientDoes::InterruptsChunks,
             _ => ClientDoes::GuessesPasswords,
         };
         Fault::Client { message: self.message(), attempt: self.dice.small_number([1, 3]) as usize, does }

@@ -306,6 +306,10 @@ struct ItemView<'a> {
     subject: &'a str,
     reported: &'a [String],
     statuses: &'a [String],
+    originals: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    envelope_id: Option<&'a str>,
+    returns_whole: bool,
     hops: usize,
     fingerprint: String,
 }
@@ -336,15 +340,29 @@ impl<'a> EndView<'a> {
 
 impl<'a> ItemView<'a> {
     fn of(item: &'a Item) -> Self {
-        let Item { kind, from, subject, reported, statuses, hops, fingerprint } = item;
+        let Item { kind, from, subject, reported, statuses, originals, hops, fingerprint, .. } = item;
         let (kind, of) = match kind {
             Kind::Message(name) => ("message", Some(name.as_str())),
             Kind::Report(name) => ("report", Some(name.as_str())),
+            Kind::Receipt(name) => ("receipt", Some(name.as_str())),
+            Kind::Delay(name) => ("delay", Some(name.as_str())),
             Kind::Notification(name) => ("notification", Some(name.as_str())),
             Kind::Other => ("unknown", None),
         };
         let fingerprint = format!("{fingerprint:016x}");
-        ItemView { kind, of, from, subject, reported, statuses, hops: *hops, fingerprint }
+        ItemView {
+            kind,
+            of,
+            from,
+            subject,
+            reported,
+            statuses,
+            originals,
+            envelope_id: item.envelope_id.as_deref(),
+            returns_whole: item.returns_whole,
+            hops: *hops,
+            fingerprint,
+        }
     }
 }
 

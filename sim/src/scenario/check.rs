@@ -115,6 +115,20 @@ impl Check<'_> {
                 return Err(self.fail(name.span(), what, "give every message a name of its own"));
             }
         }
+        let ids =
+            self.file.client.iter().flat_map(|client| &client.message).filter_map(|it| it.envid.as_ref());
+        for id in ids {
+            let fits =
+                |id: &str| (1..=100).contains(&id.len()) && id.bytes().all(|o| o.is_ascii_alphanumeric());
+            if !fits(id.as_ref()) {
+                let what = format!("`{}` cannot be an envelope identifier here", id.as_ref());
+                return Err(self.fail(
+                    id.span(),
+                    what,
+                    "write letters and digits, 100 at the most (RFC 3461, 4.4)",
+                ));
+            }
+        }
         for errand in &self.file.administrator {
             if matches!(errand.task.as_ref(), Task::SetAside) && errand.message.is_none() {
                 let what = "no message is named to set aside".to_owned();
@@ -131,7 +145,9 @@ impl Check<'_> {
         let servers: BTreeSet<&str> = server.iter().map(|server| server.name.as_ref().as_str()).collect();
         let clients = client.iter().map(|client| client.name.as_ref().as_str());
         let gateway = gateway.name.as_ref().as_str();
-        let machines: BTreeSet<&str> = servers.iter().copied().chain(clients).chain([gateway]).collect();
+        let name_server = super::name_server(self.file).map(|server| server.name);
+        let machines = servers.iter().copied().chain(clients).chain([gateway]).chain(name_server.as_deref());
+        let machines: BTreeSet<&str> = machines.collect();
         let messages = client.iter().flat_map(|client| &client.message);
         let messages: BTreeSet<&str> = messages.map(|message| message.name.as_ref().as_str()).collect();
         for line in &self.file.fault {
@@ -152,6 +168,10 @@ impl Check<'_> {
             }
             match fault {
                 Fault::Server { server, .. } => known("server is", server, &servers)?,
+                Fault::Dns { answer, .. } if answer.needs_packets() && name_server.is_none() => {
+                    let what = "without packets nobody hears such an answer".to_owned();
+                    return Err(fail(what, "take `names = \"map\"` out".to_owned()));
+                }
                 Fault::Kill { machine: Some(machine), when, .. }
                 | Fault::PowerCut { machine: Some(machine), when, .. }
                     if machine != gateway =>

@@ -10,9 +10,12 @@ use gateway::config::{Config, ConfigError};
 use gateway::release::Release;
 use miette::Diagnostic;
 
-use super::{SPOOL, STORE, file};
+use super::{SPOOL, STORE, file, name_server};
 use crate::fault::Family;
 use crate::machine::FAULTY_EXTENSION;
+
+/// Where the name server listens.
+const DNS_PORT: u16 = 53;
 
 /// The gateway's configuration on a release.
 ///
@@ -29,7 +32,10 @@ pub(super) fn config(file: &file::File, release: Release) -> Result<Config, Conf
         }
     }
     let text = toml::to_string(&config).expect("a table that was read can be written");
-    Config::parse(&text, "[gateway.config]")
+    let mut config = Config::parse(&text, "[gateway.config]")?;
+    config.dns.servers =
+        name_server(file).map(|server| (server.address, DNS_PORT).into()).into_iter().collect();
+    Ok(config)
 }
 
 /// The addresses of the mailboxes in a configuration that the gateway takes.
@@ -52,7 +58,8 @@ pub(super) fn routes(file: &file::File) -> Vec<(String, String)> {
 /// The key in the table that is not the table's to give, if there is one.
 pub(super) fn not_its_own(file: &file::File) -> Option<String> {
     let decided = decided(file, Release::Current);
-    file.gateway.config.as_ref().keys().find(|key| decided.contains_key(*key)).cloned()
+    let is_decided = |key: &&String| decided.contains_key(*key) || *key == "dns";
+    file.gateway.config.as_ref().keys().find(is_decided).cloned()
 }
 
 /// The keys that are the same in every scenario, or follow from the rest of the file.

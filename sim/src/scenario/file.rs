@@ -13,6 +13,7 @@ use toml::Spanned;
 
 use super::expect::Expectation;
 use crate::fault::Fault;
+use crate::plan::{Hears, Offer, Returns};
 use crate::span::Span;
 
 /// A whole file.
@@ -32,6 +33,9 @@ pub(crate) struct File {
     /// The releases it is replayed on.
     #[schemars(with = "Vec<String>")]
     pub(crate) releases: Spanned<Vec<Release>>,
+    /// How the gateway looks names up; `packets` if nothing is said.
+    #[serde(default, skip_serializing_if = "LookUps::are_packets")]
+    pub(crate) names: LookUps,
     /// How the service is looked after; without it nobody starts it again.
     #[serde(default, skip_serializing_if = "Service::is_nothing")]
     pub(crate) service: Service,
@@ -53,6 +57,23 @@ pub(crate) struct File {
     /// What must be true of a replay, as often as needed.
     #[serde(default, skip_serializing)]
     pub(crate) expect: Vec<Expectation>,
+}
+
+/// How the gateway looks names up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LookUps {
+    /// In memory, without a name server.
+    Map,
+    /// It asks a name server.
+    #[default]
+    Packets,
+}
+
+impl LookUps {
+    fn are_packets(&self) -> bool {
+        *self == LookUps::Packets
+    }
 }
 
 /// How the service is looked after.
@@ -158,6 +179,22 @@ pub(crate) struct Message {
     /// The waits before further tries, when there was no answer or a 4yz.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) retry: Vec<Span>,
+    /// The client says its commands together, where that is offered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) pipeline: bool,
+    /// In how many chunks it sends the message, where that is offered.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub(crate) chunks: usize,
+    /// Of what the sender wants to hear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) notify: Option<Vec<Hears>>,
+    /// How much of the message a report is to return.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ret: Option<Returns>,
+    /// The sender's name for this sending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub(crate) envid: Option<Spanned<String>>,
 }
 
 fn is_nothing(octets: &usize) -> bool {
@@ -215,6 +252,9 @@ pub(crate) struct Server {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<String>")]
     pub(crate) domains: Vec<Domain>,
+    /// What it offers beside 8BITMIME and SIZE.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) offers: Vec<Offer>,
 }
 
 /// Something that the administrator does.

@@ -11,6 +11,7 @@ mod library;
 mod message;
 mod mistake;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -23,9 +24,11 @@ pub(crate) use mistake::mistake;
 use crate::draw::Seed;
 use crate::peer::Names;
 use crate::plan::{
-    self, Account, ClientPlan, Errand, GatewayPlan, MessagePlan, Plan, ServerPlan, ServicePlan, Task,
+    self, Account, ClientPlan, Errand, GatewayPlan, MessagePlan, NameServerPlan, Plan, ServerPlan,
+    ServicePlan, Task, Uses,
 };
 use expect::Expectation;
+use file::{File, LookUps};
 
 /// A scenario: a file that has been read and makes sense.
 #[derive(Clone)]
@@ -147,6 +150,7 @@ impl Scenario {
                 name: server.name.as_ref().as_str().into(),
                 address: *server.address.as_ref(),
                 domains: server.domains.clone(),
+                offers: server.offers.clone(),
             })
             .collect();
         let mut errands: Vec<Errand> = file.administrator.iter().map(errand).collect();
@@ -154,6 +158,8 @@ impl Scenario {
         let mut machines = vec![file.gateway.name.as_ref().as_str()];
         machines.extend(file.client.iter().map(|client| client.name.as_ref().as_str()));
         machines.extend(file.server.iter().map(|server| server.name.as_ref().as_str()));
+        let name_server = name_server(file);
+        machines.extend(name_server.iter().map(|server| &*server.name));
         let latencies = plan::latencies(seed, &machines);
         Plan {
             scenario: self.name.clone(),
@@ -180,6 +186,7 @@ impl Scenario {
             },
             errands,
             names: names(file),
+            name_server,
             clients,
             servers,
             faults: file.fault.iter().map(|fault| fault.as_ref().clone()).collect(),
@@ -192,6 +199,22 @@ impl Scenario {
 /// when it is read.
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(file::File).to_value()
+}
+
+/// The name server that the gateway asks, if it asks one: under a name and at an address that no other machine has.
+fn name_server(file: &file::File) -> Option<NameServerPlan> {
+    let File { gateway, client, server, .. } = file;
+    let machines: Vec<(&String, &IpAddr)> =
+        std::iter::once((gateway.name.as_ref(), gateway.address.as_ref()))
+            .chain(client.iter().map(|client| (client.name.as_ref(), client.address.as_ref())))
+            .chain(server.iter().map(|server| (server.name.as_ref(), server.address.as_ref())))
+            .collect();
+    let mut names =
+        (1..).map(|number| if number == 1 { "ns.test".to_owned() } else { format!("ns{number}.test") });
+    let mut addresses = (53..).map(|last: u32| IpAddr::from(Ipv4Addr::from_bits(0x0a00_0000 + last)));
+    let name = names.find(|name| machines.iter().all(|(taken, _)| *taken != name))?;
+    let address = addresses.find(|address| machines.iter().all(|(_, taken)| *taken != address))?;
+    (file.names == LookUps::Packets).then(|| NameServerPlan { name: name.into(), address })
 }
 
 /// Where the gateway keeps its spool in every scenario.
@@ -217,6 +240,13 @@ fn client_plan(client: &file::Client, file: &file::File) -> ClientPlan {
                 to: message.to.clone(),
                 content: message::content(message, file.starts),
                 retry: message.retry.iter().map(|wait| wait.0).collect(),
+                uses: Uses {
+                    pipelining: message.pipeline,
+                    chunks: message.chunks,
+                    notify: message.notify.clone(),
+                    ret: message.ret,
+                    envelope_id: message.envid.as_ref().map(|id| id.as_ref().clone()),
+                },
             })
             .collect(),
     }

@@ -110,7 +110,8 @@ fn parents(root: &Table, depth: usize) -> Vec<Path> {
 
 /// What can be done without in a table or a list, by the format alone.
 fn optional(root: &Table, parent: &[Step]) -> Vec<Path> {
-    const FORCED: [&[&str]; 5] = [&["title"], &["starts"], &["duration"], &["seed"], &["releases"]];
+    const FORCED: [&[&str]; 6] =
+        [&["title"], &["starts"], &["duration"], &["seed"], &["releases"], &["names"]];
     let mut paths = children(root, parent);
     let is_message = matches!(parent, [Step::Key(client), _, Step::Key(message), Step::Place(_)]
         if client == "client" && message == "message");

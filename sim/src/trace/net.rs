@@ -1,4 +1,4 @@
-//! Every connection, and every octet on it.
+//! Every connection and every octet on it, and every datagram.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use gateway::env::{IoFuture, Listener, Net, Stream};
+use gateway::env::{IoFuture, Listener, Net, Stream, UdpSocket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Trace;
@@ -59,6 +59,48 @@ impl Net for TracedNet {
             let listener = listened.inspect_err(|error| self.to.failed("does not listen", error))?;
             Ok(Box::new(TracedListener { listener, to: self.to.clone() }) as Box<dyn Listener>)
         })
+    }
+
+    fn bind_udp(&self, on: SocketAddr) -> IoFuture<'_, Box<dyn UdpSocket>> {
+        Box::pin(async move {
+            let bound = self.net.bind_udp(on).await;
+            let socket = bound.inspect_err(|error| self.to.failed("does not bind", error))?;
+            self.to.note("binds", &[socket.local_addr()?.to_string().as_bytes()]);
+            Ok(Box::new(TracedUdp { socket, to: self.to.clone() }) as Box<dyn UdpSocket>)
+        })
+    }
+}
+
+/// A UDP socket that is traced.
+struct TracedUdp {
+    socket: Box<dyn UdpSocket>,
+    to: Scribe,
+}
+
+impl UdpSocket for TracedUdp {
+    fn poll_send_to(&self, cx: &mut Context<'_>, datagram: &[u8], to: SocketAddr) -> Poll<io::Result<usize>> {
+        let sent = ready!(self.socket.poll_send_to(cx, datagram, to));
+        match &sent {
+            Ok(_) => self.to.note("sends a datagram", &[to.to_string().as_bytes(), datagram]),
+            Err(error) => self.to.failed("sends no datagram", error),
+        }
+        Poll::Ready(sent)
+    }
+
+    fn poll_recv_from(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<SocketAddr>> {
+        let before = buf.filled().len();
+        let received = ready!(self.socket.poll_recv_from(cx, buf));
+        match &received {
+            Ok(from) => {
+                self.to.note("takes a datagram", &[from.to_string().as_bytes(), &buf.filled()[before..]])
+            }
+            Err(error) => self.to.failed("takes no datagram", error),
+        }
+        Poll::Ready(received)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
     }
 }
 

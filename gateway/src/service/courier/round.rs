@@ -9,14 +9,17 @@ use tokio::time::timeout;
 use super::DISK_PAUSE;
 use super::destination::Host;
 use crate::address::Address;
+use crate::dsn::Condition;
 use crate::env::{DiskError, Stream};
 use crate::envelope::Envelope;
 use crate::eventlog::Event;
 use crate::reach::{Point, reached};
-use crate::report::{Direction, Failure, Reason, RemoteReply};
+use crate::release::Release;
+use crate::report::{Direction, Failure, News, Reason, RemoteReply};
 use crate::service::core::Core;
 use crate::service::filing;
-use crate::smtp::client::{self, NoService, Outcome};
+use crate::smtp::client::{self, Letter, NoService, Outcome, Sent};
+use crate::smtp::extensions::Extensions;
 use crate::smtp::reply::Reply;
 use crate::spool::{EntryName, Folder, Message, Progress};
 
@@ -39,6 +42,10 @@ pub(super) struct Round<'a> {
     /// What came in the way of the last try.
     last_why: Option<String>,
     failures: Vec<Failure>,
+    /// Who has it from a host that reports no delivery, where the sender wants to hear of it.
+    relayed: Vec<Address>,
+    /// Whether the sender was told that it is late.
+    delay_reported: bool,
     /// What is to be noted of the failures once they are reported.
     noted: Vec<Progress>,
 }
@@ -69,6 +76,8 @@ impl<'a> Round<'a> {
             is_gone: false,
             last_why,
             failures: Vec::new(),
+            relayed: relayed(progress),
+            delay_reported: progress.contains(&Progress::DelayReported),
             noted: Vec::new(),
         }
     }
@@ -123,10 +132,11 @@ impl<'a> Round<'a> {
     ) -> Result<Result<Option<String>, NoService>, DiskError> {
         let envelope = &self.message.envelope;
         let helo = &self.core.config.host;
-        let sent =
-            client::send(stream, helo, &envelope.reverse_path, &self.waiting, &self.message.content).await;
-        let outcomes = match sent {
-            Ok(outcomes) => outcomes,
+        let known = Extensions::of(self.core.config.release);
+        let Envelope { reverse_path, dsn, .. } = envelope;
+        let letter = Letter { reverse_path, recipients: &self.waiting, dsn, content: &self.message.content };
+        let Sent { outcomes, reports } = match client::send(stream, helo, known, letter).await {
+            Ok(sent) => sent,
             Err(no_service) => return Ok(Err(no_service)),
         };
         note_the_differences(&outcomes);
@@ -149,7 +159,7 @@ impl<'a> Round<'a> {
             }
         }
         let count = delivered.len();
-        self.note_delivered(delivered).await;
+        self.note_delivered(delivered, reports).await;
         if count > 0 {
             Event::Delivered {
                 id: self.name.id.clone(),
@@ -165,13 +175,19 @@ impl<'a> Round<'a> {
 
     /// Notes deliveries, as often as it takes: what is not in the journal would be delivered again. Where they were the
     /// last that the entry waited for, the end of the entry says as much, and needs no room on the disk.
-    async fn note_delivered(&mut self, mut recipients: Vec<Address>) {
+    async fn note_delivered(&mut self, mut recipients: Vec<Address>, reports: bool) {
         recipients.reverse();
         while let Some(recipient) = recipients.pop() {
-            let delivered = Progress::Delivered { recipient: recipient.clone() };
+            // No historical release told of a message passed on (Q156063).
+            let tells = !reports && self.core.config.release == Release::Current;
+            let relayed = tells && self.message.envelope.dsn.wants(&recipient, Condition::Success);
+            if relayed && !self.relayed.contains(&recipient) {
+                self.relayed.push(recipient.clone());
+            }
+            let delivered = Progress::Delivered { recipient: recipient.clone(), relayed };
             let Err(error) = self.core.spool.note(self.name, &delivered).await else { continue };
             reached(Point::DeliveryNotedLate);
-            if self.waiting.is_empty() && self.failures.is_empty() {
+            if self.waiting.is_empty() && self.failures.is_empty() && self.relayed.is_empty() {
                 self.is_gone = self.core.spool.remove(Folder::Out, self.name).await.is_ok();
                 if self.is_gone {
                     return;
@@ -206,6 +222,13 @@ impl<'a> Round<'a> {
         expire.saturating_sub(Duration::try_from(age).unwrap_or_default())
     }
 
+    /// Whether the sender is to be told now that the message is late.
+    fn is_late(&self) -> bool {
+        let after = self.core.config.delivery.delay_notice.filter(|_| !self.delay_reported);
+        let expire = self.core.config.delivery.expire;
+        after.is_some_and(|after| self.waited >= after || expire.saturating_sub(self.time_left()) >= after)
+    }
+
     /// The message has grown too old.
     pub(super) fn expire(&mut self) {
         reached(Point::Expired);
@@ -230,21 +253,34 @@ impl<'a> Round<'a> {
             return Ok(None);
         }
         let time_left = self.time_left();
-        let Round { core, name, message, waiting, tries, unanswered, failures, noted, .. } = self;
+        let is_late = self.is_late();
+        let Round { core, name, message, waiting, tries, unanswered, failures, relayed, noted, .. } = self;
+        let (envelope, content) = (&message.envelope, &message.content);
         let attempt = tries + 1;
         if !failures.is_empty() {
             let direction = Direction::Outbound;
-            filing::report(core, direction, &message.envelope, &message.content, &failures, name, attempt)
-                .await?;
+            filing::report(core, direction, envelope, content, &failures, name, attempt).await?;
         }
         if waiting.is_empty() {
+            filing::give_notice(core, &News::Relayed, envelope, content, &relayed, name).await?;
             core.spool.remove(Folder::Out, name).await?;
             filing::announce(core, name);
             return Ok(None);
         }
-        // The report is filed: from here on nobody may try these recipients again, nor take the report back.
+        let why = deferred.unwrap_or_else(|| "no host took it".to_owned());
+        if is_late {
+            let until = envelope.received.saturating_add(signed(core.config.delivery.expire));
+            let news = News::Delayed { why: why.clone(), until: until.unwrap_or(Timestamp::MAX) };
+            let wants = |recipient: &&Address| envelope.dsn.wants(recipient, Condition::Delay);
+            let told: Vec<Address> = waiting.iter().filter(wants).cloned().collect();
+            filing::give_notice(core, &news, envelope, content, &told, name).await?;
+        }
+        // The reports are filed: from here on nobody may try these recipients again, nor take the reports back.
         for failed in &noted {
             note_for_good(core, name, failed).await;
+        }
+        if is_late {
+            note_for_good(core, name, &Progress::DelayReported).await;
         }
         filing::announce(core, name);
         if unanswered {
@@ -256,7 +292,6 @@ impl<'a> Round<'a> {
         }
         let wait = wait.min(time_left);
         let next = core.now().saturating_add(signed(wait)).unwrap_or(Timestamp::MAX);
-        let why = deferred.unwrap_or_else(|| "no host took it".to_owned());
         core.spool.note(name, &Progress::Deferred { attempt, next, why }).await?;
         Ok(Some(wait))
     }
@@ -275,11 +310,20 @@ fn waiting(envelope: &Envelope, progress: &[Progress]) -> Vec<Address> {
     let settled: BTreeSet<&Address> = progress
         .iter()
         .filter_map(|progress| match progress {
-            Progress::Delivered { recipient } | Progress::Failed { recipient, .. } => Some(recipient),
-            Progress::Unanswered { .. } | Progress::Deferred { .. } => None,
+            Progress::Delivered { recipient, .. } | Progress::Failed { recipient, .. } => Some(recipient),
+            Progress::Unanswered { .. } | Progress::Deferred { .. } | Progress::DelayReported => None,
         })
         .collect();
     envelope.recipients.iter().filter(|recipient| !settled.contains(recipient)).cloned().collect()
+}
+
+/// The recipients of whom the sender is to hear that the message was passed on.
+fn relayed(progress: &[Progress]) -> Vec<Address> {
+    let relayed = progress.iter().filter_map(|progress| match progress {
+        Progress::Delivered { recipient, relayed: true } => Some(recipient.clone()),
+        _ => None,
+    });
+    relayed.collect()
 }
 
 /// How often the entry has been tried.

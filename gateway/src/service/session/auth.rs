@@ -1,6 +1,6 @@
 //! AUTH within a session: who the client is (RFC 4954).
 
-use super::{Go, Over, Session};
+use super::{Go, Over, Session, out_of_order};
 use crate::eventlog::Event;
 use crate::reach::{Point, reached};
 use crate::sasl::{self, Credentials, SaslError, Step};
@@ -13,11 +13,11 @@ const FAILED_AUTHENTICATIONS: usize = 3;
 
 impl Session {
     pub(super) async fn auth(&mut self, mechanism: &str, initial_response: Option<String>) -> Go {
-        if self.account.is_some() || self.transaction.is_some() {
-            return self.refuse(Reply::new(503, "not now")).await;
+        if self.account.is_some() || self.is_sending() {
+            return self.refuse(out_of_order("not now")).await;
         }
         if self.hello.as_ref().is_none_or(|hello| hello.protocol == Protocol::Smtp) {
-            return self.refuse(Reply::new(503, "say EHLO first")).await;
+            return self.refuse(out_of_order("say EHLO first")).await;
         }
         let Some(exchanged) = self.exchange(mechanism, initial_response).await? else { return Ok(()) };
         match exchanged {
@@ -29,7 +29,8 @@ impl Session {
                 if own && known.is_some() {
                     reached(Point::Authenticated);
                     self.account = Some(credentials.account);
-                    return self.say(235, "authentication successful").await;
+                    let welcome = Reply::new(235, "authentication successful").with_status("2.7.0");
+                    return self.answer(&welcome).await;
                 }
                 let client = self.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default();
                 Event::AuthenticationFailed { account: credentials.account, client }.log();
@@ -39,7 +40,7 @@ impl Session {
                     let _ = self.say(421, "too many failed authentications, closing connection").await;
                     return Err(Over);
                 }
-                self.refuse(Reply::new(535, "authentication failed")).await
+                self.refuse(Reply::new(535, "authentication failed").with_status("5.7.8")).await
             }
             Err(error) => {
                 if error == SaslError::Cancelled {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{Go, Hello, Over, Session, too_large};
+use super::{Go, Hello, Over, Session, Transaction, out_of_order, too_large};
 use crate::accept::Admission;
 use crate::address::{Address, ReversePath};
 use crate::env::DiskError;
@@ -17,7 +17,7 @@ use crate::eventlog::Event;
 use crate::reach::{Point, reached};
 use crate::report::{self, Direction, Failure};
 use crate::service::filing;
-use crate::smtp::data::{DataReader, TEXT_LINE_LIMIT};
+use crate::smtp::data::{DataReader, Flaws, LineCheck, TEXT_LINE_LIMIT};
 use crate::smtp::reply::Reply;
 use crate::spool::{Draft, EntryName, Folder};
 use crate::submission::{self, Refusal};
@@ -34,49 +34,78 @@ const MESSAGE_TIME: Duration = Duration::from_hours(1);
 const DISK_PAUSE: Duration = Duration::from_mins(1);
 
 /// A message on its way into `work/`.
-struct Work {
-    draft: Draft,
+pub(super) struct Work {
+    pub(super) envelope: Envelope,
+    pub(super) draft: Draft,
     /// Its beginning, for a report on a refusal: enough of it to say whether it is too large to return whole.
     beginning: Vec<u8>,
     octets: u64,
-    reader: DataReader,
     failure: Option<DiskError>,
+    /// When it must be here.
+    end: Instant,
+}
+
+impl Work {
+    /// Takes the next of the content. Past the limit, or once the disk has failed, it is counted and dropped.
+    async fn take(&mut self, content: &[u8], limit: u64) {
+        self.octets += content.len() as u64;
+        let room = (report::RETURN_LIMIT + 1).saturating_sub(self.beginning.len());
+        self.beginning.extend_from_slice(&content[..content.len().min(room)]);
+        if !self.is_past(limit) && self.failure.is_none() {
+            self.failure = self.draft.append(content).await.err();
+        }
+    }
+
+    /// Whether it is larger than that.
+    pub(super) fn is_past(&self, limit: u64) -> bool {
+        self.octets > limit
+    }
 }
 
 impl Session {
     pub(super) async fn data(&mut self) -> Go {
-        let ready = self.transaction.take_if(|transaction| !transaction.recipients.is_empty());
-        let (Some(hello), Some(transaction)) = (self.hello.clone(), ready) else {
-            return self.refuse(Reply::new(503, "say MAIL and RCPT first")).await;
+        let Some((hello, transaction)) = self.ready() else {
+            return self.refuse(out_of_order("say MAIL and RCPT first")).await;
         };
-        let envelope = Envelope {
-            reverse_path: transaction.mail.reverse_path,
-            recipients: transaction.recipients,
-            received: self.core.now(),
-            origin: Origin::Client {
-                address: self.client,
-                helo: hello.name.clone(),
-                account: self.account.clone(),
-            },
-            next_hop: None,
-        };
-        let mut work = match self.begin(&envelope, &hello).await {
+        let mut work = match self.begin(&hello, transaction).await {
             Ok(work) => work,
             Err(error) => return self.no_room(&error).await,
         };
         self.say(354, "Send data. End with CRLF.CRLF").await?;
-        if self.receive(&mut work).await.is_err() {
+        let mut reader = DataReader::new();
+        if self.receive(&mut work, &mut reader).await.is_err() {
             reached(Point::CutOffInData);
             // Cut off: never answered, so the client still has it. Leftovers of `work/` go at the next start.
             let _ = work.draft.discard().await;
             return Err(Over);
         }
-        self.end_of_data(envelope, work).await
+        self.end_of_data(work, reader.flaws()).await
+    }
+
+    /// What is ready for its content: a transaction with recipients.
+    pub(super) fn ready(&mut self) -> Option<(Hello, Transaction)> {
+        let ready = self.transaction.take_if(|transaction| !transaction.recipients.is_empty());
+        Some((self.hello.clone()?, ready?))
+    }
+
+    /// The most octets that a message may have.
+    pub(super) fn size_limit(&self) -> u64 {
+        self.core.config.limits.message_size.map_or(u64::MAX, std::num::NonZeroU64::get)
     }
 
     /// Opens the draft and writes the `Received` line.
-    async fn begin(&mut self, envelope: &Envelope, hello: &Hello) -> Result<Work, DiskError> {
-        let mut draft = self.core.spool.draft(envelope).await?;
+    pub(super) async fn begin(&mut self, hello: &Hello, transaction: Transaction) -> Result<Work, DiskError> {
+        let Transaction { reverse_path, recipients, dsn } = transaction;
+        let account = self.account.clone();
+        let envelope = Envelope {
+            reverse_path,
+            recipients,
+            received: self.core.now(),
+            origin: Origin::Client { address: self.client, helo: hello.name.clone(), account },
+            next_hop: None,
+            dsn,
+        };
+        let mut draft = self.core.spool.draft(&envelope).await?;
         let received = Received {
             helo: &hello.name,
             client: self.client,
@@ -88,60 +117,88 @@ impl Session {
         };
         let line = received.to_line();
         draft.append(&line).await?;
-        Ok(Work { draft, beginning: Vec::new(), octets: 0, reader: DataReader::new(), failure: None })
+        let end = Instant::now() + MESSAGE_TIME;
+        Ok(Work { envelope, draft, beginning: Vec::new(), octets: 0, failure: None, end })
     }
 
     /// Reads the message to its end, whatever is wrong with it.
-    async fn receive(&mut self, work: &mut Work) -> Go {
-        let limit = self.core.config.limits.message_size.map_or(u64::MAX, std::num::NonZeroU64::get);
-        let mut chunk = Vec::new();
-        let end = Instant::now() + MESSAGE_TIME;
-        while !work.reader.has_ended() {
-            let pause = Instant::now() + DATA_TIME;
-            match timeout_at(pause.min(end), self.wire.read_data(&mut work.reader, &mut chunk)).await {
+    async fn receive(&mut self, work: &mut Work, reader: &mut DataReader) -> Go {
+        let (limit, mut piece) = (self.size_limit(), Vec::new());
+        while !reader.has_ended() {
+            let until = work.end.min(Instant::now() + DATA_TIME);
+            match timeout_at(until, self.wire.read_data(reader, &mut piece)).await {
                 Ok(read) => read?,
-                Err(_) if end <= Instant::now() => {
-                    reached(Point::MessageTooSlow);
-                    let host = &self.core.config.host;
-                    let farewell = format!("{host} the message took too long, closing connection");
-                    let _ = self.say(421, &farewell).await;
-                    return Err(Over);
-                }
-                Err(_) => return Err(self.part_from_the_silent().await),
+                Err(_) => return Err(self.part_from_the_slow(work.end).await),
             }
-            work.octets += chunk.len() as u64;
-            let room = (report::RETURN_LIMIT + 1).saturating_sub(work.beginning.len());
-            work.beginning.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if work.octets <= limit && work.failure.is_none() {
-                work.failure = work.draft.append(&chunk).await.err();
-            }
+            work.take(&piece, limit).await;
         }
         Ok(())
     }
 
+    /// Reads a chunk to its end, whatever is wrong with it.
+    pub(super) async fn receive_chunk(&mut self, work: &mut Work, check: &mut LineCheck, octets: u64) -> Go {
+        let (limit, mut piece, mut left) = (self.size_limit(), Vec::new(), octets);
+        while left > 0 {
+            left -= self.piece(left, work.end, &mut piece).await?;
+            check.see(&piece);
+            work.take(&piece, limit).await;
+        }
+        Ok(())
+    }
+
+    /// Reads a chunk that cannot be taken, and drops it.
+    pub(super) async fn skip_chunk(&mut self, octets: u64) -> Go {
+        let (end, mut piece, mut left) = (Instant::now() + MESSAGE_TIME, Vec::new(), octets);
+        while left > 0 {
+            left -= self.piece(left, end, &mut piece).await?;
+        }
+        Ok(())
+    }
+
+    /// The next octets of a chunk, and how many they are.
+    async fn piece(&mut self, most: u64, end: Instant, piece: &mut Vec<u8>) -> Result<u64, Over> {
+        match timeout_at(end.min(Instant::now() + DATA_TIME), self.wire.read_octets(most, piece)).await {
+            Ok(read) => read.map(|()| piece.len() as u64).map_err(Over::from),
+            Err(_) => Err(self.part_from_the_slow(end).await),
+        }
+    }
+
+    /// Parts from a client that fell silent within a message, or took too long over the whole of it.
+    async fn part_from_the_slow(&mut self, end: Instant) -> Over {
+        if Instant::now() < end {
+            return self.part_from_the_silent().await;
+        }
+        reached(Point::MessageTooSlow);
+        let host = &self.core.config.host;
+        let farewell = format!("{host} the message took too long, closing connection");
+        let _ = self.say(421, &farewell).await;
+        Over
+    }
+
     /// Admits the message, makes it durable and answers for it.
-    async fn end_of_data(&mut self, envelope: Envelope, work: Work) -> Go {
-        let limit = self.core.config.limits.message_size;
-        let flaws = work.reader.flaws();
+    pub(super) async fn end_of_data(&mut self, work: Work, flaws: Flaws) -> Go {
+        let limit = self.size_limit();
         if flaws.long_line {
             reached(Point::LongTextLine);
             let _ = work.draft.discard().await;
-            let limit = TEXT_LINE_LIMIT;
-            return self.say(552, &format!("a line of the message is longer than {limit} octets")).await;
+            let too_long = format!("a line of the message is longer than {TEXT_LINE_LIMIT} octets");
+            return self.answer(&Reply::new(552, too_long).with_status("5.6.0")).await;
         }
         if flaws.bare_cr || flaws.bare_lf {
             reached(Point::BareLineEndInData);
             let _ = work.draft.discard().await;
-            let _ = self.say(554, "bare CR or LF in the message: lines end in CR LF").await;
+            let bare = Reply::new(554, "bare CR or LF in the message: lines end in CR LF");
+            let _ = self.answer(&bare.with_status("5.6.0")).await;
             return Err(Over);
         }
-        if let Some(limit) = limit.filter(|limit| work.octets > limit.get()) {
+        if work.is_past(limit) {
             reached(Point::SizeRefusedAtEnd);
             let _ = work.draft.discard().await;
-            return self.answer(too_large(limit.get())).await;
+            return self.answer(&too_large(limit)).await;
         }
-        if let Some(error) = work.failure {
-            let _ = work.draft.discard().await;
+        let Work { envelope, draft, beginning, failure, .. } = work;
+        if let Some(error) = failure {
+            let _ = draft.discard().await;
             return self.no_room(&error).await;
         }
         let admitted = submission::check(
@@ -151,11 +208,11 @@ impl Session {
             &envelope.reverse_path,
         );
         if let Err(refusal) = admitted {
-            let _ = work.draft.discard().await;
-            return self.refuse_submission(&envelope, &work.beginning, refusal).await;
+            let _ = draft.discard().await;
+            return self.refuse_submission(&envelope, &beginning, refusal).await;
         }
-        let id = work.draft.id().clone();
-        match work.draft.commit().await {
+        let id = draft.id().clone();
+        match draft.commit().await {
             Ok(id) => {
                 self.idle_commands = 0;
                 self.core.arrived(id.clone());
@@ -163,14 +220,15 @@ impl Session {
                 if envelope.reverse_path == ReversePath::Null {
                     reached(Point::NullReversePath);
                 }
-                self.say(250, &format!("OK {id}")).await
+                self.answer(&Reply::new(250, format!("OK {id}")).with_status("2.6.0")).await
             }
             Err(error) => {
                 Event::CommitFailed { id: id.clone(), why: error.to_string() }.log();
                 if error.is_left {
                     self.take_back(id);
                 }
-                self.answer(Reply::new(451, "the message could not be stored, try again later")).await
+                let later = Reply::new(451, "the message could not be stored, try again later");
+                self.answer(&later.with_status("4.3.0")).await
             }
         }
     }
@@ -216,7 +274,7 @@ impl Session {
             Event::ReportFailed { id, why: error.to_string() }.log();
         }
         filing::announce(core, &about);
-        self.say(Refusal::CODE, &refusal.to_string()).await
+        self.answer(&Reply::new(Refusal::CODE, refusal.to_string()).with_status("5.7.1")).await
     }
 
     fn log_received(&self, id: &SpoolId, envelope: &Envelope) {
@@ -230,8 +288,9 @@ impl Session {
         .log();
     }
 
-    async fn no_room(&mut self, error: &DiskError) -> Go {
+    pub(super) async fn no_room(&mut self, error: &DiskError) -> Go {
         Event::SpoolUnusable { why: error.to_string() }.log();
-        self.answer(Reply::new(452, "the message cannot be stored now, try again later")).await
+        let later = Reply::new(452, "the message cannot be stored now, try again later");
+        self.answer(&later.with_status("4.3.1")).await
     }
 }

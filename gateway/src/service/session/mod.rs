@@ -1,8 +1,10 @@
 //! An SMTP session: one client's conversation, from the banner to QUIT (RFC 5321; RFC 4954 for AUTH).
 //!
-//! Here are the commands up to RCPT; [`message`] takes the message itself, [`auth`] authenticates the client.
+//! Here are the commands up to RCPT; [`message`] takes the message itself, [`chunks`] takes one in chunks, [`auth`]
+//! authenticates the client.
 
 mod auth;
+mod chunks;
 mod message;
 
 use std::net::IpAddr;
@@ -11,9 +13,11 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use self::chunks::Chunks;
 use super::core::Core;
 use crate::accept::Admission;
-use crate::address::{Address, ForwardPath};
+use crate::address::{Address, ReversePath};
+use crate::dsn::DsnRequest;
 use crate::env::Stream;
 use crate::eventlog::Event;
 use crate::exception;
@@ -21,7 +25,8 @@ use crate::reach::{Point, reached};
 use crate::relay;
 use crate::routing::Route;
 use crate::sasl;
-use crate::smtp::command::{Command, Mail};
+use crate::smtp::command::{Command, Mail, Rcpt};
+use crate::smtp::extensions::Extensions;
 use crate::smtp::line::{COMMAND_LIMIT, LineError, Wire};
 use crate::smtp::reply::Reply;
 use crate::trace::Protocol;
@@ -40,9 +45,13 @@ pub(super) struct Session {
     wire: Wire,
     client: IpAddr,
     admission: Admission,
+    /// The service extensions that are offered.
+    offered: Extensions,
     hello: Option<Hello>,
     account: Option<String>,
     transaction: Option<Transaction>,
+    /// The message so far, where it comes in chunks: then there is no transaction any more.
+    chunks: Option<Chunks>,
     errors: usize,
     /// The commands since the last message that bring none nearer.
     idle_commands: usize,
@@ -58,8 +67,10 @@ struct Hello {
 
 /// A message that is being handed over (RFC 5321, 3.3).
 struct Transaction {
-    mail: Mail,
+    reverse_path: ReversePath,
     recipients: Vec<Address>,
+    /// What is asked of reports on it.
+    dsn: DsnRequest,
 }
 
 /// The conversation is over.
@@ -84,6 +95,7 @@ impl Session {
     pub(super) fn new(core: Arc<Core>, stream: Box<dyn Stream>, client: IpAddr) -> Self {
         let admission = core.rules.admit(client);
         Session {
+            offered: Extensions::of(core.config.release),
             core,
             wire: Wire::new(stream),
             client,
@@ -91,6 +103,7 @@ impl Session {
             hello: None,
             account: None,
             transaction: None,
+            chunks: None,
             errors: 0,
             idle_commands: 0,
             failed_authentications: 0,
@@ -105,6 +118,7 @@ impl Session {
             reached(Point::ExceptionSurvived);
             let _ = self.say(421, "Internal Error. Connection Closing.").await;
         }
+        self.forget_the_message().await;
         // The client may be gone, and then nobody needs a farewell.
         let _ = self.wire.close().await;
     }
@@ -113,10 +127,11 @@ impl Session {
         let host = self.core.config.host.clone();
         if self.admission == Admission::Reject {
             reached(Point::HostRejected);
-            let _ = self.say(521, &format!("{host} access denied")).await;
+            let _ = self.say_plainly(&Reply::new(521, format!("{host} access denied"))).await;
             return;
         }
-        if self.say(220, &self.core.config.release.banner(host.as_str())).await.is_err() {
+        let banner = Reply::new(220, self.core.config.release.banner(host.as_str()));
+        if self.say_plainly(&banner).await.is_err() {
             return;
         }
         while self.errors < ERRORS {
@@ -125,7 +140,7 @@ impl Session {
                 Ok(None) => continue,
                 Err(Over) => return,
             };
-            let went = match Command::parse(&line) {
+            let went = match Command::parse(&line, self.offered) {
                 Ok(command) => self.obey(command).await,
                 Err(error) => self.refuse(error.reply()).await,
             };
@@ -134,7 +149,8 @@ impl Session {
             }
         }
         reached(Point::TooManyErrors);
-        let _ = self.say(421, &format!("{host} too many errors, closing connection")).await;
+        let farewell = Reply::new(421, format!("{host} too many errors, closing connection"));
+        let _ = self.answer(&farewell.with_status("4.7.0")).await;
     }
 
     /// The client's next line; none if it cannot be one, which the client has been told.
@@ -148,12 +164,12 @@ impl Session {
                 if let LineError::TooLong { .. } = error {
                     reached(Point::OverlongCommand);
                 }
-                self.refuse(Reply::new(500, error.to_string())).await?;
+                self.refuse(Reply::new(500, error.to_string()).with_status("5.5.2")).await?;
                 Ok(None)
             }
             Ok(Err(error @ LineError::BareLf)) => {
                 reached(Point::BareLfInCommand);
-                let _ = self.say(500, &error.to_string()).await;
+                let _ = self.answer(&Reply::new(500, error.to_string()).with_status("5.5.2")).await;
                 Err(Over)
             }
             Ok(Err(LineError::Closed | LineError::Io(_))) => Err(Over),
@@ -164,13 +180,14 @@ impl Session {
     async fn part_from_the_silent(&mut self) -> Over {
         reached(Point::SilentClient);
         let host = &self.core.config.host;
-        let farewell = format!("{host} nothing was said for too long, closing connection");
-        let _ = self.say(421, &farewell).await;
+        let farewell = Reply::new(421, format!("{host} nothing was said for too long, closing connection"));
+        let _ = self.answer(&farewell.with_status("4.4.2")).await;
         Over
     }
 
     async fn obey(&mut self, command: Command) -> Go {
-        if !matches!(command, Command::Mail(_) | Command::Rcpt(_) | Command::Data | Command::Auth { .. }) {
+        use Command::{Auth, Bdat, Data, Mail, Rcpt};
+        if !matches!(command, Mail(_) | Rcpt(_) | Data | Bdat { .. } | Auth { .. }) {
             self.idle_commands += 1;
             if self.idle_commands > IDLE_COMMANDS {
                 reached(Point::IdleCommands);
@@ -179,19 +196,20 @@ impl Session {
         }
         match command {
             Command::Helo(name) => {
-                self.greet(name, Protocol::Smtp);
-                self.say(250, "OK").await
+                self.greet(name, Protocol::Smtp).await;
+                self.say_plainly(&Reply::new(250, "OK")).await
             }
             Command::Ehlo(name) => {
                 let capabilities = self.capabilities(&name);
-                self.greet(name, Protocol::Esmtp);
-                self.answer(Reply::multi(250, capabilities)).await
+                self.greet(name, Protocol::Esmtp).await;
+                self.say_plainly(&Reply::multi(250, capabilities)).await
             }
             Command::Mail(mail) => self.mail(mail).await,
-            Command::Rcpt(path) => self.rcpt(path).await,
+            Command::Rcpt(rcpt) => self.rcpt(rcpt).await,
             Command::Data => self.data().await,
+            Command::Bdat { octets, is_last } => self.bdat(octets, is_last).await,
             Command::Rset => {
-                self.transaction = None;
+                self.forget_the_message().await;
                 self.say(250, "OK").await
             }
             Command::Noop => self.say(250, "OK").await,
@@ -203,7 +221,9 @@ impl Session {
             Command::Vrfy(_) => {
                 self.say(252, "Cannot VRFY user, but will accept message and attempt delivery").await
             }
-            Command::Expn(_) => self.refuse(Reply::new(502, "command not implemented")).await,
+            Command::Expn(_) => {
+                self.refuse(Reply::new(502, "command not implemented").with_status("5.5.1")).await
+            }
             Command::Help(_) => {
                 self.say(214, "Commands: HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP AUTH").await
             }
@@ -211,9 +231,21 @@ impl Session {
         }
     }
 
-    fn greet(&mut self, name: String, protocol: Protocol) {
+    async fn greet(&mut self, name: String, protocol: Protocol) {
         self.hello = Some(Hello { name, protocol });
+        self.forget_the_message().await;
+    }
+
+    /// Forgets the message that is being handed over, and what was stored of it.
+    async fn forget_the_message(&mut self) {
         self.transaction = None;
+        if let Some(chunks) = self.chunks.take() {
+            chunks.discard().await;
+        }
+    }
+
+    fn is_sending(&self) -> bool {
+        self.transaction.is_some() || self.chunks.is_some()
     }
 
     fn capabilities(&self, name: &str) -> Vec<String> {
@@ -222,9 +254,7 @@ impl Session {
             Some(octets) => format!("SIZE {octets}"),
             None => "SIZE 0".to_owned(),
         });
-        if self.core.config.release.offers_eight_bit_mime() {
-            lines.push("8BITMIME".to_owned());
-        }
+        lines.extend(self.offered.keywords().map(str::to_owned));
         lines.push(format!("AUTH {}", sasl::MECHANISMS.join(" ")));
         lines.push("HELP".to_owned());
         lines
@@ -232,14 +262,14 @@ impl Session {
 
     async fn mail(&mut self, mail: Mail) -> Go {
         if self.hello.is_none() {
-            return self.refuse(Reply::new(503, "say HELO or EHLO first")).await;
+            return self.refuse(out_of_order("say HELO or EHLO first")).await;
         }
         if self.admission == Admission::AuthenticationRequired && self.account.is_none() {
             reached(Point::UnauthenticatedRefused);
-            return self.refuse(Reply::new(530, "Authentication required")).await;
+            return self.refuse(Reply::new(530, "Authentication required").with_status("5.7.0")).await;
         }
-        if self.transaction.is_some() {
-            return self.refuse(Reply::new(503, "a message is being sent: end it, or say RSET")).await;
+        if self.is_sending() {
+            return self.refuse(out_of_order("a message is being sent: end it, or say RSET")).await;
         }
         if let (Some(size), Some(limit)) = (mail.size, self.core.config.limits.message_size)
             && size > limit.get()
@@ -250,55 +280,78 @@ impl Session {
         if self.core.is_in_flush_mode().await {
             reached(Point::RefusedInFlushMode);
             let full = "Requested action not taken: insufficient system storage, try again later";
-            return self.answer(Reply::new(452, full)).await;
+            return self.answer(&Reply::new(452, full).with_status("4.3.1")).await;
         }
-        let reply = format!("OK - mail from {}", mail.reverse_path);
-        self.transaction = Some(Transaction { mail, recipients: Vec::new() });
-        self.say(250, &reply).await
+        let Mail { reverse_path, ret, envelope_id, .. } = mail;
+        let reply = Reply::new(250, format!("OK - mail from {reverse_path}")).with_status("2.1.0");
+        let dsn = DsnRequest::new(ret, envelope_id);
+        self.transaction = Some(Transaction { reverse_path, recipients: Vec::new(), dsn });
+        self.answer(&reply).await
     }
 
-    async fn rcpt(&mut self, path: ForwardPath) -> Go {
+    async fn rcpt(&mut self, rcpt: Rcpt) -> Go {
         let Some(transaction) = &self.transaction else {
-            return self.refuse(Reply::new(503, "say MAIL first")).await;
+            return self.refuse(out_of_order("say MAIL first")).await;
         };
         if transaction.recipients.len() >= self.core.config.limits.recipients {
             reached(Point::RecipientLimit);
             let full = "Requested action not taken: Exceed Recipient Limit";
-            return self.answer(Reply::new(452, full)).await;
+            return self.answer(&Reply::new(452, full).with_status("4.5.3")).await;
         }
-        let recipient = path.into_address(&self.core.config.host);
+        let recipient = rcpt.forward_path.into_address(&self.core.config.host);
         let onward = self.core.route(recipient.domain()) != Route::Inbound;
         if onward && !relay::may_relay(&self.core.config.relay, self.client, self.account.as_deref()) {
             reached(Point::RelayRefused);
             let client = self.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default();
             Event::RelayRefused { client, recipient: recipient.clone() }.log();
-            return self.refuse(Reply::new(550, format!("relaying prohibited: {recipient}"))).await;
+            let refusal = format!("relaying prohibited: {recipient}");
+            return self.refuse(Reply::new(550, refusal).with_status("5.7.1")).await;
         }
         if onward {
             reached(Point::RelayPermitted);
         }
-        let reply = format!("OK - Recipient <{recipient}>");
-        if let Some(transaction) = &mut self.transaction {
-            transaction.recipients.push(recipient);
+        let reply = Reply::new(250, format!("OK - Recipient <{recipient}>")).with_status("2.1.5");
+        if let Some(Transaction { recipients, dsn, .. }) = &mut self.transaction {
+            // Whoever was named before without a wish has the usual reports.
+            if dsn.of(&recipient).is_some() || !recipients.contains(&recipient) {
+                dsn.ask(&recipient, rcpt.request);
+            }
+            recipients.push(recipient);
         }
-        self.say(250, &reply).await
+        self.answer(&reply).await
     }
 
     /// Answers a command that cannot be obeyed, and counts it.
     async fn refuse(&mut self, reply: Reply) -> Go {
         self.errors += 1;
-        self.answer(reply).await
+        self.answer(&reply).await
     }
 
     async fn say(&mut self, code: u16, text: &str) -> Go {
-        self.answer(Reply::new(code, text)).await
+        self.answer(&Reply::new(code, text)).await
     }
 
-    async fn answer(&mut self, reply: Reply) -> Go {
-        Ok(timeout(COMMAND_TIME, self.wire.write(&reply.to_bytes())).await.map_err(|_| Over)??)
+    async fn answer(&mut self, reply: &Reply) -> Go {
+        match self.offered.enhanced_status_codes {
+            true => self.write(&reply.to_bytes_with_status()).await,
+            false => self.write(&reply.to_bytes()).await,
+        }
+    }
+
+    /// Says what has no enhanced status code: the greeting, and the answers to HELO and EHLO (RFC 2034, 4).
+    async fn say_plainly(&mut self, reply: &Reply) -> Go {
+        self.write(&reply.to_bytes()).await
+    }
+
+    async fn write(&mut self, octets: &[u8]) -> Go {
+        Ok(timeout(COMMAND_TIME, self.wire.write(octets)).await.map_err(|_| Over)??)
     }
 }
 
+fn out_of_order(text: &str) -> Reply {
+    Reply::new(503, text).with_status("5.5.1")
+}
+
 fn too_large(limit: u64) -> Reply {
-    Reply::new(552, format!("the message is too large: the limit is {limit} octets"))
+    Reply::new(552, format!("the message is too large: the limit is {limit} octets")).with_status("5.3.4")
 }

@@ -10,10 +10,10 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use gateway::env::{IoFuture, Listener, Net, Stream};
+use gateway::env::{BoxFuture, IoFuture, Listener, Net, Stream, UdpSocket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{sleep, timeout};
 use turmoil::net::{TcpListener, TcpStream};
@@ -137,6 +137,56 @@ impl Net for ClassicNet {
             let listener = TcpListener::bind(on).await?;
             Ok(Box::new(ClassicListener { listener, wiring: self.0.clone() }) as Box<dyn Listener>)
         })
+    }
+
+    fn bind_udp(&self, on: SocketAddr) -> IoFuture<'_, Box<dyn UdpSocket>> {
+        Box::pin(async move {
+            let socket = Arc::new(turmoil::net::UdpSocket::bind(on).await?);
+            let readable = Mutex::new(readable(&socket));
+            Ok(Box::new(ClassicUdp { socket, readable, wiring: self.0.clone() }) as Box<dyn UdpSocket>)
+        })
+    }
+}
+
+/// A UDP socket. What is sent to a machine without power, or to an address of no machine, is lost.
+struct ClassicUdp {
+    socket: Arc<turmoil::net::UdpSocket>,
+    /// Ready when there may be something to read: turmoil's socket cannot be polled.
+    readable: Mutex<BoxFuture<'static, io::Result<()>>>,
+    wiring: Wiring,
+}
+
+fn readable(socket: &Arc<turmoil::net::UdpSocket>) -> BoxFuture<'static, io::Result<()>> {
+    let socket = Arc::clone(socket);
+    Box::pin(async move { socket.readable().await })
+}
+
+impl UdpSocket for ClassicUdp {
+    fn poll_send_to(&self, _: &mut Context<'_>, datagram: &[u8], to: SocketAddr) -> Poll<io::Result<usize>> {
+        if !self.wiring.has_power(to.ip()) {
+            return Poll::Ready(Ok(datagram.len()));
+        }
+        Poll::Ready(self.socket.try_send_to(datagram, to))
+    }
+
+    fn poll_recv_from(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<SocketAddr>> {
+        let mut waits = self.readable.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            ready!(waits.as_mut().poll(cx))?;
+            *waits = readable(&self.socket);
+            match self.socket.try_recv_from(buf.initialize_unfilled()) {
+                Ok((octets, from)) => {
+                    buf.advance(octets);
+                    return Poll::Ready(Ok(from));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
     }
 }
 

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::super::MachineId;
 use super::tcp::{Answer, End, Holder, Segment, State};
+use super::udp::{Datagram, Ports};
 use super::wire::Wire;
 
 /// The ports of those who connect (RFC 6335, section 6). They go up through the whole run, so that an address in a
@@ -59,23 +60,32 @@ struct Listening {
     waker: Option<Waker>,
 }
 
-struct Host {
+pub(super) struct Host {
     address: IpAddr,
     powered: bool,
     listeners: BTreeMap<u16, Listening>,
+    pub(super) udp: Ports,
     next_port: u16,
+}
+
+impl Host {
+    fn forget_sockets(&mut self) {
+        self.listeners.clear();
+        self.udp.clear();
+    }
 }
 
 /// The kernels of a run.
 pub(super) struct Kernels {
-    hosts: Vec<Host>,
+    pub(super) hosts: Vec<Host>,
     /// Each in its slot; those that are over leave it to another.
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
     connections_so_far: u64,
-    listeners_so_far: u64,
+    sockets_so_far: u64,
     /// What is to be sent.
     pub(super) outbox: VecDeque<(Flow, Segment)>,
+    pub(super) datagrams: VecDeque<Datagram>,
     /// Where a process let go of a socket or began to wait for room.
     pub(super) touched: Vec<ConnectionId>,
 }
@@ -86,6 +96,7 @@ impl Kernels {
             address,
             powered: false,
             listeners: BTreeMap::new(),
+            udp: Ports::default(),
             next_port: *EPHEMERAL.start(),
         };
         Kernels {
@@ -93,8 +104,9 @@ impl Kernels {
             connections: Vec::new(),
             free: Vec::new(),
             connections_so_far: 0,
-            listeners_so_far: 0,
+            sockets_so_far: 0,
             outbox: VecDeque::new(),
+            datagrams: VecDeque::new(),
             touched: Vec::new(),
         }
     }
@@ -114,13 +126,13 @@ impl Kernels {
     /// Switches a machine on, if it is not. Every port is free.
     pub(super) fn boot(&mut self, machine: MachineId) {
         self.hosts[machine.0].powered = true;
-        self.hosts[machine.0].listeners.clear();
+        self.hosts[machine.0].forget_sockets();
     }
 
     /// Takes a machine's power: its kernel forgets everything without a word.
     pub(super) fn power_off(&mut self, machine: MachineId) {
         self.hosts[machine.0].powered = false;
-        self.hosts[machine.0].listeners.clear();
+        self.hosts[machine.0].forget_sockets();
         for slot in 0..self.connections.len() {
             let Some(connection) = &mut self.connections[slot] else { continue };
             let id = ConnectionId { number: connection.number, slot };
@@ -212,11 +224,9 @@ impl Kernels {
 
     /// Begins to open a connection.
     pub(super) fn open(&mut self, machine: MachineId, to: SocketAddr) -> Flow {
-        let ours = self.hosts[machine.0].address;
-        let local = if to.ip().is_loopback() || to.ip() == ours { to.ip() } else { ours };
-        let owner = self.hosts.iter().position(|host| host.address == to.ip()).map(MachineId);
-        let owner = if to.ip().is_loopback() { Some(machine) } else { owner };
-        let local = SocketAddr::new(local, self.next_port(machine));
+        let (local, owner) = self.route(machine, to.ip());
+        let local =
+            SocketAddr::new(local, self.next_port(machine, |host, port| host.listeners.contains_key(&port)));
         let number = self.connections_so_far;
         self.connections_so_far += 1;
         let connection = Connection {
@@ -237,32 +247,57 @@ impl Kernels {
         flow
     }
 
-    fn next_port(&mut self, machine: MachineId) -> u16 {
+    /// The address that a machine sends from to another, and the machine that has that one.
+    pub(super) fn route(&self, machine: MachineId, to: IpAddr) -> (IpAddr, Option<MachineId>) {
+        let ours = self.hosts[machine.0].address;
+        if to.is_loopback() || to == ours {
+            return (to, Some(machine));
+        }
+        (ours, self.hosts.iter().position(|host| host.address == to).map(MachineId))
+    }
+
+    fn next_port(&mut self, machine: MachineId, is_taken: impl Fn(&Host, u16) -> bool) -> u16 {
         let host = &mut self.hosts[machine.0];
         loop {
             let port = host.next_port;
             host.next_port = if port == *EPHEMERAL.end() { *EPHEMERAL.start() } else { port + 1 };
-            if !host.listeners.contains_key(&port) {
+            if !is_taken(host, port) {
                 return port;
             }
         }
     }
 
-    /// Listens on a port. Gives the address, and the listener's number.
-    pub(super) fn listen(&mut self, machine: MachineId, on: SocketAddr) -> io::Result<(SocketAddr, u64)> {
+    /// The address that a socket may have, with a port if it asks for any.
+    pub(super) fn local(
+        &mut self,
+        machine: MachineId,
+        on: SocketAddr,
+        is_taken: impl Fn(&Host, u16) -> bool,
+    ) -> io::Result<SocketAddr> {
         let address = self.hosts[machine.0].address;
         if !(on.ip().is_unspecified() || on.ip().is_loopback() || on.ip() == address) {
             return Err(io::ErrorKind::AddrNotAvailable.into());
         }
-        let port = if on.port() == 0 { self.next_port(machine) } else { on.port() };
-        if self.hosts[machine.0].listeners.contains_key(&port) {
+        let port = if on.port() == 0 { self.next_port(machine, &is_taken) } else { on.port() };
+        if is_taken(&self.hosts[machine.0], port) {
             return Err(io::ErrorKind::AddrInUse.into());
         }
-        let number = self.listeners_so_far;
-        self.listeners_so_far += 1;
+        Ok(SocketAddr::new(on.ip(), port))
+    }
+
+    /// A number for a new socket.
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.sockets_so_far += 1;
+        self.sockets_so_far
+    }
+
+    /// Listens on a port. Gives the address, and the listener's number.
+    pub(super) fn listen(&mut self, machine: MachineId, on: SocketAddr) -> io::Result<(SocketAddr, u64)> {
+        let on = self.local(machine, on, |host, port| host.listeners.contains_key(&port))?;
+        let number = self.next_number();
         let listening = Listening { number, queue: VecDeque::new(), waker: None };
-        self.hosts[machine.0].listeners.insert(port, listening);
-        Ok((SocketAddr::new(on.ip(), port), number))
+        self.hosts[machine.0].listeners.insert(on.port(), listening);
+        Ok((on, number))
     }
 
     /// The next connection that waits for a listener, and where it comes from.

@@ -9,6 +9,8 @@
 //! The loop knows no mail, no plan, no socket. It does not know a task that computes for ever without an `await`:
 //! that one stops it.
 
+mod air;
+mod fate;
 #[cfg(test)]
 mod growth;
 mod kernels;
@@ -16,6 +18,7 @@ mod network;
 mod sockets;
 mod tasks;
 mod tcp;
+mod udp;
 mod wire;
 
 use std::future::poll_fn;

@@ -3,7 +3,8 @@
 //! A segment takes what its link says, to the millisecond that tokio's timers have. Those of one flow, which is one
 //! direction of one connection, arrive in the order in which they were sent. What a link loses, or a machine without
 //! power, is sent again when the time for an acknowledgement is over, each time after twice as long, and what was
-//! sent after it waits for it. A sender that hears nothing for too long gives up.
+//! sent after it waits for it. A sender that hears nothing for too long gives up. A datagram is sent once, and arrives
+//! when it arrives.
 //!
 //! An acknowledgement is asked of the link like every segment, but is an event of its own only where something waits
 //! for it: most are not. There is no bandwidth.
@@ -18,6 +19,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::super::{Carriage, Links, MachineId, Observer};
+use super::air::Air;
+use super::fate::{Fate, decimal};
 use super::kernels::{Connection, ConnectionId, Flow, Kernels};
 use super::tcp::{Answer, Segment, State};
 use super::wire::{Flight, Millis, wait_after};
@@ -35,9 +38,17 @@ pub(super) struct Network<'a> {
     observer: &'a dyn Observer,
     now: Millis,
     /// When something is to be done on a flow. An entry that its wire does not know any more is passed over.
-    calendar: BinaryHeap<Reverse<(Millis, Flow)>>,
-    /// The flows on which something is due, in the order of their connections.
-    due: Vec<Flow>,
+    calendar: BinaryHeap<Reverse<(Millis, Due)>>,
+    /// The flows on which something is due, in the order of their connections, and the datagrams that are.
+    due: Vec<Due>,
+    air: Air,
+}
+
+/// What is due at a time: something on a flow, or a datagram.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Flow(Flow),
+    Datagram(u64),
 }
 
 impl<'a> Network<'a> {
@@ -50,6 +61,7 @@ impl<'a> Network<'a> {
             now: 0,
             calendar: BinaryHeap::new(),
             due: Vec::new(),
+            air: Air::default(),
         }
     }
 
@@ -69,15 +81,18 @@ impl<'a> Network<'a> {
         self.calendar.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// On how many flows something is due.
+    /// How many flows and datagrams are due.
     pub(super) fn due(&self) -> usize {
         self.due.len()
     }
 
-    /// Does what is due on one of those flows.
+    /// Does what is due of one of them.
     pub(super) fn advance(&mut self, choice: usize) {
-        let flow = self.due.remove(choice);
-        self.with_kernels(|turn| turn.advance(flow));
+        let due = self.due.remove(choice);
+        self.with_kernels(|turn| match due {
+            Due::Flow(flow) => turn.advance(flow),
+            Due::Datagram(number) => turn.deliver(number),
+        });
     }
 
     /// Sends what the sockets have to send.
@@ -109,6 +124,7 @@ impl<'a> Network<'a> {
             observer: self.observer,
             now: self.now,
             calendar: &mut self.calendar,
+            air: &mut self.air,
         };
         work(&mut turn);
         turn.empty_outbox();
@@ -117,24 +133,25 @@ impl<'a> Network<'a> {
     }
 
     fn collect_due(&mut self) {
-        while let Some(Reverse((at, flow))) = self.calendar.peek().copied()
+        while let Some(Reverse((at, due))) = self.calendar.peek().copied()
             && at <= self.now
         {
             self.calendar.pop();
-            if let Err(place) = self.due.binary_search(&flow) {
-                self.due.insert(place, flow);
+            if let Err(place) = self.due.binary_search(&due) {
+                self.due.insert(place, due);
             }
         }
     }
 }
 
 /// The network while it has the kernels to itself.
-struct Turn<'a> {
-    kernels: &'a mut Kernels,
+pub(super) struct Turn<'a> {
+    pub(super) kernels: &'a mut Kernels,
     links: &'a dyn Links,
-    observer: &'a dyn Observer,
-    now: Millis,
-    calendar: &'a mut BinaryHeap<Reverse<(Millis, Flow)>>,
+    pub(super) observer: &'a dyn Observer,
+    pub(super) now: Millis,
+    calendar: &'a mut BinaryHeap<Reverse<(Millis, Due)>>,
+    pub(super) air: &'a mut Air,
 }
 
 impl Turn<'_> {
@@ -248,13 +265,9 @@ impl Turn<'_> {
             wire.last_sent = now;
         }
         let (from, carriage) = (connection.ends[flow.side].machine, self.carry(flow));
-        let due = match carriage {
-            Carriage::Arrives(latency) => now + millis(latency),
-            Carriage::Held { until, latency } => millis(until).max(now) + millis(latency),
-            Carriage::Lost => {
-                self.note(from.expect("a machine sends"), Fate::IsLost, flow, &segment);
-                return self.lose(flow, segment);
-            }
+        let Some(due) = self.due(carriage) else {
+            self.note(from.expect("a machine sends"), Fate::IsLost, flow, &segment);
+            return self.lose(flow, segment);
         };
         let is_held = matches!(carriage, Carriage::Held { .. });
         let (is_kept, is_answer) = (segment.is_kept(), matches!(segment, Segment::SynAck));
@@ -298,12 +311,27 @@ impl Turn<'_> {
 
     /// What the link of a flow does with a segment now.
     fn carry(&mut self, flow: Flow) -> Carriage {
-        let now = Duration::from_millis(self.now);
         let ends = &self.connection(flow.connection).ends;
-        match (ends[flow.side].machine, ends[flow.back().side].machine) {
-            (Some(from), Some(to)) if from != to => self.links.carry(from, to, now),
+        let [from, to] = [flow, flow.back()].map(|flow| ends[flow.side].machine);
+        self.carry_between(from, to)
+    }
+
+    pub(super) fn carry_between(&self, from: Option<MachineId>, to: Option<MachineId>) -> Carriage {
+        match (from, to) {
+            (Some(from), Some(to)) if from != to => {
+                self.links.carry(from, to, Duration::from_millis(self.now))
+            }
             (Some(_), Some(_)) => Carriage::Arrives(Duration::ZERO),
             _ => Carriage::Lost,
+        }
+    }
+
+    /// When it arrives, if it does.
+    pub(super) fn due(&self, carriage: Carriage) -> Option<Millis> {
+        match carriage {
+            Carriage::Arrives(latency) => Some(self.now + millis(latency)),
+            Carriage::Held { until, latency } => Some(millis(until).max(self.now) + millis(latency)),
+            Carriage::Lost => None,
         }
     }
 
@@ -317,7 +345,7 @@ impl Turn<'_> {
         let next = wire.next();
         if let Some(at) = next.filter(|at| wire.entry.is_none_or(|entry| *at < entry)) {
             wire.entry = next;
-            self.calendar.push(Reverse((at, flow)));
+            self.calendar.push(Reverse((at, Due::Flow(flow))));
         }
     }
 
@@ -326,6 +354,11 @@ impl Turn<'_> {
         while let Some((flow, segment)) = self.kernels.outbox.pop_front() {
             if self.kernels.get(flow.connection).is_some() {
                 self.transmit(flow, segment);
+            }
+        }
+        while let Some(datagram) = self.kernels.datagrams.pop_front() {
+            if let Some((at, number)) = self.launch(datagram) {
+                self.calendar.push(Reverse((at, Due::Datagram(number))));
             }
         }
         while let Some(id) = self.kernels.touched.pop() {
@@ -355,37 +388,6 @@ impl Turn<'_> {
         observer.happened(now, machine, fate.shown(), &[from, to, segment.name().as_bytes(), octets]);
         let [from, to] = [flow, flow.back()].map(|flow| ends[flow.side].address);
         observer.passes(&|| segment.captured(now, from, to, fate != Fate::Comes));
-    }
-}
-
-/// What becomes of a segment.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Comes,
-    MeetsNoPower,
-    IsLost,
-}
-
-impl Fate {
-    /// As it is written of the machine that it comes to, or that sent it in vain.
-    fn shown(self) -> &'static str {
-        match self {
-            Fate::Comes => "is sent",
-            Fate::MeetsNoPower => "loses, without power",
-            Fate::IsLost => "sends in vain",
-        }
-    }
-}
-
-fn decimal(mut number: usize, digits: &mut [u8; 20]) -> &[u8] {
-    let mut first = digits.len();
-    loop {
-        first -= 1;
-        digits[first] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return &digits[first..];
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use gateway::env::{IoFuture, Listener, Net, Stream};
+use gateway::env::{IoFuture, Listener, Net, Stream, UdpSocket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::super::MachineId;
@@ -58,6 +58,13 @@ impl Net for LeapNet {
             Ok(Box::new(Listening { net: self.clone(), on, number }) as Box<dyn Listener>)
         })
     }
+
+    fn bind_udp(&self, on: SocketAddr) -> IoFuture<'_, Box<dyn UdpSocket>> {
+        Box::pin(async move {
+            let (on, number) = self.kernels().bind_udp(self.machine, on)?;
+            Ok(Box::new(Bound { net: self.clone(), on, number }) as Box<dyn UdpSocket>)
+        })
+    }
 }
 
 struct Listening {
@@ -83,6 +90,36 @@ impl Listener for Listening {
 impl Drop for Listening {
     fn drop(&mut self) {
         self.net.kernels().close_listener(self.net.machine, self.on.port(), self.number);
+    }
+}
+
+/// A UDP socket.
+struct Bound {
+    net: LeapNet,
+    on: SocketAddr,
+    number: u64,
+}
+
+impl UdpSocket for Bound {
+    fn poll_send_to(&self, _: &mut Context<'_>, datagram: &[u8], to: SocketAddr) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.net.kernels().send_udp(self.net.machine, self.on.port(), to, datagram))
+    }
+
+    fn poll_recv_from(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<SocketAddr>> {
+        let (machine, port) = (self.net.machine, self.on.port());
+        let datagram = ready!(self.net.kernels().poll_udp(machine, port, self.number, cx));
+        buf.put_slice(&datagram.octets[..datagram.octets.len().min(buf.remaining())]);
+        Poll::Ready(Ok(datagram.from))
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.on)
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        self.net.kernels().close_udp(self.net.machine, self.on.port(), self.number);
     }
 }
 

@@ -3,14 +3,16 @@
 //! | module | what it knows |
 //! |---|---|
 //! | this one | which segments are in the file, where each was caught, and what is remarked on it |
-//! | `tcp` | the headers of a segment |
+//! | `tcp`, `udp`, `ip` | the headers of a segment or a datagram |
 //! | `block` | the blocks of the file |
 //!
 //! A segment is caught where it comes, so each machine is an interface of the file. What was lost came nowhere and is
 //! not in it; what was sent again for it says so in a comment.
 
 mod block;
+mod ip;
 mod tcp;
+mod udp;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -52,7 +54,11 @@ pub fn write(plan: &Plan, record: &Record, out: &mut impl Write) -> io::Result<(
         let owner = machines.iter().position(|(address, _)| *address == segment.to.ip());
         let interface = owner.unwrap_or(machines.len()) as u32;
         let mut remark = losses.remark(segment);
-        for packet in directions.packets(segment)? {
+        let packets = match segment.kind {
+            SegmentKind::Datagram => vec![udp::packet(segment)?],
+            _ => directions.packets(segment)?,
+        };
+        for packet in packets {
             block::packet(out, interface, starts + segment.at, &packet, remark.take().as_deref())?;
         }
     }

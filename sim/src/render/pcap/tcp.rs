@@ -5,17 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use etherparse::{PacketBuilder, TcpHeader, TcpOptionElement, TcpOptions};
+use etherparse::{TcpHeader, TcpOptionElement, TcpOptions};
 
+use super::ip;
 use crate::capture::{Segment, SegmentKind};
 
 /// How long a packet may be, as on an Ethernet.
 const MTU: usize = 1500;
 const TCP_HEADER: usize = 20;
-const HOPS: u8 = 64;
 
 /// The engine's window. It is one octet larger than a header can say, so it is said in units of two (RFC 7323).
 const WINDOW: usize = 1 << 16;
@@ -79,7 +79,7 @@ impl Directions {
             SegmentKind::Reset => header.rst = true,
             // As a sender asks whether anybody is there: before the next octet, and without one.
             SegmentKind::Again => header.sequence_number = next.wrapping_sub(1),
-            SegmentKind::Ack { .. } => {}
+            SegmentKind::Ack { .. } | SegmentKind::Datagram => {}
             SegmentKind::Data => {
                 self.count(segment, octets.len());
                 self.fills(segment);
@@ -148,18 +148,8 @@ fn split(segment: &Segment, mut header: TcpHeader) -> io::Result<Vec<Vec<u8>>> {
 }
 
 fn packet(segment: &Segment, header: TcpHeader, octets: &[u8]) -> io::Result<Vec<u8>> {
-    let ip = match (segment.from.ip(), segment.to.ip()) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => PacketBuilder::ipv4(from.octets(), to.octets(), HOPS),
-        (from, to) => PacketBuilder::ipv6(v6(from).octets(), v6(to).octets(), HOPS),
-    };
     let mut packet = Vec::with_capacity(MTU);
-    ip.tcp_header(header).write(&mut packet, octets).map_err(io::Error::other)?;
+    let headers = ip::header(segment.from.ip(), segment.to.ip()).tcp_header(header);
+    headers.write(&mut packet, octets).map_err(io::Error::other)?;
     Ok(packet)
-}
-
-fn v6(address: IpAddr) -> Ipv6Addr {
-    match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped(),
-        IpAddr::V6(address) => address,
-    }
 }

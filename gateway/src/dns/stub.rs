@@ -1,0 +1,134 @@
+//! A stub resolver (RFC 1034, 5.3.1): asks name servers that do the searching, over UDP and, when an answer does not
+//! fit, over TCP. What it hears it keeps for as long as the answer says.
+//!
+//! An answer counts only if it comes from the server that was asked, with the number and the question of what was
+//! asked. Names that lead to names are followed for a few steps.
+//!
+//! It knows no mail.
+
+use std::net::{IpAddr, SocketAddr};
+
+use futures_util::future::join;
+use hickory_resolver::Resolver as Library;
+use hickory_resolver::config::{
+    ConnectionConfig, NameServerConfig, ProtocolConfig, ResolveHosts, ResolverConfig,
+};
+use hickory_resolver::net::{DnsError as Refusal, NetError, NoRecords};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+
+use super::runtime::Connections;
+use super::{DnsError, MailExchanger, Resolver};
+use crate::address::Domain;
+use crate::config::DnsConfig;
+use crate::env::{BoxFuture, Env};
+
+/// How many answers are kept.
+const CACHE: u64 = 1024;
+
+/// Asks name servers over the network of a machine.
+pub struct StubResolver(Library<Connections>);
+
+/// Why there is nobody to ask.
+#[derive(Debug, thiserror::Error)]
+#[error("no names can be looked up: {0}; see /etc/resolv.conf, or name servers in [dns]")]
+pub struct StubError(String);
+
+impl StubResolver {
+    /// Asks the name servers of the configuration; those of this machine, and its file of hosts before them, if the
+    /// configuration has none.
+    ///
+    /// # Errors
+    /// The machine has no name servers, or its settings cannot be read.
+    pub fn new(config: &DnsConfig, env: &Env) -> Result<Self, StubError> {
+        let unusable = |error: NetError| StubError(error.to_string());
+        let connections = Connections::of(env);
+        let mut builder = if config.servers.is_empty() {
+            Library::builder(connections).map_err(unusable)?
+        } else {
+            let servers = config.servers.iter().map(server).collect();
+            let mut builder =
+                Library::builder_with_config(ResolverConfig::from_name_servers(servers), connections);
+            builder.options_mut().use_hosts_file = ResolveHosts::Never;
+            builder
+        };
+        builder.options_mut().cache_size = CACHE;
+        builder.build().map(StubResolver).map_err(unusable)
+    }
+
+    /// The records of one type that a name has; none if it exists without any.
+    async fn records(&self, name: &str, kind: RecordType) -> Result<Vec<RData>, DnsError> {
+        // What cannot be written as a name is the name of nothing.
+        let mut name = Name::from_ascii(name).map_err(|_| DnsError::NoSuchName)?;
+        // With the final dot it is the whole name: no search list is tried (Q150969).
+        name.set_fqdn(true);
+        match self.0.lookup(name.clone(), kind).await {
+            Ok(answer) => {
+                let answers = answer.answers().iter().filter(|record| record.record_type() == kind);
+                Ok(answers.map(|record| record.data.clone()).collect())
+            }
+            Err(error) => nothing(&name, error),
+        }
+    }
+}
+
+/// Over UDP, and over TCP what does not fit.
+fn server(address: &SocketAddr) -> NameServerConfig {
+    let connections = [ProtocolConfig::Udp, ProtocolConfig::Tcp].map(|protocol| {
+        let mut connection = ConnectionConfig::new(protocol);
+        connection.port = address.port();
+        connection
+    });
+    NameServerConfig::new(address.ip(), true, connections.into())
+}
+
+/// What an answer without the records says. That there are none is one thing, that there is no such name another
+/// (RFC 2308). A server that only refers to others has not answered; nor have names that lead on without anybody who
+/// says that there is nothing at their end.
+fn nothing<T>(name: &Name, error: NetError) -> Result<Vec<T>, DnsError> {
+    let NetError::Dns(Refusal::NoRecordsFound(NoRecords { query, response_code, soa, ns, .. })) = &error
+    else {
+        return Err(DnsError::NoAnswer(error.to_string()));
+    };
+    let why = match response_code {
+        ResponseCode::NXDomain => return Err(DnsError::NoSuchName),
+        ResponseCode::NoError if soa.is_none() && ns.is_some() => "it only refers to other name servers",
+        ResponseCode::NoError if soa.is_none() && query.name() != name => "its names lead on and on",
+        ResponseCode::NoError => return Ok(Vec::new()),
+        code => return Err(DnsError::NoAnswer(code.to_string())),
+    };
+    Err(DnsError::NoAnswer(why.to_owned()))
+}
+
+impl Resolver for StubResolver {
+    fn mail_exchangers<'a>(
+        &'a self,
+        domain: &'a Domain,
+    ) -> BoxFuture<'a, Result<Vec<MailExchanger>, DnsError>> {
+        Box::pin(async move {
+            let records = self.records(domain.as_str(), RecordType::MX).await?;
+            Ok(records.iter().filter_map(mail_exchanger).collect())
+        })
+    }
+
+    fn addresses<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, DnsError>> {
+        Box::pin(async move {
+            let (v4, v6) =
+                join(self.records(host, RecordType::A), self.records(host, RecordType::AAAA)).await;
+            match (v4, v6) {
+                (Ok(v4), Ok(v6)) => Ok(v4.iter().chain(&v6).filter_map(RData::ip_addr).collect()),
+                // Half an answer is one, unless it says that there is nothing.
+                (Ok(found), Err(_)) | (Err(_), Ok(found)) if !found.is_empty() => {
+                    Ok(found.iter().filter_map(RData::ip_addr).collect())
+                }
+                (Err(error @ DnsError::NoAnswer(_)), _) | (_, Err(error)) | (Err(error), _) => Err(error),
+            }
+        })
+    }
+}
+
+fn mail_exchanger(record: &RData) -> Option<MailExchanger> {
+    let RData::MX(mx) = record else { return None };
+    let host = mx.exchange.to_ascii().trim_end_matches('.').to_owned();
+    Some(MailExchanger { preference: mx.preference, host })
+}

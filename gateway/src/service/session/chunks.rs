@@ -1,0 +1,62 @@
+//! BDAT within a session: a message that comes in chunks (RFC 3030).
+//!
+//! The first chunk opens the draft, and from then on the recipients are what they are. Every chunk is read to its end
+//! before it is answered, also where it cannot be taken: what follows it is the next command.
+
+use super::message::Work;
+use super::{Go, Over, Session, out_of_order, too_large};
+use crate::reach::{Point, reached};
+use crate::smtp::data::LineCheck;
+use crate::smtp::reply::Reply;
+
+/// A message of which some chunks have come.
+pub(super) struct Chunks {
+    work: Work,
+    check: LineCheck,
+}
+
+impl Chunks {
+    /// Throws away what is stored of it. What the disk does not let go of goes at the next start.
+    pub(super) async fn discard(self) {
+        let _ = self.work.draft.discard().await;
+    }
+}
+
+impl Session {
+    pub(super) async fn bdat(&mut self, octets: u64, is_last: bool) -> Go {
+        let mut chunks = match self.chunks.take() {
+            Some(chunks) => chunks,
+            None => {
+                let Some((hello, transaction)) = self.ready() else {
+                    reached(Point::ChunkSkipped);
+                    self.skip_chunk(octets).await?;
+                    return self.refuse(out_of_order("say MAIL and RCPT first")).await;
+                };
+                match self.begin(&hello, transaction).await {
+                    Ok(work) => Chunks { work, check: LineCheck::default() },
+                    Err(error) => {
+                        self.skip_chunk(octets).await?;
+                        return self.no_room(&error).await;
+                    }
+                }
+            }
+        };
+        if self.receive_chunk(&mut chunks.work, &mut chunks.check, octets).await.is_err() {
+            reached(Point::CutOffInData);
+            chunks.discard().await;
+            return Err(Over);
+        }
+        if is_last {
+            reached(Point::MessageInChunks);
+            return self.end_of_data(chunks.work, chunks.check.finish()).await;
+        }
+        let limit = self.size_limit();
+        if chunks.work.is_past(limit) {
+            reached(Point::SizeRefusedAtEnd);
+            chunks.discard().await;
+            return self.answer(&too_large(limit)).await;
+        }
+        self.chunks = Some(chunks);
+        self.answer(&Reply::new(250, format!("{octets} octets received"))).await
+    }
+}
