@@ -24,6 +24,7 @@
 
 pub mod accept;
 pub mod address;
+pub mod cli;
 pub mod config;
 pub mod directory;
 pub mod dns;

@@ -3,13 +3,12 @@
 //! Which family a line is of, and as what it is counted, is asked of the lines themselves: each is made once with every
 //! choice that it has.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::Value;
 use sim::fault::{Family, Fault};
 
-use super::schema::{Schema, in_a_cell};
+use super::schema::Schema;
 
 const OPENING: &str = "\
 A `[[fault]]` of a [scenario file](scenario-files.md) has a `kind` and the keys of that kind. What is in brackets may be
@@ -20,39 +19,68 @@ Kinds are counted more finely than they are written, and these names stand in th
 `faults.kinds` of a [profile](profiles.md).
 ";
 
-/// Each kind of line, and as what it is counted.
-type Kinds<'a> = Vec<(&'a Value, &'static str, Vec<&'static str>)>;
+/// A kind of line, and as what it is counted.
+struct Kind<'a> {
+    node: &'a Value,
+    name: &'a str,
+    family: Family,
+    counted: Vec<&'static str>,
+}
 
 /// The page.
-///
-/// # Panics
-/// A kind is counted that no line of the schema is.
 pub(super) fn page() -> String {
     let schema = Schema::new(sim::scenario::schema());
     let families = Schema::new(schemars::schema_for!(Family).to_value());
-    let by_family = by_family(&schema);
+    let kinds = kinds(&schema);
+    let of = |family| kinds.iter().filter(move |kind| kind.family == family);
     let mut text = format!("# Faults, every kind\n\n{OPENING}\n| family | kinds |\n|---|---|\n");
-    for (family, kinds) in &by_family {
-        let links: Vec<String> = kinds.iter().map(|(_, kind, _)| format!("[{kind}](#{kind})")).collect();
-        let _ = writeln!(text, "| [{0}](#{0}-1) | {1} |", name(*family), links.join(", "));
+    for family in Family::ALL {
+        let links: Vec<String> = of(family).map(|kind| format!("[{0}](#{0})", kind.name)).collect();
+        let _ = writeln!(text, "| [{0}](#family-{0}) | {1} |", name(family), links.join(", "));
     }
-    // A kind may have the name of its family; the family's heading then comes second.
-    for (family, kinds) in &by_family {
-        let variant = Schema::variants(families.root()).find(|variant| variant["const"] == name(*family));
+    for family in Family::ALL {
+        let variant = Schema::variants(families.root()).find(|variant| variant["const"] == name(family));
         let words = variant.map(Schema::words).unwrap_or_default();
-        let _ = write!(text, "\n## Family: {}\n\n{words}\n", name(*family));
-        for (node, kind, counted) in kinds {
-            let _ = write!(text, "\n### {kind}\n\n{}\n\n{}", Schema::words(node), schema.keys(node, &["kind"]));
-            if counted != &[*kind] {
+        let _ = write!(text, "\n## Family {}\n\n{words}\n", name(family));
+        for Kind { node, name, counted, .. } in of(family) {
+            let _ = write!(text, "\n### {name}\n\n{}\n\n{}", Schema::words(node), schema.keys(node, &["kind"]));
+            if counted != &[*name] {
                 let counted: Vec<String> = counted.iter().map(|kind| format!("`{kind}`")).collect();
                 let _ = write!(text, "\nCounted as {}.\n", counted.join(", "));
             }
         }
     }
     text += "\n## Values\n";
-    for value in VALUES {
-        let words = Schema::words(schema.definition(value));
-        let _ = write!(text, "\n### {value}\n\n{}\n\n{}", in_a_cell(&words), schema.values(value));
+    for value in schema.values_below("Fault") {
+        let words = Schema::words(schema.definition(&value));
+        let _ = write!(text, "\n### {value}\n\n{words}\n\n{}", schema.values(&value));
     }
     text
+}
+
+/// Every kind of line, in the order of the schema.
+fn kinds(schema: &Schema) -> Vec<Kind<'_>> {
+    let lines = Schema::variants(schema.definition("Fault"));
+    let kinds: Vec<Kind<'_>> = lines.map(|node| kind(schema, node)).collect();
+    let missing = Family::ALL
+        .into_iter()
+        .flat_map(Family::kinds)
+        .find(|counted| !kinds.iter().any(|kind| kind.counted.contains(counted)));
+    assert_eq!(missing, None, "no line that the schema allows is counted as this kind");
+    kinds
+}
+
+fn kind<'a>(schema: &Schema, node: &'a Value) -> Kind<'a> {
+    let name = node["properties"]["kind"]["const"].as_str().expect("a line's kind is a word");
+    let lines = schema.samples(node).into_iter();
+    let lines: Vec<Fault> =
+        lines.map(|line| serde_json::from_value(line).expect("what the schema allows can be read")).collect();
+    let mut counted: Vec<&'static str> = lines.iter().map(Fault::kind).collect();
+    counted.dedup();
+    Kind { node, name, family: lines[0].family(), counted }
+}
+
+/// A family's name, as it is written.
+fn name(family: Family) -> String {
+    serde_json::to_value(family).ok().and_then(|name| Some(name.as_str()?.to_owned())).expect("a family is a word")
 }

@@ -113,6 +113,34 @@ impl Schema {
         }
     }
 
+    /// All definitions but texts, in the order in which the whole speaks of them.
+    pub(super) fn values_of_the_whole(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        self.look_for_values(self.root(), &mut found);
+        found
+    }
+
+    /// The definitions that a definition speaks of, and they in turn, by their names; but for texts.
+    pub(super) fn values_below(&self, name: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        self.look_for_values(self.definition(name), &mut found);
+        found
+    }
+
+    fn look_for_values(&self, node: &Value, found: &mut Vec<String>) {
+        if let Some(reference) = node["$ref"].as_str() {
+            let name = reference.rsplit('/').next().unwrap_or_default();
+            let definition = self.definition(name);
+            if definition["type"] != "string" && !found.iter().any(|known| known == name) {
+                found.push(name.to_owned());
+                self.look_for_values(definition, found);
+            }
+        }
+        let variants = Self::variants(node).chain(node["anyOf"].as_array().into_iter().flatten());
+        variants.chain(node.get("items")).for_each(|below| self.look_for_values(below, found));
+        keys(node).for_each(|key| self.look_for_values(key.node, found));
+    }
+
     /// Values that fit a node: of each alternative in it one, the others the same meanwhile.
     pub(super) fn samples(&self, node: &Value) -> Vec<Value> {
         if let Some(reference) = node["$ref"].as_str() {
