@@ -24,6 +24,8 @@
 //! | [`oracle`] | what must be true of every run |
 //! | [`render`] | the Record as text, and as a page to look at |
 //! | [`explore`] | many seeds, side by side |
+//! | [`compare`] | the same seeds with other settings, and what differs |
+//! | [`what_if`] | one scenario that is otherwise, and what then comes out otherwise |
 //! | [`shrink`] | the smallest scenario that fails in the same way |
 //! | [`capsule`] | a finding in one file, and whether it is still there |
 //! | [`diff`] | two runs side by side |
@@ -42,6 +44,7 @@ compile_error!(
 mod breach;
 pub mod capsule;
 pub mod capture;
+pub mod compare;
 pub mod contain;
 pub mod count;
 pub mod diff;
@@ -61,6 +64,7 @@ pub mod parity;
 mod peer;
 pub mod plan;
 pub mod profile;
+mod queue;
 mod reach;
 pub mod record;
 pub mod render;
@@ -75,3 +79,4 @@ pub mod subject;
 mod timed;
 pub mod trace;
 pub mod verdict;
+pub mod what_if;

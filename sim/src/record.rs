@@ -23,6 +23,8 @@ pub struct Record {
     pub starts: Timestamp,
     /// Everything that happened, in order.
     pub entries: Vec<Entry>,
+    /// How many files were in `in` and `out` of the spool: each time that the number changed, and what it was from then on.
+    pub queue: Vec<(Duration, usize)>,
     /// How it ended.
     pub end: End,
     /// When it ended, since its start.

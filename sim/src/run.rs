@@ -16,6 +16,7 @@ use crate::links::PlannedLinks;
 use crate::machine::gateway_machine::GatewayMachine;
 use crate::peer::{Client, NameServer, Server, Taken};
 use crate::plan::{ClientPlan, NameServerPlan, Plan, ServerPlan};
+use crate::queue::QueueWatch;
 use crate::record::{Entry, Record, What};
 use crate::scene::Scene;
 use crate::service_control::ServiceControl;
@@ -87,7 +88,8 @@ fn run_contained(
 
     let links = PlannedLinks::new(&scene);
     let mut control = ServiceControl::new(&scene, &gateway);
-    let mut watched = Watched { control: &mut control, files: capture };
+    let queue = QueueWatch::new(Arc::clone(&gateway.disk));
+    let mut watched = Watched { control: &mut control, files: capture, queue };
     let keep = event_keeper(&gateway);
     let reached = point_keeper(&gateway);
     let subscriber =
@@ -96,7 +98,7 @@ fn run_contained(
         engine.run(machines, &links, &mut watched, &observer, plan.seed)
     })?;
 
-    let files = watched.files.take();
+    let Watched { files, queue, .. } = watched;
     control.lose_what_was_not_synchronised();
 
     let servers = plan.servers.iter().zip(&taken).map(|(server, taken)| {
@@ -113,6 +115,7 @@ fn run_contained(
         bites: scene.bites.counts(),
         reached: scene.points.counts(),
         entries: with_fault_spans(scene.journal.entries(), plan, control.ended_at()),
+        queue: queue.finish(),
         digest,
         trace,
         capture: files.map(|files| Capture { segments: observer.segments(), files: files.finish() }),
@@ -151,14 +154,16 @@ fn watched(machine: Machine, trace: &Trace) -> Machine {
 }
 
 /// Service control, watched. It ends the run at its first leak: what follows would not be the plan's. And it looks at
-/// the disk, if that is kept.
+/// the disk: at the length of the queue, and at all files if they are kept.
 struct Watched<'a> {
     control: &'a mut dyn Conductor,
     files: Option<FileWatch>,
+    queue: QueueWatch,
 }
 
 impl Watched<'_> {
     fn look_at_files(&mut self, now: Duration) {
+        self.queue.look(now);
         if let Some(files) = &mut self.files {
             files.look(now);
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use gateway::config::{HostRule, Requirement, Rule};
 use gateway::exception::Exception;
+use gateway::extension::OnFailure;
 use gateway::release::Release;
 use sim::engine::Leap;
 use sim::mailbag::{Item, Kind};
@@ -562,4 +563,12 @@ fn an_extension_that_is_not_offered_and_a_status_code_that_is_not_said() {
         *line = line.replace("2.1.0 ", "");
     }
     finds(&plan, &record, "protocol", "a reply without its enhanced status code");
+}
+
+#[test]
+fn policy_finds_a_message_that_was_set_aside_though_the_extension_that_failed_was_to_be_bypassed() {
+    let (mut plan, record) = replayed("one-bad-message-among-good-ones", Release::Current);
+    assert_eq!(judge(&plan, &record), []);
+    plan.gateway.config.extensions[0].on_failure = OnFailure::Bypass;
+    finds(&plan, &record, "policy", "an extension's failure was not dealt with as configured");
 }

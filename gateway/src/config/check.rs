@@ -20,6 +20,7 @@ use super::{
     SubmissionConfig,
 };
 use crate::address::{Address, Domain};
+use crate::extension::OnFailure;
 use crate::release::Release;
 use crate::report::Category;
 use crate::routing::{Route, Table, Target};
@@ -32,6 +33,8 @@ const SPAN_REMEDY: &str = "write hours, minutes and seconds, such as \"48h\" or 
 
 /// Where name servers listen (RFC 1035, 4.2).
 const DNS_PORT: u16 = 53;
+/// The keys of an extension's table that are not the extension's own.
+pub(super) const LINK_KEYS: [&str; 2] = ["name", "on_failure"];
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -247,14 +250,25 @@ fn routes(source: &Source, entries: &[file::Route], release: Release) -> Result<
 
 fn extension(source: &Source, entry: &Spanned<toml::Table>) -> Result<ExtensionConfig, ConfigError> {
     let mut settings = entry.as_ref().clone();
-    match settings.remove("name") {
-        Some(toml::Value::String(name)) if !name.is_empty() => Ok(ExtensionConfig { name, settings }),
-        _ => Err(source.error(
-            entry.span(),
-            "the extension has no name",
-            "add `name` with the extension's name in quotes, such as `name = \"imcext\"`",
-        )),
-    }
+    let [name, on_failure] = LINK_KEYS.map(|key| settings.remove(key));
+    let name = match name {
+        Some(toml::Value::String(name)) if !name.is_empty() => name,
+        _ => {
+            return Err(source.error(
+                entry.span(),
+                "the extension has no name",
+                "add `name` with the extension's name in quotes, such as `name = \"imcext\"`",
+            ));
+        }
+    };
+    let on_failure = match on_failure {
+        None => OnFailure::default(),
+        Some(given) => OnFailure::deserialize(given.clone()).map_err(|_| {
+            let what = format!("`on_failure` of the extension `{name}` cannot be {given}");
+            source.error(entry.span(), what, "write \"quarantine\", \"bypass\", \"retry\" or \"report\"")
+        })?,
+    };
+    Ok(ExtensionConfig { name, on_failure, settings })
 }
 
 fn delivery(

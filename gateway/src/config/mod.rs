@@ -4,13 +4,14 @@
 //! [`Config`]; what it gives back makes sense, and whatever does not is a [`ConfigError`] that names the file, the
 //! line and the remedy.
 //!
-//! This module knows no file system and no extension: the text is handed to it, and the settings of an extension
+//! This module knows no file system and no single extension: the text is handed to it, and the settings of an extension
 //! are kept as they are for the extension to read.
 
 mod account;
 mod check;
 mod error;
 mod file;
+mod keys;
 mod network;
 #[cfg(test)]
 mod tests;
@@ -25,9 +26,11 @@ use serde::Deserialize;
 
 pub use account::{Login, Password};
 pub use error::ConfigError;
+pub use keys::{Key, keys};
 pub use network::{Network, NotANetwork};
 
 use crate::address::{Address, Domain};
+use crate::extension::OnFailure;
 use crate::release::Release;
 use crate::report::{Category, Identity};
 use crate::routing::{NextHop, Table};
@@ -171,7 +174,10 @@ pub struct MailboxConfig {
 pub struct ExtensionConfig {
     /// Which extension.
     pub name: String,
-    /// All its keys but `name`.
+    /// What becomes of a message over which it fails: it panics, or takes longer than
+    /// [`extension_time`](QuarantineConfig::extension_time) lets it. Default: it is set aside.
+    pub on_failure: OnFailure,
+    /// All its other keys.
     pub settings: toml::Table,
 }
 
@@ -213,8 +219,9 @@ pub struct QuarantineConfig {
     /// How often the process may die with one message in hand, at least 1, before that message is set aside.
     /// Default: 2.
     pub deaths: u32,
-    /// How long the extensions may take over one message, all its recipients together, before the message is set aside.
-    /// No other message waits longer for it. The historical releases wait for ever. Default: 5 minutes.
+    /// How long the extensions may take over one message, all its recipients together, before the one that is being
+    /// asked has failed ([`ExtensionConfig::on_failure`]). No other message waits longer for it, but that a message which
+    /// goes on without that extension has the time anew. The historical releases wait for ever. Default: 5 minutes.
     pub extension_time: Duration,
 }
 

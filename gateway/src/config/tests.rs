@@ -46,6 +46,7 @@ fn the_example_shows_every_key_and_the_defaults_as_they_are() {
     let mut shown = Config::parse(&uncommented.join("\n"), "gateway.toml").unwrap();
     assert_eq!(shown.accept.hosts.len(), 1);
     assert_eq!(shown.extensions[0].settings["routes"].as_str(), Some("./var/spool/Imcroute.cfg"));
+    assert_eq!(shown.extensions[0].on_failure, OnFailure::default());
     assert_eq!(
         shown.delivery.smart_host.take().map(|host| host.to_string()).as_deref(),
         Some("relay.contoso.test")
@@ -55,6 +56,24 @@ fn the_example_shows_every_key_and_the_defaults_as_they_are() {
     shown.extensions.clear();
     shown.dns.servers.clear();
     assert_eq!(shown, Config::parse(EXAMPLE, "gateway.toml").unwrap());
+}
+
+#[test]
+fn every_key_is_known_and_the_example_shows_it() {
+    let keys = keys();
+    let find = |name: &str| keys.iter().find(|key| key.name == name).map(|key| key.list.as_deref());
+    assert_eq!((find("host"), find("delivery.retry")), (Some(None), Some(None)));
+    assert_eq!((find("accept.require"), find("accept.host.rule")), (Some(None), Some(Some("accept.host"))));
+    assert_eq!(
+        (find("extension.on_failure"), find("route.to")),
+        (Some(Some("extension")), Some(Some("route")))
+    );
+    assert_eq!((find("accept"), find("extension"), find("limits")), (None, None, None));
+    for key in keys {
+        let last = key.name.rsplit('.').next().unwrap();
+        let shows = |line: &str| line.trim_start_matches("# ").starts_with(&format!("{last} = "));
+        assert!(EXAMPLE.lines().any(shows), "{}", key.name);
+    }
 }
 
 #[test]
@@ -170,6 +189,12 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("[[mailbox]]\naddress = \"a@contoso.test\"\naliases = [\"a@notcontoso.test\"]", 9, "no route sends `notcontoso.test` inbound", "[[route]]"),
     ("[[extension]]\nroutes = \"Imcroute.cfg\"", 7, "no name", "add `name`"),
     ("[[extension]]\nname = 7", 7, "no name", "in quotes"),
+    (
+        "[[extension]]\nname = \"imcext\"\non_failure = \"ignore\"",
+        7,
+        "`on_failure` of the extension `imcext` cannot be \"ignore\"",
+        "\"bypass\"",
+    ),
     ("[delivery]\nretry = []", 8, "no wait between tries", "at least one"),
     ("[delivery]\nretry = [\"15m\",\n\"0s\"]", 9, "`0s` is not a span of time", "\"1h 30m\""),
     ("[delivery]\nretry = [\"soon\"]", 8, "`soon` is not a span of time", "\"48h\""),
@@ -264,6 +289,16 @@ fn exact_entries_came_with_5_0_sp2() {
     assert!(error.remedy().contains("write \"contoso.test\""));
     let table = on("5.0 SP2").unwrap().routes;
     assert_eq!(table.route(&"sales.contoso.test".parse().unwrap()), Route::Onward);
+}
+
+#[test]
+fn each_link_of_the_chain_says_what_becomes_of_a_message_over_which_it_fails() {
+    let chain = ["quarantine", "bypass", "retry", "report"]
+        .map(|choice| format!("[[extension]]\nname = \"imcext\"\non_failure = \"{choice}\"\n"));
+    let config = parse(&chain.concat()).unwrap();
+    let read: Vec<_> = config.extensions.iter().map(|link| link.on_failure).collect();
+    assert_eq!(read, [OnFailure::Quarantine, OnFailure::Bypass, OnFailure::Retry, OnFailure::Report]);
+    assert!(config.extensions.iter().all(|link| link.settings.is_empty()));
 }
 
 #[test]

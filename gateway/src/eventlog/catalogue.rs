@@ -123,6 +123,16 @@ pub enum Event {
         /// The octets that are free.
         free: u64,
     },
+    /// 3020: an extension failed over a message, which goes on without it. The original had no such choice; the number is
+    /// ours.
+    ExtensionBypassed {
+        /// The message.
+        id: SpoolId,
+        /// The extension.
+        extension: String,
+        /// How it failed.
+        why: String,
+    },
     /// 4007: the listening socket could not be bound, and the service does not start (Q193928).
     ListenFailed {
         /// The address.
@@ -231,9 +241,9 @@ pub enum Event {
 
 impl Event {
     /// The number of every event, in order.
-    pub const IDS: [u16; 23] = [
-        1000, 1001, 2001, 2002, 2006, 3010, 3018, 3019, 4007, 4031, 4037, 4055, 4070, 4084, 4098, 4116, 4117,
-        4120, 4123, 4151, 4182, 4183, 4188,
+    pub const IDS: [u16; 24] = [
+        1000, 1001, 2001, 2002, 2006, 3010, 3018, 3019, 3020, 4007, 4031, 4037, 4055, 4070, 4084, 4098, 4116,
+        4117, 4120, 4123, 4151, 4182, 4183, 4188,
     ];
 
     /// The event's number, which is one of [`IDS`](Self::IDS).
@@ -247,6 +257,7 @@ impl Event {
             Event::ConnectFailed { .. } => 3010,
             Event::FlushModeEntered { .. } => 3018,
             Event::FlushModeLeft { .. } => 3019,
+            Event::ExtensionBypassed { .. } => 3020,
             Event::ListenFailed { .. } => 4007,
             Event::RemoteRefused { .. } => 4031,
             Event::Exception(_) => 4037,
@@ -297,7 +308,8 @@ impl Event {
             | Event::SenderMismatch { .. }
             | Event::AuthenticationFailed { .. }
             | Event::RelayRefused { .. } => Category::SmtpInterface,
-            Event::Exception(_)
+            Event::ExtensionBypassed { .. }
+            | Event::Exception(_)
             | Event::CommitFailed { .. }
             | Event::SpoolUnusable { .. }
             | Event::HopCountExceeded { .. }
@@ -336,6 +348,9 @@ impl fmt::Display for Event {
             ),
             Event::FlushModeLeft { free } => {
                 write!(f, "The drive of the spool has {free} octets free. Mail is taken in again.")
+            }
+            Event::ExtensionBypassed { id, extension, why } => {
+                write!(f, "Message {id} goes on without the extension {extension}: {why}.")
             }
             Event::ListenFailed { address, why } => {
                 write!(f, "The service cannot listen on {address} and does not start: {why}.")

@@ -4,7 +4,8 @@
 //! The original loaded a DLL and called its `rcRouteInboundMail` for each inbound message (KB Q188298). Only names
 //! and dispositions of that interface were ever published; the shape here is ours. An extension is asked once for
 //! each recipient and answers with a [`Disposition`]. It is asynchronous because it may take its time, or never
-//! answer: whoever asks sets the deadline, and catches a panic.
+//! answer: whoever asks sets the deadline. One that panics or does not answer in time has [`Failed`]; what becomes of the
+//! message then is the administrator's to say, for each link of the chain ([`OnFailure`]).
 //!
 //! **Rewriting.** [`Disposition::Rewrite`] says nothing of where the message goes. The content is from then on the new
 //! one, for every recipient, and the chain goes on with it: the next extension is asked about this recipient, and all
@@ -25,15 +26,19 @@ pub mod imcext;
 pub mod q169681;
 pub mod route_file;
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
 use crate::address::Address;
+use crate::config::ExtensionConfig;
 use crate::env::{BoxFuture, Env};
 use crate::envelope::Envelope;
+use crate::exception::{self, Exception};
 use crate::reach::{Point, reached};
 use crate::routing::NextHop;
 
@@ -78,12 +83,46 @@ pub enum Answer {
     },
 }
 
-/// An extension did not answer before the deadline.
+/// What becomes of a message over which an extension fails. The historical releases have no choice: an exception ends
+/// them, and an extension that does not answer is waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// It is set aside in `bad/`, and the administrator is told.
+    #[default]
+    Quarantine,
+    /// It goes on as if the extension were not in the chain.
+    Bypass,
+    /// It is kept and tried again by the retry schedule; when it has grown too old its sender is told.
+    Retry,
+    /// Its sender is told that it cannot be delivered.
+    Report,
+}
+
+/// An extension failed over a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the extension `{extension}` gave no answer in time")]
-pub struct NoAnswer {
+#[error("{}", match how {
+    Failure::NoAnswer => format!("the extension `{extension}` gave no answer in time"),
+    Failure::Exception(exception) => format!("processing it raised an exception, {exception}"),
+})]
+pub struct Failed {
     /// Its name.
     pub extension: String,
+    /// Its place in the chain.
+    pub link: usize,
+    /// How it failed.
+    pub how: Failure,
+    /// What is to become of the message.
+    pub on_failure: OnFailure,
+}
+
+/// How an extension fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It did not answer before the deadline.
+    NoAnswer,
+    /// It panicked.
+    Exception(Exception),
 }
 
 /// A routing extension.
@@ -117,20 +156,21 @@ impl Registry {
         self.factories.insert(name.into(), factory);
     }
 
-    /// Loads the extensions of `chain`, each a name and its settings, in that order.
+    /// Loads the extensions of `chain`, in that order.
     ///
     /// # Errors
     /// The first that could not be loaded. The service then logs event 4084 and does not start.
-    pub async fn load(&self, chain: &[(String, toml::Table)], env: &Env) -> Result<Chain, LoadError> {
-        let mut extensions = Vec::with_capacity(chain.len());
-        for (name, settings) in chain {
+    pub async fn load(&self, chain: &[ExtensionConfig], env: &Env) -> Result<Chain, LoadError> {
+        let mut links = Vec::with_capacity(chain.len());
+        for ExtensionConfig { name, on_failure, settings } in chain {
             let factory = self
                 .factories
                 .get(name)
                 .ok_or_else(|| LoadError::new(name.clone(), UnknownExtension { known: self.known() }))?;
-            extensions.push(factory(settings.clone(), env.clone()).await?);
+            let extension = factory(settings.clone(), env.clone()).await?;
+            links.push(Link { extension, on_failure: *on_failure });
         }
-        Ok(Chain { extensions })
+        Ok(Chain { links })
     }
 
     fn known(&self) -> String {
@@ -164,31 +204,41 @@ struct UnknownExtension {
 /// The extensions in use, in the order in which they are asked.
 #[derive(Default)]
 pub struct Chain {
-    extensions: Vec<Box<dyn Extension>>,
+    links: Vec<Link>,
+}
+
+struct Link {
+    extension: Box<dyn Extension>,
+    on_failure: OnFailure,
 }
 
 impl Chain {
-    /// Asks each extension in turn about one recipient until one has an opinion. `content` is the message's, and is
-    /// changed where one rewrites it.
+    /// Asks each extension in turn about one recipient until one has an opinion; those in the places `without` are not
+    /// asked. `content` is the message's, and becomes another where one rewrites it.
     ///
     /// # Errors
-    /// One of them did not answer before `deadline`. Without a deadline it is waited for.
+    /// One of them panicked, or did not answer before `deadline`. Without a deadline it is waited for.
     pub async fn route(
         &self,
         envelope: &Envelope,
-        content: &mut Vec<u8>,
+        content: &mut Cow<'_, [u8]>,
         recipient: &Address,
+        without: &BTreeSet<usize>,
         deadline: Option<Instant>,
-    ) -> Result<Answer, NoAnswer> {
-        for extension in &self.extensions {
+    ) -> Result<Answer, Failed> {
+        let asked = self.links.iter().enumerate().filter(|(link, _)| !without.contains(link));
+        for (link, Link { extension, on_failure }) in asked {
             let name = || extension.name().to_owned();
-            let asked = extension.route(Subject { envelope, content }, recipient);
-            let said = match deadline {
+            let failed = |how| Failed { extension: name(), link, how, on_failure: *on_failure };
+            let subject = Subject { envelope, content };
+            let answer = exception::filter(async { extension.route(subject, recipient).await });
+            let answer = match deadline {
                 Some(deadline) => {
-                    timeout_at(deadline, asked).await.map_err(|_| NoAnswer { extension: name() })?
+                    timeout_at(deadline, answer).await.map_err(|_| failed(Failure::NoAnswer))?
                 }
-                None => asked.await,
+                None => answer.await,
             };
+            let said = answer.map_err(|exception| failed(Failure::Exception(exception)))?;
             match said {
                 Disposition::Continue => {}
                 Disposition::ThisHost => return Ok(Answer::ThisHost),
@@ -196,7 +246,7 @@ impl Chain {
                 Disposition::Drop => return Ok(Answer::Drop { extension: name() }),
                 Disposition::Rewrite(rewritten) => {
                     reached(Point::ExtensionRewrote);
-                    *content = rewritten;
+                    *content = Cow::Owned(rewritten);
                 }
             }
         }
@@ -206,7 +256,7 @@ impl Chain {
 
 impl fmt::Debug for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.extensions.iter().map(|extension| extension.name())).finish()
+        f.debug_list().entries(self.links.iter().map(|link| link.extension.name())).finish()
     }
 }
 

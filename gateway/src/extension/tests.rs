@@ -114,8 +114,12 @@ impl Spawn for Machine {
 
 async fn load(chain: &str, registry: &Registry, env: &Env) -> Result<Chain, LoadError> {
     let chain: toml::Table = chain.parse().unwrap();
-    let chain: Vec<(String, toml::Table)> =
-        chain.into_iter().map(|(name, settings)| (name, settings.try_into().unwrap())).collect();
+    let link = |(name, settings): (String, toml::Value)| ExtensionConfig {
+        name,
+        on_failure: OnFailure::default(),
+        settings: settings.try_into().unwrap(),
+    };
+    let chain: Vec<ExtensionConfig> = chain.into_iter().map(link).collect();
     registry.load(&chain, env).await
 }
 
@@ -129,8 +133,8 @@ async fn asked(chain: &Chain, recipient: &str) -> Answer {
         received: Timestamp::UNIX_EPOCH,
         origin: Origin::Gateway,
     };
-    let mut content = b"Subject: hello\r\n\r\n".to_vec();
-    chain.route(&envelope, &mut content, &recipient, None).await.unwrap()
+    let mut content = Cow::Borrowed(&b"Subject: hello\r\n\r\n"[..]);
+    chain.route(&envelope, &mut content, &recipient, &BTreeSet::new(), None).await.unwrap()
 }
 
 /// An extension that says the same of every recipient.

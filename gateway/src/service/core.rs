@@ -60,12 +60,7 @@ impl Core {
         extensions: &Registry,
         channels: Channels,
     ) -> Result<Arc<Self>, StartError> {
-        let chain: Vec<_> = config
-            .extensions
-            .iter()
-            .map(|extension| (extension.name.clone(), extension.settings.clone()))
-            .collect();
-        let extensions = extensions.load(&chain, &env).await.inspect_err(|error| {
+        let extensions = extensions.load(&config.extensions, &env).await.inspect_err(|error| {
             Event::ExtensionNotLoaded { extension: error.extension.clone(), why: error.why.to_string() }
                 .log();
         })?;

@@ -5,9 +5,9 @@
 //! mailboxes, reports, is durable before. A crash in between repeats the work under the same names.
 //!
 //! An exception while a message is in hand is event 4037. On the historical releases it ends the process, and the
-//! file, still in `in/`, is the first to be taken in hand at the next start. Today the message is set aside, as is
-//! one over which an extension takes too long, and one that was in hand when the process died too often is not taken in
-//! hand again.
+//! file, still in `in/`, is the first to be taken in hand at the next start. Today the message is set aside, and one that
+//! was in hand when the process died too often is not taken in hand again. Where it was an extension that raised the
+//! exception or took too long, the configuration says what becomes of the message ([`OnFailure`]).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
@@ -21,18 +21,18 @@ use tokio::time::Instant;
 use super::core::Core;
 use super::courier::Order;
 use super::filing;
+use super::patience::Patience;
+use super::sorting::{Dropped, Sorted, sort};
 use crate::address::Address;
-use crate::directory::Home;
 use crate::dsn::Condition;
 use crate::env::DiskError;
 use crate::envelope::{Envelope, SpoolId};
 use crate::eventlog::Event;
 use crate::exception;
-use crate::extension::{Answer, NoAnswer, q169681};
+use crate::extension::{Failed, Failure as ExtensionFailure, OnFailure};
 use crate::reach::{Point, reached};
-use crate::release::Defect;
-use crate::report::{Direction, Failure, News, Reason};
-use crate::routing::{NextHop, Route};
+use crate::report::{Direction, News, Reason};
+use crate::routing::NextHop;
 use crate::spool::{Aside, EntryName, Folder, Message, ReadError};
 use crate::store::Delivery;
 use crate::trace;
@@ -47,27 +47,8 @@ pub(super) struct Worker {
     arrivals: mpsc::UnboundedReceiver<SpoolId>,
     /// What is marked as in hand: the disk did not let it be put down. One life of the process counts once.
     in_hand: BTreeSet<SpoolId>,
-}
-
-/// Where the recipients of one message go.
-#[derive(Default)]
-struct Sorted {
-    /// Into mailboxes here.
-    mailboxes: Vec<Address>,
-    /// The recipients whose mailboxes these are.
-    here: Vec<Address>,
-    /// To other hosts: recipients by next hop, or by domain where the domain's own hosts are to be asked.
-    parts: BTreeMap<(Option<NextHop>, String), Vec<Address>>,
-    /// Nowhere.
-    failures: Vec<Failure>,
-    /// Nowhere, as an extension would have it.
-    dropped: Vec<Dropped>,
-}
-
-/// A recipient for whom the message is not any more.
-struct Dropped {
-    recipient: Address,
-    extension: String,
+    /// The messages that wait for an extension that failed. A process begins anew with them.
+    patience: BTreeMap<SpoolId, Patience>,
 }
 
 impl Worker {
@@ -116,7 +97,13 @@ impl Worker {
         }
         found.sort();
         let waiting = found.into_iter().map(|(_, id)| id).collect();
-        Ok(Worker { core: Arc::clone(core), waiting, arrivals, in_hand: BTreeSet::new() })
+        Ok(Worker {
+            core: Arc::clone(core),
+            waiting,
+            arrivals,
+            in_hand: BTreeSet::new(),
+            patience: BTreeMap::new(),
+        })
     }
 
     /// Works for ever.
@@ -132,19 +119,19 @@ impl Worker {
             if let Err(error) = self.handle(&id).await {
                 reached(Point::ProcessingPutOff);
                 Event::RetriedLater { id: id.clone(), why: error.to_string() }.log();
-                self.try_again_later(id);
+                self.try_again_after(DISK_PAUSE, id);
             }
         }
     }
 
-    /// Announces a message once more after a pause, so that the others need not wait for it.
-    fn try_again_later(&self, id: SpoolId) {
+    /// Announces a message once more after a wait, so that the others need not wait for it.
+    fn try_again_after(&self, wait: Duration, id: SpoolId) {
         let core = Arc::clone(&self.core);
         let spawn = Arc::clone(&core.env.spawn);
         spawn.spawn(
             "second try",
             Box::pin(async move {
-                tokio::time::sleep(DISK_PAUSE).await;
+                tokio::time::sleep(wait).await;
                 core.arrived(id);
             }),
         );
@@ -157,8 +144,9 @@ impl Worker {
             self.core.spool.take_in_hand(id).await?;
             self.in_hand.insert(id.clone());
         }
+        let mut again = None;
         match exception::filter(self.process(id)).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(wait)) => again = wait,
             Ok(Err(error)) => {
                 // The disk failed and the process lives: nothing is to be counted against the message.
                 if counted {
@@ -175,6 +163,10 @@ impl Worker {
         }
         if counted {
             self.put_down(id).await?;
+        }
+        match again {
+            Some(wait) => self.try_again_after(wait, id.clone()),
+            None => drop(self.patience.remove(id)),
         }
         Ok(())
     }
@@ -193,8 +185,9 @@ impl Worker {
         self.release_all(id).await
     }
 
-    async fn process(&self, id: &SpoolId) -> Result<(), DiskError> {
-        let core = &self.core;
+    /// One try of one message. How long to wait for the next, if there is to be one.
+    async fn process(&mut self, id: &SpoolId) -> Result<Option<Duration>, DiskError> {
+        let core = &Arc::clone(&self.core);
         let name = EntryName::from(id.clone());
         let mut message = match core.spool.read(Folder::In, &name).await {
             Ok(message) => message,
@@ -202,13 +195,15 @@ impl Worker {
                 reached(Point::DamagedSetAside);
                 set_aside(core, id.as_str(), &damage.to_string()).await?;
                 // An earlier try may have filed some of it while it could be read.
-                return self.release_all(id).await;
+                self.release_all(id).await?;
+                return Ok(None);
             }
             // It was announced twice, or the last step of an earlier try failed after the file was gone.
             Err(ReadError::Disk(error)) if error.cause.kind() == ErrorKind::NotFound => {
                 reached(Point::GoneFromIn);
                 core.spool.settle(Folder::In, id.as_str()).await?;
-                return self.release_all(id).await;
+                self.release_all(id).await?;
+                return Ok(None);
             }
             Err(ReadError::Disk(error)) => return Err(error),
         };
@@ -217,15 +212,44 @@ impl Worker {
         let sorted = if hops > core.config.limits.hops {
             reached(Point::HopCountExceeded);
             Event::HopCountExceeded { id: id.clone(), hops }.log();
-            let failed =
-                |recipient: &Address| Failure { recipient: recipient.clone(), why: Reason::TooManyHops };
-            Sorted { failures: message.envelope.recipients.iter().map(failed).collect(), ..Sorted::default() }
+            Sorted::failing(&message.envelope, &Reason::TooManyHops)
         } else {
-            match self.sort(&mut message).await {
-                Ok(sorted) => sorted,
-                Err(no_answer) => {
-                    reached(Point::ExtensionSilent);
-                    return self.quarantine(id, &no_answer.to_string()).await;
+            let mut without = BTreeSet::new();
+            loop {
+                let failed = match sort(core, &mut message, &without).await {
+                    Ok(sorted) => break sorted,
+                    Err(failed) => failed,
+                };
+                let why = failed.to_string();
+                note_failure(core, &failed).await;
+                match failed.on_failure {
+                    OnFailure::Quarantine => {
+                        self.quarantine(id, &why).await?;
+                        return Ok(None);
+                    }
+                    OnFailure::Bypass => {
+                        reached(Point::ExtensionBypassed);
+                        let extension = failed.extension;
+                        Event::ExtensionBypassed { id: id.clone(), extension, why }.log();
+                        without.insert(failed.link);
+                    }
+                    OnFailure::Retry => {
+                        let patience = self.patience.entry(id.clone()).or_default();
+                        let wait =
+                            patience.wait(&core.config.delivery, message.envelope.received, core.now());
+                        if let Some(wait) = wait {
+                            reached(Point::ExtensionAwaited);
+                            Event::RetriedLater { id: id.clone(), why }.log();
+                            return Ok(Some(wait));
+                        }
+                        reached(Point::ExpiredInIn);
+                        let expired = Reason::Expired { retries: patience.retries(), last: Some(why) };
+                        break Sorted::failing(&message.envelope, &expired);
+                    }
+                    OnFailure::Report => {
+                        reached(Point::ExtensionReported);
+                        break Sorted::failing(&message.envelope, &Reason::NotProcessed { why });
+                    }
                 }
             }
         };
@@ -262,7 +286,7 @@ impl Worker {
         }
         core.spool.remove(Folder::In, &name).await?;
         self.release(id, parts);
-        Ok(())
+        Ok(None)
     }
 
     /// A message is no longer in `in/`: has the courier carry its parts, and what was filed about it processed.
@@ -329,72 +353,16 @@ impl Worker {
         }
         Ok(names)
     }
-
-    /// Where each recipient goes: the extensions are asked first, then the routing table. An extension may rewrite the
-    /// message.
-    async fn sort(&self, message: &mut Message) -> Result<Sorted, NoAnswer> {
-        let core = &self.core;
-        let mut sorted = Sorted::default();
-        let limited = core.config.release.limits_extensions();
-        let deadline = limited.then(|| Instant::now() + core.config.quarantine.extension_time);
-        let Message { envelope, content } = message;
-        for recipient in &envelope.recipients {
-            let route = match core.extensions.route(envelope, content, recipient, deadline).await? {
-                Answer::Nothing => core.route(recipient.domain()),
-                Answer::Reroute(next_hop) => {
-                    reached(Point::ExtensionReroute);
-                    Route::Host(next_hop)
-                }
-                Answer::ThisHost => {
-                    reached(Point::ExtensionThisHost);
-                    if core.config.release.has(Defect::Q169681) {
-                        q169681::remail_to_this_host();
-                    }
-                    Route::Inbound
-                }
-                Answer::Drop { extension } => {
-                    reached(Point::ExtensionDropped);
-                    sorted.dropped.push(Dropped { recipient: recipient.clone(), extension });
-                    continue;
-                }
-            };
-            match route {
-                Route::Inbound => self.sort_local(recipient, &mut sorted),
-                Route::Host(next_hop) => sorted.add_part(Some(next_hop), recipient),
-                Route::Onward => sorted.add_part(core.config.delivery.smart_host.clone(), recipient),
-            }
-        }
-        Ok(sorted)
-    }
-
-    fn sort_local(&self, recipient: &Address, sorted: &mut Sorted) {
-        match self.core.directory.find(recipient).map(|mailbox| (&mailbox.home, &mailbox.address)) {
-            Some((Home::Here, mailbox)) => {
-                if sorted.mailboxes.contains(mailbox) {
-                    reached(Point::MailboxNamedTwice);
-                } else {
-                    sorted.mailboxes.push(mailbox.clone());
-                }
-                if !sorted.here.contains(recipient) {
-                    sorted.here.push(recipient.clone());
-                }
-            }
-            Some((Home::Elsewhere(server), _)) => {
-                reached(Point::SentToHomeServer);
-                sorted.add_part(Some(NextHop { host: server.clone(), port: None }), recipient);
-            }
-            None => {
-                reached(Point::UnknownRecipient);
-                sorted.failures.push(Failure { recipient: recipient.clone(), why: Reason::UnknownRecipient });
-            }
-        }
-    }
 }
 
-impl Sorted {
-    fn add_part(&mut self, next_hop: Option<NextHop>, recipient: &Address) {
-        let domain = if next_hop.is_some() { String::new() } else { recipient.domain().to_string() };
-        self.parts.entry((next_hop, domain)).or_default().push(recipient.clone());
+/// An extension failed: an exception is event 4037, and on the releases that did not survive it the end of the process.
+async fn note_failure(core: &Core, failed: &Failed) {
+    match &failed.how {
+        ExtensionFailure::NoAnswer => reached(Point::ExtensionSilent),
+        ExtensionFailure::Exception(exception) => {
+            core.exception(exception.clone()).await;
+            reached(Point::ExceptionSurvived);
+        }
     }
 }
 
@@ -413,11 +381,8 @@ async fn notify_of_quarantine(core: &Core, id: &SpoolId, why: &str) -> Result<()
             Err(ReadError::Disk(error)) if error.cause.kind() == ErrorKind::NotFound => return Ok(()),
             Err(ReadError::Disk(error)) => return Err(error),
         };
-        let failed = |recipient: &Address| Failure {
-            recipient: recipient.clone(),
-            why: Reason::NotProcessed { why: why.to_owned() },
-        };
-        let failures: Vec<Failure> = message.envelope.recipients.iter().map(failed).collect();
+        let failures =
+            Sorted::failing(&message.envelope, &Reason::NotProcessed { why: why.to_owned() }).failures;
         let (envelope, content) = (&message.envelope, &message.content);
         filing::notify_administrator(core, Direction::Inbound, envelope, content, &failures, &about, id).await
     };

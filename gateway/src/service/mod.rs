@@ -9,7 +9,9 @@ mod courier;
 mod filing;
 mod flush_mode;
 mod inbound;
+mod patience;
 mod session;
+mod sorting;
 
 use std::future::Future;
 use std::io::{self, ErrorKind};

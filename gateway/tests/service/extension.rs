@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::future::pending;
+use std::panic;
 use std::time::Duration;
 
 use gateway::address::Address;
 use gateway::env::BoxFuture;
 use gateway::extension::{Disposition, Extension, Factory, Subject};
+use gateway::reach::Point;
 use tokio::time::Instant;
 
 use crate::machine::{Machine, pass};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// An extension whose settings say what it answers about which recipients, by local part: `drop`, `hang`, or a text
-/// that it has every message end in.
+/// An extension whose settings say what it answers about which recipients, by local part: `drop`, `hang`, `panic`, or a
+/// text that it has every message end in.
 pub(crate) fn scripted() -> Factory {
     Box::new(|settings, _| {
         let answers = settings.into_iter().map(|(who, answer)| (who, answer.as_str().unwrap().to_owned()));
@@ -38,6 +40,7 @@ impl Extension for Scripted {
                 None => Disposition::Continue,
                 Some("drop") => Disposition::Drop,
                 Some("hang") => pending().await,
+                Some("panic") => panic::resume_unwind(Box::new("it cannot be read")),
                 Some(end) if subject.content.ends_with(format!("{end}\r\n").as_bytes()) => {
                     Disposition::Continue
                 }
@@ -118,4 +121,95 @@ async fn a_historical_release_waits_for_its_extension_for_ever() {
     machine.send("eve@fabrikam.test", &["nobody@contoso.test"]).await;
     pass(24 * 60 * MINUTE).await;
     assert_eq!((machine.spool("in").len(), machine.events(4117)), (1, Vec::new()));
+}
+
+/// A machine with an extension that fails over nobody's mail, and rewrites alice's before that.
+async fn failing(how: &str, on_failure: &str) -> Machine {
+    Machine::with(&format!(
+        "extension = [{{ name = \"scripted\", alice = \"Seen.\", nobody = \"{how}\", on_failure = \"{on_failure}\" }}]
+        delivery = {{ retry = [\"10m\"], expire = \"1h\" }}"
+    ))
+    .await
+}
+
+/// A letter without the line ends that its encoding brings.
+fn unfolded(letter: &str) -> String {
+    letter.replace("=\r\n", "").replace("\r\n ", " ")
+}
+
+const BOTH: [&str; 2] = ["alice@contoso.test", "nobody@contoso.test"];
+
+#[tokio::test(start_paused = true)]
+async fn a_message_over_which_an_extension_fails_goes_on_as_if_it_were_not_in_the_chain() {
+    for (how, exceptions) in [("panic", 1), ("hang", 0)] {
+        let machine = failing(how, "bypass").await;
+        machine.send("eve@fabrikam.test", &BOTH).await;
+        pass(5 * MINUTE).await;
+        let [message] = &machine.mailbox("alice")[..] else { panic!("{how}: one message") };
+        assert!(message.ends_with("Please.\r\n"), "{how}: what it had rewritten is undone: {message}");
+        assert_eq!(machine.events(4037).len(), exceptions);
+        let [bypassed] = &machine.events(3020)[..] else { panic!("one event") };
+        assert!(bypassed.contains("goes on without the extension scripted"), "{bypassed}");
+        assert!(machine.reached(Point::ExtensionBypassed));
+        let told = machine.mailbox("administrator").concat();
+        assert!(!told.contains("could not be processed"), "{told}");
+        assert_eq!((machine.spool("in"), machine.spool("bad"), machine.spool("queue")), Default::default());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sender_of_a_message_over_which_an_extension_fails_is_told() {
+    let machine = failing("panic", "report").await;
+    machine.send("administrator@contoso.test", &BOTH).await;
+    pass(MINUTE).await;
+    let [report, told] = &machine.mailbox("administrator")[..] else { panic!("a report, a notification") };
+    for recipient in BOTH {
+        assert!(report.contains(recipient) && told.contains(recipient), "{report}{told}");
+    }
+    assert!(
+        [report, told].iter().all(|letter| unfolded(letter).contains("it cannot be read")),
+        "{report}{told}"
+    );
+    assert!(machine.reached(Point::ExtensionReported));
+    assert_eq!((machine.mailbox("alice"), machine.spool("in"), machine.spool("bad")), Default::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_kept_for_an_extension_that_fails_until_it_expires() {
+    let machine = failing("panic", "retry").await;
+    machine.send("administrator@contoso.test", &BOTH).await;
+    machine.send("eve@fabrikam.test", &["alice@contoso.test"]).await;
+    pass(55 * MINUTE).await;
+    assert_eq!((machine.spool("in").len(), machine.events(4182).len()), (1, 6));
+    assert_eq!((machine.mailbox("alice").len(), machine.spool("queue")), (1, Vec::new()));
+    pass(6 * MINUTE).await;
+    let reports = unfolded(&machine.mailbox("administrator").concat());
+    assert!(reports.contains("Message time-out exceeded after 6 retries"), "{reports}");
+    assert!(machine.reached(Point::ExtensionAwaited) && machine.reached(Point::ExpiredInIn));
+    assert_eq!(machine.mailbox("alice").len(), 1, "the other one");
+    assert_eq!((machine.spool("in"), machine.spool("bad")), Default::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_waits_for_an_extension_goes_on_when_it_is_well_again() {
+    let machine = failing("panic", "retry").await;
+    machine.send("eve@fabrikam.test", &BOTH).await;
+    pass(25 * MINUTE).await;
+    machine.kill().await;
+    machine.start("extension = [{ name = \"scripted\", alice = \"Seen.\" }]").await;
+    pass(MINUTE).await;
+    assert_eq!((machine.mailbox("alice").len(), machine.spool("in").len()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_historical_release_does_when_its_extension_fails_is_nobodys_choice() {
+    let settings = "extension = [{ name = \"scripted\", nobody = \"panic\", on_failure = \"bypass\" }]
+        release = \"5.5 SP3\"";
+    let machine = Machine::with(settings).await;
+    machine.send("eve@fabrikam.test", &["nobody@contoso.test"]).await;
+    pass(MINUTE).await;
+    assert_eq!(
+        (machine.events(4037).len(), machine.events(3020).len(), machine.spool("in").len()),
+        (1, 0, 1)
+    );
 }

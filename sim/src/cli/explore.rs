@@ -159,7 +159,8 @@ fn is_alive(report: &Report, profile: &Profile) -> bool {
     report.inert(&profile.kinds()).is_empty() && report.vacuous().is_empty() && reaches_all
 }
 
-fn bar(seeds: &Range<u64>, limit: Option<Duration>) -> ProgressBar {
+/// A bar that shows how many of the seeds, or how much of a time, is done.
+pub(super) fn bar(seeds: &Range<u64>, limit: Option<Duration>) -> ProgressBar {
     let (length, place) = match limit {
         Some(limit) => (limit.as_secs(), "{pos}/{len} s"),
         None => (seeds.end - seeds.start, "{pos}/{len}"),

@@ -2,6 +2,7 @@
 
 mod audit;
 mod ci;
+mod compare;
 mod diff;
 mod explain;
 mod explore;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 use audit::AuditArgs;
 use ci::CiArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use compare::CompareArgs;
 use diff::DiffArgs;
 use explain::ExplainArgs;
 use explore::ExploreArgs;
@@ -41,7 +43,8 @@ use show::ShowArgs;
 use shrink::ShrinkArgs;
 use sim::engine::{Classic, Engine, Leap};
 use sim::nearest::nearest;
-use sim::scenario::{Library, Source};
+use sim::scenario::{Library, Setting, Source};
+use sim::what_if::{self, WhatIf};
 
 /// Replays documented crashes of an Internet mail gateway in a deterministic simulator.
 ///
@@ -67,6 +70,8 @@ enum Command {
     Plan(PlanArgs),
     /// Runs many seeds of a profile and judges each run with every oracle.
     Explore(ExploreArgs),
+    /// Runs the same seeds with other settings of the gateway, and says what differs and how sure that is.
+    Compare(CompareArgs),
     /// Takes everything out of a failing scenario that the failure does not need.
     Shrink(ShrinkArgs),
     /// Tells the story of a failure on one page.
@@ -116,8 +121,24 @@ pub(crate) struct ReplayArgs {
     /// Make the run twice and compare the two Records byte for byte.
     #[arg(long)]
     twice: bool,
+    /// What if this key of the gateway's configuration had this value? As often as needed; a list is written with `+`. The
+    /// scenario's expectations and snapshot do not count then.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// What if this line were not in the plan? A fault by its number, such as `fault:2`, or a message by its name, such as
+    /// `message:m1`. As often as needed.
+    #[arg(long, value_name = "LINE")]
+    without: Vec<what_if::Line>,
     #[command(flatten)]
     engine: EngineArg,
+}
+
+impl ReplayArgs {
+    /// What is to be otherwise than the scenario says.
+    fn what_if(&self) -> miette::Result<WhatIf> {
+        let settings = self.settings.iter().map(|pair| Setting::parse(pair)).collect::<Result<_, _>>()?;
+        Ok(WhatIf { settings, without: self.without.clone() })
+    }
 }
 
 /// Which engine carries the machines.
@@ -238,6 +259,9 @@ impl Cli {
             Some(Command::Plan(args)) => plan::print(&open_for(&args.profile, &here)?, &args)?,
             Some(Command::Explore(args)) => {
                 return explore::run(&open_for(&args.profile, &here)?, &args);
+            }
+            Some(Command::Compare(args)) => {
+                return compare::run(&open_for(&args.profile, &here)?, &args);
             }
             Some(Command::Audit(args)) => return audit::audit(&args.wanted.library(&here)?, &args),
             Some(Command::Parity(args)) => return parity::run(&args.wanted.library(&here)?, &args),

@@ -1,5 +1,6 @@
 //! `postmortem replay`.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,6 +12,7 @@ use sim::scenario::{Library, Scenario, Source};
 use sim::snapshot::Comparison;
 use sim::trace::{Keep, first_difference};
 use sim::verdict::Replay;
+use sim::what_if::{self, Made, WhatIf};
 
 use super::ReplayArgs;
 use super::source::on_release;
@@ -27,8 +29,12 @@ pub(super) fn run(library: &Library, args: &ReplayArgs) -> miette::Result<bool> 
 fn source(source: Source<'_>, args: &ReplayArgs, snapshots: &Path) -> miette::Result<bool> {
     let release = on_release(source, args.release)?;
     let seed = args.seed.map_or(source.seed(), Seed);
+    let what_if = args.what_if()?;
     let replay = |seed| {
-        let scenario = source.scenario(seed, release);
+        let mut scenario = source.scenario(seed, release);
+        if !what_if.is_nothing() {
+            scenario = Cow::Owned(what_if.of(&scenario)?);
+        }
         Replay::new(&scenario, release, seed, args.engine.engine(), Keep::Entries, snapshots)
             .into_diagnostic()
     };
@@ -36,6 +42,13 @@ fn source(source: Source<'_>, args: &ReplayArgs, snapshots: &Path) -> miette::Re
     anstream::print!("{}", render::full(&first.plan, &first.record));
     print_unused(&first);
     print_verdict(&first);
+    if !what_if.is_nothing() {
+        let scenario = source.scenario(seed, release).into_owned().apart();
+        let engine = args.engine.engine();
+        let plain =
+            Replay::new(&scenario, release, seed, engine, Keep::Digest, snapshots).into_diagnostic()?;
+        print_differences(&what_if, &plain, &first);
+    }
     let mut good = first.is_good();
     if args.twice {
         let again = beside_other_work(|| replay(seed), || replay(Seed(seed.0.wrapping_add(1))).is_ok())?;
@@ -66,6 +79,21 @@ fn source(source: Source<'_>, args: &ReplayArgs, snapshots: &Path) -> miette::Re
     Ok(good)
 }
 
+/// What came out otherwise than in the plain replay.
+fn print_differences(what_if: &WhatIf, plain: &Replay, other: &Replay) {
+    let [before, after] = [plain, other].map(|replay| Made {
+        plan: &replay.plan,
+        record: &replay.record,
+        findings: &replay.findings,
+    });
+    let differences = what_if::differences(&before, &after);
+    anstream::println!("\nwhat if: {what_if}");
+    if differences.is_empty() {
+        anstream::println!("the outcome is that of the plain replay");
+    }
+    differences.iter().for_each(|line| anstream::println!("{line}"));
+}
+
 /// Replays a file: a finding, of which it says whether it is still there (true if it is not), or a scenario.
 ///
 /// # Errors
@@ -77,6 +105,10 @@ pub(super) fn finding(args: &ReplayArgs, text: &str) -> miette::Result<bool> {
         let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let scenario = Scenario::parse(&stem, name, text)?.apart();
         return source(Source::Scenario(&scenario), args, Path::new(""));
+    }
+    if !args.what_if()?.is_nothing() {
+        let help = "write its plan to a file with `postmortem shrink FINDING -o FILE`, and ask of that";
+        return Err(miette::miette!(help = help, "a finding is replayed as it is"));
     }
     if args.release.is_some() || args.seed.is_some() {
         let help = "`postmortem shrink` and `explain` take them";

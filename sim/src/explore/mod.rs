@@ -7,15 +7,15 @@
 //! It knows no terminal: whoever explores is told of each outcome, and may say that it is enough.
 
 mod report;
+mod side_by_side;
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
 
 use gateway::release::Release;
 
 pub use report::{Bitten, Found, Report, Signature};
+pub(crate) use side_by_side::side_by_side;
 
 use crate::draw::Seed;
 use crate::engine::Engine;
@@ -46,29 +46,15 @@ impl Exploration<'_> {
     /// far. What has been begun is then ended.
     pub fn explore(&self, mut enough: impl FnMut(&Report) -> bool) -> Report {
         let mut report = Report::new(&self.profile.name, self.release, self.engine.name());
-        let next = AtomicU64::new(self.seeds.start);
-        let stop = AtomicBool::new(false);
-        let (outcomes, come) = mpsc::channel();
-        std::thread::scope(|scope| {
-            for _ in 0..self.jobs.get() {
-                let (outcomes, next, stop) = (outcomes.clone(), &next, &stop);
-                scope.spawn(move || {
-                    while !stop.load(Ordering::Relaxed) {
-                        let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= self.seeds.end || outcomes.send(self.outcome(seed)).is_err() {
-                            break;
-                        }
-                    }
-                });
-            }
-            drop(outcomes);
-            for outcome in come {
+        side_by_side(
+            self.seeds.clone(),
+            self.jobs,
+            |seed| self.outcome(seed),
+            |outcome| {
                 report.add(&outcome);
-                if enough(&report) {
-                    stop.store(true, Ordering::Relaxed);
-                }
-            }
-        });
+                enough(&report)
+            },
+        );
         report
     }
 

@@ -108,6 +108,11 @@ impl SimDisk {
         self.tree_of_now().changes
     }
 
+    /// How many files are in a directory.
+    pub(crate) fn count(&self, dir: &str) -> usize {
+        self.tree_of_now().dirs.get(dir).map_or(0, |dir| dir.names.len())
+    }
+
     /// Every file and its length, in the order of their paths.
     pub(crate) fn lengths(&self) -> BTreeMap<PathBuf, usize> {
         let tree = self.tree_of_now();

@@ -6,19 +6,22 @@
 //! - one wait of the retry schedule, the longest, before it is tried;
 //! - one conversation that began badly before, until it is given up;
 //! - a pause after the disk failed, and what extensions may take;
-//! - and, where its destination is a host that takes no mail, the age at which it expires and one wait more; the same
-//!   again for the report on it, where that goes to such a host.
+//! - and, where its destination is a host that takes no mail, or an extension fails over it and it is kept until that is
+//!   well again, the age at which it expires and one wait more; the same again for the report on it, where that goes to
+//!   such a host.
 //!
 //! A run that ends sooner says nothing of a message that is still under way. On the historical releases a service that
 //! is down proves nothing: what brings it down is found by *service*.
 
 use std::time::Duration;
 
+use gateway::extension::OnFailure;
 use gateway::release::Release;
 use jiff::SignedDuration;
 
 use super::{Case, Oracle, Place, Sheet};
-use crate::fault::Fault;
+use crate::fault::{Family, Fault};
+use crate::machine::FAULTY_EXTENSION;
 use crate::mailbag::Kind;
 use crate::plan::Task;
 use crate::record::{Service, What};
@@ -50,7 +53,7 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
             continue;
         }
         let recipients: Vec<&String> = accepted.flat_map(|accepted| &accepted.recipients).collect();
-        let within = bound + waits(case, &recipients, &planned.from);
+        let within = bound + waits(case, message, &recipients, &planned.from);
         let about = |kind: &Kind| match kind {
             Kind::Message(name)
             | Kind::Report(name)
@@ -87,7 +90,9 @@ fn healed(case: &Case<'_>) -> Duration {
             | Fault::LostRename { restart_after, .. } => restart_after.0,
             _ => Duration::ZERO,
         };
-        bite.last.map(|last| last + again).max(fault.heals_at()).unwrap_or_default()
+        // An extension that is asked again and again is no longer ill for that: the message has its time.
+        let last = bite.last.filter(|_| !(fault.family() == Family::Extension && retries(case)));
+        last.map(|last| last + again).max(fault.heals_at()).unwrap_or_default()
     });
     let errands = case.plan.errands.iter().map(|errand| errand.at);
     let starts = case.record.entries.iter().filter(|entry| matches!(entry.what, What::Service(_)));
@@ -95,6 +100,12 @@ fn healed(case: &Case<'_>) -> Duration {
     let taken = case.ledger.transfers.iter().filter(|transfer| transfer.is_inbound);
     let taken = taken.filter_map(|transfer| Some(transfer.reply.as_ref()?.at));
     faults.chain(errands).chain(starts).chain(taken).max().unwrap_or_default()
+}
+
+/// Whether a message is kept over which the plan's extension fails.
+fn retries(case: &Case<'_>) -> bool {
+    let mut chain = case.plan.gateway.config.extensions.iter();
+    chain.any(|link| link.name == FAULTY_EXTENSION && link.on_failure == OnFailure::Retry)
 }
 
 /// What every message may take, wherever it goes.
@@ -114,8 +125,8 @@ fn longest_wait(case: &Case<'_>) -> Duration {
     case.plan.gateway.config.delivery.retry.iter().max().copied().unwrap_or_default()
 }
 
-/// What mail may take besides because it goes to hosts that take none, or its report does.
-fn waits(case: &Case<'_>, recipients: &[&String], sender: &str) -> Duration {
+/// What mail may take besides because it goes to hosts that take none, or its report does, or it is kept.
+fn waits(case: &Case<'_>, message: &str, recipients: &[&String], sender: &str) -> Duration {
     let takes_none = |address: &str| match case.model.place(address, false) {
         Place::Mailbox(_) | Place::Nowhere => false,
         Place::Hosts(hosts) => {
@@ -130,7 +141,9 @@ fn waits(case: &Case<'_>, recipients: &[&String], sender: &str) -> Duration {
     let too_old = case.plan.gateway.config.delivery.expire + longest_wait(case) + jumps.sum::<Duration>();
     let once = if recipients.iter().any(|to| takes_none(to)) { too_old } else { Duration::ZERO };
     let again = if !sender.is_empty() && takes_none(sender) { too_old } else { Duration::ZERO };
-    once + again
+    let is_about_it = |fault: &Fault| fault.family() == Family::Extension && fault.message() == Some(message);
+    let kept = if retries(case) && case.ledger.bit(is_about_it) { too_old } else { Duration::ZERO };
+    once + again + kept
 }
 
 /// Judges whether the service is up at the end, where it is today's and nobody has decided otherwise.

@@ -114,8 +114,12 @@ pub const ORACLES: &[Oracle] = &[
 
 /// Asks every oracle; what each says, in the order of [`ORACLES`].
 pub fn judge_all(plan: &Plan, record: &Record) -> Vec<Judgement> {
-    let case = Case::new(plan, record);
-    ORACLES.iter().map(|oracle| oracle.judge(&case)).collect()
+    judge_case(&Case::new(plan, record))
+}
+
+/// The same, of a run that has been looked up already.
+pub fn judge_case(case: &Case<'_>) -> Vec<Judgement> {
+    ORACLES.iter().map(|oracle| oracle.judge(case)).collect()
 }
 
 impl Oracle {
@@ -132,6 +136,7 @@ fn nothing() -> Record {
     Record {
         starts: jiff::Timestamp::UNIX_EPOCH,
         entries: Vec::new(),
+        queue: Vec::new(),
         end: crate::record::End::default(),
         ended: std::time::Duration::ZERO,
         bites: Vec::new(),

@@ -3,7 +3,8 @@
 //! The [model](super::model) reads the configuration a second time and goes through each dialogue beside the gateway:
 //! who may connect (Q155920), who is who (RFC 4954), who must say so first, who may submit as whom (Q188250, Q262945;
 //! a host that is exempt from authentication is exempt from nothing else, Q178091), who may relay (Q193922). Then it
-//! asks of each copy of a message whether it is where a recipient's mail goes (Q169683, Q217217; RFC 5321, 5.1).
+//! asks of each copy of a message whether it is where a recipient's mail goes (Q169683, Q217217; RFC 5321, 5.1), and of
+//! each message over which an extension failed whether that was dealt with as the extension's link of the chain says.
 //!
 //! "Not now" (4yz) is always allowed. Not judged: the order of commands and their syntax (protocol), and what is
 //! accepted beyond a limit (bounds); a refusal must have a reason that can be seen in what the client sent.
@@ -14,11 +15,14 @@ use std::net::IpAddr;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use gateway::address::Address;
+use gateway::extension::OnFailure;
 
 use super::session::{path, verb};
 use super::{Case, Exchange, Model, Oracle, Place, Session, Sheet, Verdict, Where, copies, ledger};
 use crate::fault::Fault;
+use crate::machine::FAULTY_EXTENSION;
 use crate::mailbag::Kind;
+use crate::record::What;
 
 pub(super) const ORACLE: Oracle = Oracle {
     name: "policy",
@@ -31,6 +35,7 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
         Guest::of(case, session).go_through(sheet);
     }
     places(case, sheet);
+    failures(case, sheet);
 }
 
 /// A client in one dialogue, as the model sees it.
@@ -238,6 +243,30 @@ fn places(case: &Case<'_>, sheet: &mut Sheet) {
                 let what = format!("{} for {recipient} to {server}", taken.message);
                 sheet.finds("a message went to a host to which nothing leads", what);
             }
+        }
+    }
+}
+
+/// Whether what is done with a message over which the plan's extension fails is what its link of the chain says.
+fn failures(case: &Case<'_>, sheet: &mut Sheet) {
+    let mut chain = case.plan.gateway.config.extensions.iter();
+    let Some(link) = chain.find(|link| link.name == FAULTY_EXTENSION) else { return };
+    for entry in &case.record.entries {
+        let What::Event(event) = &entry.what else { continue };
+        let failed = ["` gave no answer in time", "the extension cannot read the header of "];
+        if !failed.iter().any(|failed| event.description.contains(failed)) {
+            continue;
+        }
+        let done = match event.id {
+            3020 => OnFailure::Bypass,
+            4117 => OnFailure::Quarantine,
+            4182 => OnFailure::Retry,
+            _ => continue,
+        };
+        sheet.judges();
+        if done != link.on_failure {
+            let what = format!("{done:?} instead of {:?}: {}", link.on_failure, event.description);
+            sheet.finds("an extension's failure was not dealt with as configured", what);
         }
     }
 }

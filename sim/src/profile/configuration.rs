@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gateway::extension::OnFailure;
 use gateway::report::Category;
 use toml::{Table, Value};
 
 use super::cast::{Cast, Host, OTHER_HOME};
 use super::{Configuration, plain};
 use crate::draw::{Dice, Seed};
-use crate::scenario::SPOOL;
 use crate::scenario::file::{Account, DiskFile};
+use crate::scenario::{SPOOL, config};
 use crate::span::Span;
 
 /// The setup, and what the rest of the scenario must know of it.
@@ -25,6 +26,8 @@ pub(super) struct Setup {
     pub(super) routed_domains: Vec<String>,
     /// How long a message may be under way.
     pub(super) patience: Duration,
+    /// What becomes of a message over which an extension fails.
+    pub(super) on_failure: OnFailure,
 }
 
 /// The domain that stands as `localhost` in the extension's file.
@@ -40,6 +43,7 @@ pub(super) fn draw(chances: &Configuration, cast: &Cast, seed: Seed) -> Setup {
         localhost_domain: None,
         routed_domains: Vec::new(),
         patience: Duration::ZERO,
+        on_failure: OnFailure::default(),
     };
     let administrator = dice.chance(chances.administrator);
     setup.access(chances, cast, &mut dice);
@@ -58,7 +62,17 @@ pub(super) fn draw(chances: &Configuration, cast: &Cast, seed: Seed) -> Setup {
         let told: Vec<Value> = told.map(|kind| Value::try_from(kind).expect("a kind has a name")).collect();
         setup.config.insert("notifications".to_owned(), table([("administrator", told.into())]));
     }
+    let choices = chances.on_failure.iter().map(|(choice, weight)| (*choice, *weight));
+    setup.on_failure = dice.weighted(choices).unwrap_or_default();
     setup
+}
+
+/// Puts the extension into the chain that fails as the plan says, and what becomes of the message then.
+pub(super) fn add_faulty_extension(config: &mut Table, on_failure: OnFailure) {
+    config::add_faulty_extension(config);
+    let faulty = config.get_mut("extension").and_then(|chain| chain.get_mut(0)).and_then(Value::as_table_mut);
+    let on_failure = Value::try_from(on_failure).expect("a choice has a name");
+    faulty.expect("it is the first of the chain").insert("on_failure".to_owned(), on_failure);
 }
 
 fn table<const N: usize>(entries: [(&str, Value); N]) -> Value {

@@ -28,6 +28,7 @@ mod perturbation;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gateway::extension::OnFailure;
 use gateway::release::Release;
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -142,6 +143,8 @@ struct Configuration {
     /// The chance that its sender hears of a delay at another age than the default.
     #[serde(default)]
     delay_notice: u64,
+    /// Weights of what becomes of a message over which an extension fails, where one is told to fail.
+    on_failure: BTreeMap<OnFailure, u64>,
 }
 
 /// What is handed over.
@@ -287,6 +290,10 @@ impl Profile {
             |fault: &Fault| matches!(fault, Fault::Dns { answer, .. } if answer.needs_packets());
         let in_packets =
             faults.iter().any(needs_packets) || Dice::of(seed, "look-ups").chance(configuration.name_server);
+        let mut config = setup.config;
+        if faults.iter().any(|fault| fault.family() == Family::Extension) {
+            configuration::add_faulty_extension(&mut config, setup.on_failure);
+        }
         let file = File {
             title: format!("{title} (seed {})", seed.0),
             starts: *starts,
@@ -299,7 +306,7 @@ impl Profile {
                 name: plain(cast.gateway.name.clone()),
                 address: plain(cast.gateway.address),
                 file: setup.files,
-                config: plain(setup.config),
+                config: plain(config),
             },
             client: clients,
             server: cast.servers.iter().map(cast::Server::entry).collect(),

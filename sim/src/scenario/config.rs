@@ -25,17 +25,25 @@ pub(super) fn config(file: &file::File, release: Release) -> Result<Config, Conf
     let mut config = file.gateway.config.as_ref().clone();
     config.extend(decided(file, release));
     if file.fault.iter().any(|fault| fault.as_ref().family() == Family::Extension) {
-        let chain = config.entry("extension").or_insert_with(|| toml::Value::Array(Vec::new()));
-        if let toml::Value::Array(chain) = chain {
-            let fault = toml::Table::from_iter([("name".to_owned(), FAULTY_EXTENSION.into())]);
-            chain.insert(0, fault.into());
-        }
+        add_faulty_extension(&mut config);
     }
     let text = toml::to_string(&config).expect("a table that was read can be written");
     let mut config = Config::parse(&text, "[gateway.config]")?;
     config.dns.servers =
         name_server(file).map(|server| (server.address, DNS_PORT).into()).into_iter().collect();
     Ok(config)
+}
+
+/// Puts the extension that fails as the plan says before all others, unless the chain has it.
+pub(crate) fn add_faulty_extension(config: &mut toml::Table) {
+    let chain = config.entry("extension").or_insert_with(|| toml::Value::Array(Vec::new()));
+    let is_it = |link: &toml::Value| link.get("name").and_then(toml::Value::as_str) == Some(FAULTY_EXTENSION);
+    if let toml::Value::Array(chain) = chain
+        && !chain.iter().any(is_it)
+    {
+        let link = toml::Table::from_iter([("name".to_owned(), FAULTY_EXTENSION.into())]);
+        chain.insert(0, link.into());
+    }
 }
 
 /// The addresses of the mailboxes in a configuration that the gateway takes.
@@ -57,21 +65,22 @@ pub(super) fn routes(file: &file::File) -> Vec<(String, String)> {
 
 /// The key in the table that is not the table's to give, if there is one.
 pub(super) fn not_its_own(file: &file::File) -> Option<String> {
-    let decided = decided(file, Release::Current);
-    let is_decided = |key: &&String| decided.contains_key(*key) || *key == "dns";
-    file.gateway.config.as_ref().keys().find(is_decided).cloned()
+    file.gateway.config.as_ref().keys().find(|key| is_decided(key)).cloned()
 }
 
 /// The keys that are the same in every scenario, or follow from the rest of the file.
+const DECIDED: [&str; 5] = ["release", "host", "listen", "spool", "store"];
+
+/// Whether a key is not a scenario's to give.
+pub(super) fn is_decided(key: &str) -> bool {
+    // Which name servers there are, `names` says.
+    DECIDED.contains(&key) || key == "dns"
+}
+
+/// What those keys are.
 fn decided(file: &file::File, release: Release) -> toml::Table {
-    let keys = [
-        ("release", release.name()),
-        ("host", file.gateway.name.as_ref()),
-        ("listen", "0.0.0.0:25"),
-        ("spool", SPOOL),
-        ("store", STORE),
-    ];
-    keys.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect()
+    let values = [release.name(), file.gateway.name.as_ref(), "0.0.0.0:25", SPOOL, STORE];
+    DECIDED.into_iter().zip(values).map(|(key, value)| (key.to_owned(), value.into())).collect()
 }
 
 /// Where in the scenario file the mistake is that the gateway refuses: the place itself if it can be found, the

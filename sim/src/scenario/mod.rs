@@ -4,12 +4,13 @@
 //! says what must be true of its Record.
 
 mod check;
-mod config;
+pub(crate) mod config;
 pub mod expect;
 pub(crate) mod file;
 mod library;
 mod message;
 mod mistake;
+mod setting;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
@@ -20,6 +21,7 @@ use miette::{Diagnostic, NamedSource, SourceSpan};
 
 pub use library::{Library, LibraryError, Source};
 pub(crate) use mistake::mistake;
+pub use setting::{Setting, SettingError};
 
 use crate::draw::Seed;
 use crate::peer::Names;
