@@ -144,6 +144,7 @@ struct Configuration {
     #[serde(default)]
     delay_notice: u64,
     /// Weights of what becomes of a message over which an extension fails, where one is told to fail.
+    #[schemars(with = "BTreeMap<String, u64>")]
     on_failure: BTreeMap<OnFailure, u64>,
 }
 
