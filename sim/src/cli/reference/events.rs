@@ -63,6 +63,7 @@ fn examples() -> Vec<Event> {
         Event::ConnectFailed { host: host.clone(), address, why: "connection refused".to_owned() },
         Event::FlushModeEntered { free: 1_000_000, low_water: 10_485_760 },
         Event::FlushModeLeft { free: 20_000_000 },
+        Event::ExtensionBypassed { id: id.clone(), extension: "imcext".to_owned(), why: "it panicked".to_owned() },
         Event::ListenFailed {
             address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 25)),
             why: "address in use".to_owned(),
