@@ -13,6 +13,7 @@
 //! | [`smtp`] | the wire: lines, end of data, commands, replies, and handing a message to another host |
 //! | [`accept`], [`sasl`], [`directory`] | which hosts may connect, and who a client is |
 //! | [`submission`], [`relay`] | who may submit, and have mail passed on |
+//! | [`milter`] | the filters of other programs, and what they make of a message |
 //! | [`trace`] | the `Received` line, and counting hops |
 //! | [`spool`] | messages on disk, from acceptance to delivery |
 //! | [`extension`], [`routing`], [`dns`] | where a recipient's mail goes |
@@ -34,6 +35,7 @@ pub mod envelope;
 pub mod eventlog;
 pub mod exception;
 pub mod extension;
+pub mod milter;
 pub mod reach;
 pub mod relay;
 pub mod release;

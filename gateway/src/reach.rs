@@ -75,6 +75,20 @@ points! {
     ExemptNotHomedHere: "refused an exempt host's sender who is not homed here",
     AccountMismatch: "refused a sender who is not the account",
 
+    // The milters.
+    MilterUnreachable: "could not reach a milter",
+    MilterSilent: "gave a silent milter up",
+    MilterLost: "lost the connection to a milter",
+    MilterGarbled: "parted from a milter that said what is no answer",
+    MilterSatisfied: "was told by a milter that a client needs no more asking",
+    MilterToldOfRefusal: "told a milter of a recipient that was refused",
+    MilterSkippedBody: "was told by a milter that it had seen enough of a body",
+    MilterRefused: "refused what a milter refused",
+    MilterChanged: "had a message changed by a milter",
+    MilterChangeRefused: "refused a change that a milter would have made",
+    MilterDiscarded: "threw a message away for a milter",
+    MilterQuarantined: "set a message aside for a milter",
+
     // The spool.
     DraftDiscarded: "threw a draft away",
     CommitFailedAtWrite: "failed to commit a message: it could not be written",

@@ -54,6 +54,7 @@ pub mod engine;
 pub mod explain;
 pub mod explore;
 pub mod fault;
+pub mod filter;
 mod links;
 pub mod machine;
 pub mod mailbag;

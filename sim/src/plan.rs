@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::draw::{Seed, between};
 use crate::engine::MachineId;
 use crate::fault::Fault;
+use crate::filter::MilterDoes;
 use crate::peer::Names;
 
 /// Everything that will happen in one run.
@@ -45,6 +46,8 @@ pub struct Plan {
     pub clients: Vec<ClientPlan>,
     /// The mail servers. They are the machines after the clients.
     pub servers: Vec<ServerPlan>,
+    /// The milters. They are the machines after the servers.
+    pub milters: Vec<MilterPlan>,
     /// What goes wrong, a line each. Elsewhere a line is spoken of by its place here.
     pub faults: Vec<Fault>,
     /// The name server that the gateway asks; none if it looks into the map itself. It is the last machine.
@@ -226,22 +229,43 @@ pub struct NameServerPlan {
     pub address: IpAddr,
 }
 
+/// A milter: a filter beside the gateway.
+#[derive(Clone, Debug)]
+pub struct MilterPlan {
+    /// Its host name.
+    pub name: Arc<str>,
+    /// Its address.
+    pub address: IpAddr,
+    /// Whether it asks for as few questions as it can, and answers only those that it must.
+    pub is_terse: bool,
+    /// The clients that it asks nothing more about: by address, or by what they call themselves.
+    pub trusts: Vec<String>,
+    /// What it refuses: a client, by its address or by what it calls itself; a sender; a recipient.
+    pub refuses: Vec<String>,
+    /// What it does to messages, in this order.
+    pub acts: Vec<(String, MilterDoes)>,
+}
+
 impl Plan {
     /// The names of all machines, in the order of their places in the run: the gateway, the clients, the servers, the
-    /// name server.
+    /// milters, the name server.
     pub fn machines(&self) -> impl Iterator<Item = &Arc<str>> {
         let clients = self.clients.iter().map(|client| &client.name);
         let servers = self.servers.iter().map(|server| &server.name);
+        let milters = self.milters.iter().map(|milter| &milter.name);
         let name_server = self.name_server.iter().map(|server| &server.name);
-        std::iter::once(&self.gateway.name).chain(clients).chain(servers).chain(name_server)
+        let others = clients.chain(servers).chain(milters).chain(name_server);
+        std::iter::once(&self.gateway.name).chain(others)
     }
 
     /// The address and the name of each machine, in the same order.
     pub fn addresses(&self) -> impl Iterator<Item = (IpAddr, &str)> {
         let clients = self.clients.iter().map(|client| client.address);
         let servers = self.servers.iter().map(|server| server.address);
-        let addresses = std::iter::once(self.gateway.address).chain(clients).chain(servers);
-        addresses.zip(self.machines().map(AsRef::as_ref))
+        let milters = self.milters.iter().map(|milter| milter.address);
+        let name_server = self.name_server.iter().map(|server| server.address);
+        let others = clients.chain(servers).chain(milters).chain(name_server);
+        std::iter::once(self.gateway.address).chain(others).zip(self.machines().map(AsRef::as_ref))
     }
 
     /// The place of a machine in the run.

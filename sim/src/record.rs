@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use crate::capture::Capture;
 use crate::engine::Clock;
 use crate::fault::Bite;
+use crate::filter::MilterDoes;
 use crate::mailbag::Item;
 use crate::trace::{Digest, Trace};
 
@@ -80,6 +81,8 @@ pub enum What {
         /// Its recipients there.
         recipients: Vec<String>,
     },
+    /// A milter answered the gateway.
+    Milter(Filtering),
     /// The administrator did something.
     Administrator(String),
     /// A fault of the plan changed what happens, where that does not show by itself.
@@ -93,6 +96,38 @@ pub enum What {
         /// Whether it begins; otherwise it ends.
         begins: bool,
     },
+}
+
+/// What a milter answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filtering {
+    /// Where it was asked.
+    pub stage: &'static str,
+    /// About whom, or which message; empty if it is none of the plan's.
+    pub about: String,
+    /// The message's name in the gateway's spool, once it has one.
+    pub id: String,
+    /// What it does to the message, its answer last. Nothing is *continue*.
+    pub does: Vec<MilterDoes>,
+}
+
+impl Filtering {
+    /// The answer, if it is not *continue*.
+    pub fn verdict(&self) -> Option<&MilterDoes> {
+        self.does.iter().find(|does| does.is_verdict())
+    }
+}
+
+impl fmt::Display for Filtering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let does: Vec<String> = self.does.iter().map(ToString::to_string).collect();
+        let does = if does.is_empty() { "continue".to_owned() } else { does.join(", ") };
+        write!(f, "asked at {} about {}", self.stage, self.about)?;
+        if !self.id.is_empty() {
+            write!(f, " ({})", self.id)?;
+        }
+        write!(f, ": {does}")
+    }
 }
 
 /// A change in the state of the gateway's service.
@@ -246,6 +281,7 @@ impl fmt::Display for What {
             What::Accepted { message, recipients } => {
                 write!(f, "takes {message} for {}", recipients.join(", "))
             }
+            What::Milter(filtering) => filtering.fmt(f),
             What::Administrator(what) => write!(f, "the administrator {what}"),
             What::Fault(what) => write!(f, "fault: {what}"),
             What::FaultSpan { fault, what, begins } => {

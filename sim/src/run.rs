@@ -14,8 +14,8 @@ use crate::end;
 use crate::engine::{Action, Conductor, Engine, EngineError, Look, Machine, MachineId, Observer};
 use crate::links::PlannedLinks;
 use crate::machine::gateway_machine::GatewayMachine;
-use crate::peer::{Client, NameServer, Server, Taken};
-use crate::plan::{ClientPlan, NameServerPlan, Plan, ServerPlan};
+use crate::peer::{Client, Milter, NameServer, Server, Taken};
+use crate::plan::{ClientPlan, MilterPlan, NameServerPlan, Plan, ServerPlan};
 use crate::queue::QueueWatch;
 use crate::record::{Entry, Record, What};
 use crate::scene::Scene;
@@ -76,7 +76,7 @@ fn run_contained(
     machines.extend(plan.clients.iter().map(|client| client_machine(client, &scene)));
     machines
         .extend(plan.servers.iter().zip(&taken).map(|(server, taken)| server_machine(server, taken, &scene)));
-
+    machines.extend(plan.milters.iter().map(|milter| milter_machine(milter, &scene)));
     machines.extend(plan.name_server.iter().map(|server| name_server_machine(server, &scene)));
 
     let names: Vec<_> = machines.iter().map(|machine| machine.name.clone()).collect();
@@ -260,6 +260,15 @@ fn server_machine(server: &ServerPlan, taken: &Taken, scene: &Scene) -> Machine 
     Machine {
         name: server.name.to_string(),
         address: server.address,
+        software: Box::new(move |seat| Box::pin(software.clone().run(seat))),
+    }
+}
+
+fn milter_machine(milter: &MilterPlan, scene: &Scene) -> Machine {
+    let software = Milter::new(milter, scene);
+    Machine {
+        name: milter.name.to_string(),
+        address: milter.address,
         software: Box::new(move |seat| Box::pin(software.clone().run(seat))),
     }
 }

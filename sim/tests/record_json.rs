@@ -78,7 +78,8 @@ fn every_scenario_and_many_drawn_ones_fit_the_schema() {
         (0..10).for_each(|seed| fits(&replay(Source::Profile(profile), Release::Current, Seed(seed))));
     }
     // The schema was tried with everything that it speaks of.
-    let all = ["accepted", "administrator", "event", "fault", "fault-span", "service", "smtp", "try"];
+    let all =
+        ["accepted", "administrator", "event", "fault", "fault-span", "milter", "service", "smtp", "try"];
     assert_eq!(kinds.iter().map(String::as_str).collect::<Vec<_>>(), all);
     let all = ["accepted", "died", "lost", "refused", "starts", "unreachable"];
     assert!(all.iter().all(|outcome| outcomes.contains(*outcome)), "{outcomes:?}");

@@ -16,8 +16,8 @@ use super::error::Source;
 use super::file::{self, Text};
 use super::{
     AcceptConfig, Config, ConfigError, DeliveryConfig, DnsConfig, ExtensionConfig, HostRule, LimitsConfig,
-    Login, MailboxConfig, Network, NotificationsConfig, Password, QuarantineConfig, RelayConfig, Requirement,
-    SubmissionConfig,
+    Login, MailboxConfig, MilterConfig, Network, NotificationsConfig, Password, QuarantineConfig,
+    RelayConfig, Requirement, SubmissionConfig,
 };
 use crate::address::{Address, Domain};
 use crate::extension::OnFailure;
@@ -69,6 +69,7 @@ pub(super) fn config(source: &Source) -> Result<Config, ConfigError> {
         relay: relay(source, &file.relay)?,
         mailboxes: file.mailbox.iter().map(|entry| mailbox(source, entry)).collect::<Result<_, _>>()?,
         routes: routes(source, &file.route, release)?,
+        milters: milters(source, &file.milter, release)?,
         extensions: file.extension.iter().map(|entry| extension(source, entry)).collect::<Result<_, _>>()?,
         delivery: delivery(source, &file.delivery, release)?,
         dns: dns(source, &file.dns)?,
@@ -269,6 +270,24 @@ fn extension(source: &Source, entry: &Spanned<toml::Table>) -> Result<ExtensionC
         })?,
     };
     Ok(ExtensionConfig { name, on_failure, settings })
+}
+
+fn milters(
+    source: &Source,
+    entries: &[file::Milter],
+    release: Release,
+) -> Result<Vec<MilterConfig>, ConfigError> {
+    if let Some(first) = entries.first().filter(|_| release != Release::Current) {
+        let what = format!("{release} knows no milters: they came later than any historical release");
+        let remedy = "take the [[milter]] tables out, or write `release = \"current\"`";
+        return Err(source.error(first.address.span(), what, remedy));
+    }
+    let milter = |entry: &file::Milter| {
+        let remedy = "write a port and a host, such as \"inet:8891@127.0.0.1\"";
+        let address = source.read(&entry.address, remedy)?;
+        Ok(MilterConfig { address, on_failure: entry.on_failure })
+    };
+    entries.iter().map(milter).collect()
 }
 
 fn delivery(

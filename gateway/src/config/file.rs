@@ -5,6 +5,7 @@ use serde::Deserialize;
 use toml::{Spanned, Table};
 
 use super::{Requirement, Rule};
+use crate::milter::OnFailure;
 
 /// A text and its place.
 pub(super) type Text = Spanned<String>;
@@ -33,6 +34,8 @@ pub(super) struct File {
     pub(super) mailbox: Vec<Mailbox>,
     #[serde(default)]
     pub(super) route: Vec<Route>,
+    #[serde(default)]
+    pub(super) milter: Vec<Milter>,
     #[serde(default)]
     pub(super) extension: Vec<Spanned<Table>>,
     #[serde(default)]
@@ -102,6 +105,14 @@ pub(super) struct Mailbox {
 pub(super) struct Route {
     pub(super) domain: Text,
     pub(super) to: Text,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Milter {
+    pub(super) address: Text,
+    #[serde(default)]
+    pub(super) on_failure: OnFailure,
 }
 
 #[derive(Default, Deserialize)]

@@ -31,6 +31,7 @@ pub use network::{Network, NotANetwork};
 
 use crate::address::{Address, Domain};
 use crate::extension::OnFailure;
+use crate::milter::{self, MilterAddress};
 use crate::release::Release;
 use crate::report::{Category, Identity};
 use crate::routing::{NextHop, Table};
@@ -69,6 +70,8 @@ pub struct Config {
     pub mailboxes: Vec<MailboxConfig>,
     /// The native routing table.
     pub routes: Table,
+    /// The milters, in the order in which they are asked.
+    pub milters: Vec<MilterConfig>,
     /// The extension chain, in order.
     pub extensions: Vec<ExtensionConfig>,
     /// How mail goes out.
@@ -167,6 +170,15 @@ pub struct MailboxConfig {
     pub login: Option<Login>,
     /// Its other addresses.
     pub aliases: Vec<Address>,
+}
+
+/// `[[milter]]`: one filter of another program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MilterConfig {
+    /// Where it listens.
+    pub address: MilterAddress,
+    /// What is done with mail while it cannot be asked. Default: `tempfail`.
+    pub on_failure: milter::OnFailure,
 }
 
 /// `[[extension]]`: one link of the extension chain.

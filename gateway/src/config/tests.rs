@@ -45,6 +45,11 @@ fn the_example_shows_every_key_and_the_defaults_as_they_are() {
         .collect();
     let mut shown = Config::parse(&uncommented.join("\n"), "gateway.toml").unwrap();
     assert_eq!(shown.accept.hosts.len(), 1);
+    let milter = MilterConfig {
+        address: "inet:8891@127.0.0.1".parse().unwrap(),
+        on_failure: crate::milter::OnFailure::Tempfail,
+    };
+    assert_eq!(shown.milters, [milter]);
     assert_eq!(shown.extensions[0].settings["routes"].as_str(), Some("./var/spool/Imcroute.cfg"));
     assert_eq!(shown.extensions[0].on_failure, OnFailure::default());
     assert_eq!(
@@ -55,6 +60,7 @@ fn the_example_shows_every_key_and_the_defaults_as_they_are() {
     shown.accept.hosts.clear();
     shown.extensions.clear();
     shown.dns.servers.clear();
+    shown.milters.clear();
     assert_eq!(shown, Config::parse(EXAMPLE, "gateway.toml").unwrap());
 }
 
@@ -195,6 +201,10 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
         "`on_failure` of the extension `imcext` cannot be \"ignore\"",
         "\"bypass\"",
     ),
+    ("[[milter]]\naddress = \"unix:/run/filter\"", 8, "`unix:/run/filter` is no address of a milter", "\"inet:8891@127.0.0.1\""),
+    ("[[milter]]\non_failure = \"accept\"", 7, "`address` is missing", "add `address`"),
+    ("[[milter]]\naddress = \"inet:1@a\"\non_failure = \"discard\"", 9, "unknown variant `discard`", "`accept`"),
+    ("release = \"5.5 RTM\"\n[[milter]]\naddress = \"inet:1@a\"", 9, "5.5 RTM knows no milters", "release = \"current\""),
     ("[delivery]\nretry = []", 8, "no wait between tries", "at least one"),
     ("[delivery]\nretry = [\"15m\",\n\"0s\"]", 9, "`0s` is not a span of time", "\"1h 30m\""),
     ("[delivery]\nretry = [\"soon\"]", 8, "`soon` is not a span of time", "\"48h\""),

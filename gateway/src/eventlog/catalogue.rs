@@ -133,6 +133,30 @@ pub enum Event {
         /// How it failed.
         why: String,
     },
+    /// 3030: a milter could not be asked any more about a client's mail. The original had no milters: this number and the
+    /// next two are ours.
+    MilterFailed {
+        /// Where it listens.
+        milter: String,
+        /// What went wrong.
+        why: String,
+        /// What is done with the mail, as it is configured.
+        action: &'static str,
+    },
+    /// 3031: a milter would have changed a message in a way that is not open to it.
+    MilterChangeRefused {
+        /// Where it listens.
+        milter: String,
+        /// Why it is not.
+        why: String,
+    },
+    /// 3032: a milter refused what a client sent.
+    MilterRefused {
+        /// Where it listens.
+        milter: String,
+        /// What the client was told.
+        reply: String,
+    },
     /// 4007: the listening socket could not be bound, and the service does not start (Q193928).
     ListenFailed {
         /// The address.
@@ -241,9 +265,9 @@ pub enum Event {
 
 impl Event {
     /// The number of every event, in order.
-    pub const IDS: [u16; 24] = [
-        1000, 1001, 2001, 2002, 2006, 3010, 3018, 3019, 3020, 4007, 4031, 4037, 4055, 4070, 4084, 4098, 4116,
-        4117, 4120, 4123, 4151, 4182, 4183, 4188,
+    pub const IDS: [u16; 27] = [
+        1000, 1001, 2001, 2002, 2006, 3010, 3018, 3019, 3020, 3030, 3031, 3032, 4007, 4031, 4037, 4055, 4070,
+        4084, 4098, 4116, 4117, 4120, 4123, 4151, 4182, 4183, 4188,
     ];
 
     /// The event's number, which is one of [`IDS`](Self::IDS).
@@ -258,6 +282,9 @@ impl Event {
             Event::FlushModeEntered { .. } => 3018,
             Event::FlushModeLeft { .. } => 3019,
             Event::ExtensionBypassed { .. } => 3020,
+            Event::MilterFailed { .. } => 3030,
+            Event::MilterChangeRefused { .. } => 3031,
+            Event::MilterRefused { .. } => 3032,
             Event::ListenFailed { .. } => 4007,
             Event::RemoteRefused { .. } => 4031,
             Event::Exception(_) => 4037,
@@ -304,6 +331,9 @@ impl Event {
             | Event::Dropped { .. } => Category::MessageTransfer,
             Event::Unresolved { .. }
             | Event::ConnectFailed { .. }
+            | Event::MilterFailed { .. }
+            | Event::MilterChangeRefused { .. }
+            | Event::MilterRefused { .. }
             | Event::RemoteRefused { .. }
             | Event::SenderMismatch { .. }
             | Event::AuthenticationFailed { .. }
@@ -351,6 +381,19 @@ impl fmt::Display for Event {
             }
             Event::ExtensionBypassed { id, extension, why } => {
                 write!(f, "Message {id} goes on without the extension {extension}: {why}.")
+            }
+            Event::MilterFailed { milter, why, action } => write!(
+                f,
+                "The milter {milter} cannot be asked about this client's mail: {why}. What is done with the mail: {action}."
+            ),
+            Event::MilterChangeRefused { milter, why } => {
+                write!(
+                    f,
+                    "A change that the milter {milter} would have made in a message was refused: {why}."
+                )
+            }
+            Event::MilterRefused { milter, reply } => {
+                write!(f, "The milter {milter} refused what a client sent: {reply}")
             }
             Event::ListenFailed { address, why } => {
                 write!(f, "The service cannot listen on {address} and does not start: {why}.")

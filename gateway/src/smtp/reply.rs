@@ -120,6 +120,8 @@ impl Reply {
         let last = self.lines.len() - 1;
         let line = |(at, text): (usize, &String)| {
             let separator = if at == last { ' ' } else { '-' };
+            // What another program has us say may bring its own.
+            let status = if has_status(text) { "" } else { status };
             let room = LINE_LIMIT - "250 \r\n".len() - status.len();
             let text = &text[..text.len().min(room)];
             format!("{}{separator}{status}{text}\r\n", self.code)
@@ -165,6 +167,15 @@ fn parse_line(line: &str) -> Option<(u16, bool, &str)> {
         Some(("-", text)) => Some((code, false, text)),
         Some(_) => None,
     }
+}
+
+/// Whether a text begins with an enhanced status code (RFC 3463, 2).
+fn has_status(text: &str) -> bool {
+    let mut parts = text.split(' ').next().unwrap_or_default().split('.');
+    let is_number =
+        |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|octet| octet.is_ascii_digit());
+    matches!((parts.next(), parts.next(), parts.next(), parts.next()),
+        (Some("2" | "4" | "5"), Some(subject), Some(detail), None) if is_number(subject) && is_number(detail))
 }
 
 /// Text as a reply may carry it: printable ASCII, and short enough for its line with code, separator and CRLF.

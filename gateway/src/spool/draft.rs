@@ -3,8 +3,8 @@
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
-use super::Spool;
 use super::format::Encoder;
+use super::{Aside, Spool};
 use crate::env::{DiskError, File};
 use crate::envelope::{Envelope, SpoolId};
 use crate::reach::{Point, reached};
@@ -44,6 +44,8 @@ pub struct Draft {
     file: Box<dyn File>,
     encoder: Encoder,
     gathered: Vec<u8>,
+    /// The octets before the content.
+    head: usize,
 }
 
 impl Draft {
@@ -57,7 +59,8 @@ impl Draft {
         envelope: &Envelope,
     ) -> Self {
         let (encoder, gathered) = Encoder::begin(envelope);
-        Draft { spool, id, work, home, file, encoder, gathered }
+        let head = gathered.len();
+        Draft { spool, id, work, home, file, encoder, gathered, head }
     }
 
     /// The name that the message will have: the `id` of its `Received` line.
@@ -75,6 +78,36 @@ impl Draft {
         if self.gathered.len() >= GATHER { self.write().await } else { Ok(()) }
     }
 
+    /// The content so far, as the disk has it.
+    ///
+    /// # Errors
+    /// The disk's; [discard](Draft::discard) the draft then.
+    pub async fn content(&mut self) -> Result<Vec<u8>, DiskError> {
+        self.write().await?;
+        let mut file = self.spool.disk.read(&self.work).await.map_err(DiskError::of("read", &self.work))?;
+        file.drain(..self.head.min(file.len()));
+        Ok(file)
+    }
+
+    /// Begins it anew under its name, with this envelope and this content.
+    ///
+    /// # Errors
+    /// The disk's; [discard](Draft::discard) the draft then.
+    pub async fn rewrite(&mut self, envelope: &Envelope, content: &[u8]) -> Result<(), DiskError> {
+        let disk = &self.spool.disk;
+        disk.remove(&self.work).await.map_err(DiskError::of("remove", &self.work))?;
+        self.file = disk.create(&self.work).await.map_err(DiskError::of("make", &self.work))?;
+        (self.encoder, self.gathered) = Encoder::begin(envelope);
+        self.head = self.gathered.len();
+        self.append(content).await
+    }
+
+    /// The same message, to come into a folder of what nothing more is done with.
+    #[must_use]
+    pub fn set_aside(self, to: Aside) -> Self {
+        Draft { home: self.spool.aside(to).join(self.id.as_str()), ..self }
+    }
+
     async fn write(&mut self) -> Result<(), DiskError> {
         self.file.write_all(&self.gathered).await.map_err(DiskError::of("write", &self.work))?;
         self.gathered.clear();
@@ -86,7 +119,7 @@ impl Draft {
     /// # Errors
     /// The disk's. The message is then taken back, as far as the disk lets it be: whoever sent it still has it.
     pub async fn commit(self) -> Result<SpoolId, NotCommitted> {
-        let Draft { spool, id, work, home, mut file, encoder, mut gathered } = self;
+        let Draft { spool, id, work, home, mut file, encoder, mut gathered, .. } = self;
         gathered.extend(encoder.footer());
         let written = async {
             let wrote = file.write_all(&gathered).await;

@@ -156,7 +156,7 @@ pub(super) fn find<'a>(library: &'a Library, name: &str) -> miette::Result<&'a P
 /// which everything can be drawn, whether every point was reached.
 fn is_alive(report: &Report, profile: &Profile) -> bool {
     let reaches_all = !profile.draws_everything() || report.unreached().is_empty();
-    report.inert(&profile.kinds()).is_empty() && report.vacuous().is_empty() && reaches_all
+    report.inert(&profile.kinds_on(report.release)).is_empty() && report.vacuous().is_empty() && reaches_all
 }
 
 /// A bar that shows how many of the seeds, or how much of a time, is done.
@@ -188,7 +188,7 @@ pub(super) fn print(report: &Report, profile: &Profile, took: Option<Duration>) 
     for found in findings {
         print_finding(found, report);
     }
-    let inert = report.inert(&profile.kinds());
+    let inert = report.inert(&profile.kinds_on(report.release));
     list("faults that never changed anything", &inert);
     list("oracles that never had anything to judge", &report.vacuous());
     if report.count() < ENOUGH && !(inert.is_empty() && report.vacuous().is_empty()) {

@@ -251,6 +251,7 @@ pub(super) fn rows(entries: &[Entry], end: &End, release: Release) -> Vec<Row> {
             What::Event(event) => (known(&text), format!("event {}", event.id)),
             What::Client(Attempt { message, number, .. }) => (text.clone(), format!("{message} {number}")),
             What::Accepted { message, .. } => (text.clone(), format!("takes {message}")),
+            What::Milter(_) => (text.clone(), "milter".to_owned()),
             What::Service(_) => (text.clone(), "service".to_owned()),
             What::Administrator(_) => (text.clone(), "administrator".to_owned()),
             What::Fault(_) => (text.clone(), text.clone()),

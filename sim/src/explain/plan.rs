@@ -25,6 +25,19 @@ pub(super) fn sentences(shrunk: &Shrunk) -> Vec<String> {
         let takes = if domains.is_empty() { "any mail".to_owned() } else { format!("mail for {domains}") };
         sentences.push(format!("{} ({}) takes {takes}.", text(server, "name"), text(server, "address")));
     }
+    for milter in list(root.get("milter")) {
+        let mut sentence = format!("{} ({}) is a milter", text(milter, "name"), text(milter, "address"));
+        for (key, says) in [("trusts", "it trusts"), ("refuses", "it refuses")] {
+            if milter.get(key).is_some() {
+                sentence.push_str(&format!("; {says} {}", words(milter.get(key))));
+            }
+        }
+        for act in list(milter.get("act")) {
+            let does = act.get("does").map(bare).unwrap_or_default();
+            sentence.push_str(&format!("; of {} it says {does}", text(act, "message")));
+        }
+        sentences.push(format!("{sentence}."));
+    }
     for errand in list(root.get("administrator")) {
         let message = errand.get("message").map(|_| format!(" {}", text(errand, "message")));
         let (at, task) = (text(errand, "at"), text(errand, "do"));

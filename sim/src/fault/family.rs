@@ -1,6 +1,6 @@
 //! Which faults belong together, and the name of each kind.
 
-use super::{ClientDoes, DiskFailure, DnsAnswer, Fault, ServerDoes, When};
+use super::{ClientDoes, DiskFailure, DnsAnswer, Fault, MilterFails, ServerDoes, When};
 
 /// Faults of one sort: what a seed turns on, or leaves off altogether.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -22,11 +22,13 @@ pub enum Family {
     Clients,
     /// In the gateway's extension.
     Extension,
+    /// In the milters.
+    Milters,
 }
 
 impl Family {
     /// Every family.
-    pub const ALL: [Family; 8] = [
+    pub const ALL: [Family; 9] = [
         Family::Network,
         Family::Process,
         Family::Disk,
@@ -35,6 +37,7 @@ impl Family {
         Family::Servers,
         Family::Clients,
         Family::Extension,
+        Family::Milters,
     ];
 
     /// The kinds of fault in it, as [`Fault::kind`] names them.
@@ -123,6 +126,16 @@ impl Family {
                 "extension-rewrites",
                 "extension-reroutes",
             ],
+            Family::Milters => &[
+                "milter-is-down",
+                "milter-says-nothing",
+                "milter-drops",
+                "milter-garbles",
+                "milter-answers-amiss",
+                "milter-answers-twice",
+                "milter-wrong-version",
+                "milter-lingers",
+            ],
         }
     }
 }
@@ -206,6 +219,16 @@ impl Fault {
                 ClientDoes::Chatters => "client-chatters",
                 ClientDoes::SaysHelo => "client-says-helo",
                 ClientDoes::InterruptsChunks => "client-interrupts-chunks",
+            },
+            Fault::Milter { does, .. } => match does {
+                MilterFails::IsDown => "milter-is-down",
+                MilterFails::SaysNothing(_) => "milter-says-nothing",
+                MilterFails::Drops(_) => "milter-drops",
+                MilterFails::Garbles(_) => "milter-garbles",
+                MilterFails::AnswersAmiss(_) => "milter-answers-amiss",
+                MilterFails::AnswersTwice(_) => "milter-answers-twice",
+                MilterFails::WrongVersion => "milter-wrong-version",
+                MilterFails::Lingers { .. } => "milter-lingers",
             },
             Fault::ExtensionPanics { .. } => "extension-panics",
             Fault::ExtensionKills { .. } => "extension-kills",

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | this one | the lines, when each begins and ends, and what it speaks of |
 //! | `disk` | what a line says of the gateway's disk |
-//! | `peers` | what a line says of name servers, mail servers and clients |
+//! | `peers` | what a line says of name servers, mail servers, clients and milters |
 //! | [`family`](Family) | which lines belong together: what a seed turns on or leaves off |
 //! | `lasting` | from when until when a line lasts, and what it is called |
 //! | [`bites`](Bites) | which lines changed what happened, how often, and when last |
@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 pub use bites::{Bite, Bites};
 pub use disk::{DiskFailure, DiskFolder, DiskOp};
 pub use family::Family;
-pub use peers::{ClientDoes, DnsAnswer, FalseEnd, ServerDoes, Stage};
+pub use peers::{ClientDoes, DnsAnswer, FalseEnd, MilterFails, ServerDoes, Stage};
 
 use crate::span::{Span, Step};
 
@@ -243,6 +243,22 @@ pub enum Fault {
         does: ClientDoes,
     },
 
+    /// A milter misbehaves.
+    Milter {
+        /// The milter.
+        milter: String,
+        /// On its nth connection only, counted from 1; on each if none is given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        connection: Option<u64>,
+        /// On connections made after this.
+        #[serde(default, skip_serializing_if = "Span::is_zero")]
+        at: Span,
+        /// And before this.
+        until: Span,
+        /// What it does.
+        does: MilterFails,
+    },
+
     /// The gateway's extension panics whenever it is asked about this message.
     ExtensionPanics {
         /// The message.
@@ -356,7 +372,8 @@ impl Fault {
             | Fault::Loss { until, .. }
             | Fault::LowSpace { until, .. }
             | Fault::Dns { until, .. }
-            | Fault::Server { until, .. } => Some(until.0),
+            | Fault::Server { until, .. }
+            | Fault::Milter { until, .. } => Some(until.0),
             Fault::Reset { at, .. } | Fault::ClockJump { at, .. } => Some(at.0),
             Fault::Kill { when: When::At(at), restart_after, .. }
             | Fault::PowerCut { when: When::At(at), restart_after, .. } => Some(at.0 + restart_after.0),
@@ -394,6 +411,7 @@ impl Fault {
                 vec![machine]
             }
             Fault::Server { server, .. } => vec![server],
+            Fault::Milter { milter, .. } => vec![milter],
             _ => Vec::new(),
         }
     }

@@ -1,4 +1,4 @@
-//! What a fault says of those around the gateway: name servers, mail servers and clients.
+//! What a fault says of those around the gateway: name servers, mail servers, clients and milters.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -186,6 +186,34 @@ pub enum ClientDoes {
     SaysHelo,
     /// It sends the message in chunks, and between them commands that cannot be said there (RFC 3030).
     InterruptsChunks,
+}
+
+/// What a milter does that it should not. Its first stage is the negotiation; `content` is all of the message before its
+/// end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum MilterFails {
+    /// It refuses the connection.
+    IsDown,
+    /// It never answers at this stage.
+    SaysNothing(Stage),
+    /// It closes the connection instead of answering.
+    Drops(Stage),
+    /// It answers with what is no packet.
+    Garbles(Stage),
+    /// It answers with a letter that means something else.
+    AnswersAmiss(Stage),
+    /// It answers twice.
+    AnswersTwice(Stage),
+    /// It says that it speaks a version that nobody knows.
+    WrongVersion,
+    /// It takes its time before it answers, and says meanwhile that it is still working.
+    Lingers {
+        /// Where.
+        at: Stage,
+        /// How long.
+        by: Span,
+    },
 }
 
 /// What resembles the end of data and is none (RFC 5321, 4.1.1.4).

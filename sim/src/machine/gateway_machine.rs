@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gateway::dns::{Resolver, StubResolver};
-use gateway::env::{BoxFuture, Disk, Env, Spawn};
+use gateway::env::{BoxFuture, Disk, Env, Net, Spawn};
 use gateway::exception::{self, Exception};
 use gateway::reach::Point;
 use gateway::service::Exit;
@@ -21,6 +21,7 @@ use super::disk_faults::DiskFaults;
 use super::doom::Doom;
 use super::faulty_disk::FaultyDisk;
 use super::faulty_extension;
+use super::filter_net::FilterNet;
 use super::life::{Life, Mortal};
 use super::mortal_net::MortalNet;
 use super::net::RecordedNet;
@@ -81,13 +82,14 @@ impl GatewayMachine {
     async fn process(&self, seat: Seat, life: &Life) -> Service {
         let Scene { plan, trace, journal, .. } = &self.scene;
         let (crashed, mut crashes) = mpsc::unbounded_channel();
-        let net = Arc::new(MortalNet::new(seat.net, life.clone()));
+        let bare: Arc<dyn Net> = Arc::new(MortalNet::new(seat.net, life.clone()));
+        let recorded =
+            RecordedNet { net: Arc::clone(&bare), machine: Arc::clone(&self.name), journal: journal.clone() };
         let env = Env {
-            net: Arc::new(RecordedNet {
-                net: Arc::clone(&net) as Arc<_>,
-                machine: Arc::clone(&self.name),
-                journal: journal.clone(),
-            }),
+            net: match plan.milters.is_empty() {
+                true => Arc::new(recorded),
+                false => Arc::new(FilterNet { recorded, bare: Arc::clone(&bare), scene: self.scene.clone() }),
+            },
             disk: Arc::new(TracedDisk::new(self.disk_of(life), trace.clone(), Arc::clone(&self.name))),
             clock: Arc::clone(&self.clock) as Arc<_>,
             entropy: Arc::clone(&self.entropy) as Arc<_>,
@@ -96,7 +98,7 @@ impl GatewayMachine {
         let process = Process {
             plan: Arc::clone(plan),
             // What it says to name servers is no SMTP.
-            names: self.resolver(&Env { net, ..env.clone() }),
+            names: self.resolver(&Env { net: bare, ..env.clone() }),
             env,
             extension: faulty_extension::factory(&self.scene, crashed),
             life: life.clone(),

@@ -10,6 +10,7 @@
 //! | `life` | that nothing more of an ended process takes effect |
 //! | `mortal_net` | the same for its sockets |
 //! | `net` | the dialogues on its sockets |
+//! | `filter_net` | its sockets to milters |
 //! | `clock` | the time of day, and what is wrong with it |
 //! | `faulty_extension` | the extension that the plan has fail |
 //! | `gateway_machine` | all of this around the software under test |
@@ -22,6 +23,7 @@ mod disk_faults;
 pub(crate) mod doom;
 mod faulty_disk;
 mod faulty_extension;
+mod filter_net;
 pub(crate) mod gateway_machine;
 mod life;
 mod mortal_net;

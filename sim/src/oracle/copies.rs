@@ -3,8 +3,8 @@
 //!
 //! It counts for the oracles; it does not judge.
 
-use super::Case;
 use super::session::Transfer;
+use super::{Case, filters};
 use crate::fault::{Family, Fault};
 use crate::record::{Service, What};
 
@@ -35,7 +35,12 @@ pub(super) fn may_be_accepted(case: &Case<'_>, transfer: &Transfer<'_>) -> bool 
 /// Counts the copies of a message, or of a report, for a recipient.
 pub(super) fn count(case: &Case<'_>, message: &str, recipient: &str) -> Copies {
     let ledger = &case.ledger;
-    let mine = |transfer: &&Transfer<'_>| transfer.message() == Some(message) && transfer.is_for(recipient);
+    // Whom a milter has added no client has named.
+    let is_added = filters::added_to(case, message).any(|to| to.eq_ignore_ascii_case(recipient));
+    let mine = |transfer: &&Transfer<'_>| {
+        let is_for = transfer.is_for(recipient) || transfer.is_inbound && is_added;
+        transfer.message() == Some(message) && is_for
+    };
     let (inbound, outbound): (Vec<_>, Vec<_>) =
         ledger.transfers.iter().filter(mine).partition(|transfer| transfer.is_inbound);
     let accepted = inbound.into_iter().filter(|transfer| may_be_accepted(case, transfer)).count();

@@ -3,7 +3,7 @@
 //! For each recipient that the gateway accepted, whether its client heard the answer or not, at the end of the run one
 //! of these holds: the message is in a mailbox or on a mail server; a report on it is on its way or has arrived, or
 //! could not be delivered itself, with an event; it is still in the spool; it was set aside, with an event that names
-//! its file; or the plan had an extension drop it, with an event. What the administrator moved out of the spool by
+//! its file; or the plan had an extension or a milter drop it, with an event. What the administrator moved out of the spool by
 //! hand, or somebody else removed from the disk, is no longer in the gateway's custody.
 //!
 //! It does not ask whether the message reached the *right* place (policy), nor what is in it (integrity). Mail that a
@@ -11,7 +11,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Acceptance, Case, Oracle, Sheet};
+use super::{Acceptance, Case, Oracle, Sheet, filters};
 use crate::fault::{DiskFolder, Fault};
 use crate::mailbag::{Item, Kind};
 use crate::plan::{Hears, Plan, Task};
@@ -24,28 +24,32 @@ pub(super) const ORACLE: Oracle = Oracle {
 };
 
 fn judge(case: &Case<'_>, sheet: &mut Sheet) {
-    let Case { plan, record, ledger, .. } = case;
-    let by_hand = taken_by_hand(plan, record);
+    let ledger = &case.ledger;
     for accepted in &ledger.accepted {
         let Acceptance { message, recipients, reply } = accepted;
         if ledger.is_garbled(message) {
             continue;
         }
-        let is_gone = by_hand.contains(message.as_str())
-            || ledger.vanished(message, &[DiskFolder::In, DiskFolder::Out, DiskFolder::Bad]);
         for recipient in recipients {
             sheet.judges();
-            let is_kept = is_gone
-                || is_delivered(case, message, recipient)
-                || is_reported(case, message, recipient)
-                || is_in_spool(case, accepted, recipient)
-                || is_dropped(case, message, recipient);
-            if !is_kept {
+            if !is_accounted_for(case, accepted, recipient) {
                 let what = format!("{message} for {recipient} was answered \"{reply}\" and is nowhere");
                 sheet.finds("an accepted message is nowhere", what);
             }
         }
     }
+}
+
+/// Whether a message that was answered for has come to its end for a recipient, or is somewhere.
+pub(super) fn is_accounted_for(case: &Case<'_>, accepted: &Acceptance, recipient: &str) -> bool {
+    let Acceptance { message, .. } = accepted;
+    taken_by_hand(case.plan, case.record).contains(message.as_str())
+        || case.ledger.vanished(message, &[DiskFolder::In, DiskFolder::Out, DiskFolder::Bad])
+        || is_delivered(case, message, recipient)
+        || is_reported(case, message, recipient)
+        || is_in_spool(case, accepted, recipient)
+        || is_dropped(case, message, recipient)
+        || filters::is_dropped(case, accepted, recipient)
 }
 
 fn taken_by_hand<'a>(plan: &'a Plan, record: &Record) -> BTreeSet<&'a str> {

@@ -1,14 +1,15 @@
 //! Integrity: a message arrives as it was sent (RFC 5321, 2.1 and 6.4).
 //!
 //! The content of every copy, in a mailbox, on a mail server or in the spool, is what the client sent, but for the
-//! trace headers that were put on top (RFC 5321, 4.4), and for the line that an extension was told to add. No message
+//! trace headers that were put on top (RFC 5321, 4.4), for the line that an extension was told to add, and for what the
+//! milters have changed, by their own record. No message
 //! is anywhere that a client hid within another behind a false end of data (RFC 5321, 4.1.1.4).
 //!
 //! Not judged: reports and notifications, and a message for which a client's fault changes what is sent.
 
 use std::collections::BTreeMap;
 
-use super::{Case, Oracle, Sheet, Where};
+use super::{Case, Oracle, Sheet, Where, filters};
 use crate::fault::Fault;
 use crate::machine::rewritten;
 use crate::mailbag::{self, Kind};
@@ -24,7 +25,7 @@ const SMUGGLED: &str = "-smuggled";
 
 fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     let ledger = &case.ledger;
-    let mut sent: BTreeMap<&str, [u64; 2]> = BTreeMap::new();
+    let mut sent: BTreeMap<&str, [Vec<u64>; 2]> = BTreeMap::new();
     for (place, item) in ledger.items() {
         let Kind::Message(message) = &item.kind else { continue };
         let Some((_, planned)) = ledger.planned.get(message.as_str()) else {
@@ -36,14 +37,15 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
             continue;
         }
         sheet.judges();
-        let [plain, added] = *sent.entry(message.as_str()).or_insert_with(|| fingerprints(&planned.content));
+        let [plain, added] =
+            sent.entry(message.as_str()).or_insert_with(|| fingerprints(case, message, &planned.content));
         let rewrites =
             |fault: &Fault| matches!(fault, Fault::ExtensionRewrites { message: about } if about == message);
         let is_intact = match (ledger.bit(rewrites), place) {
-            (false, _) => item.fingerprint == plain,
+            (false, _) => plain.contains(&item.fingerprint),
             // It may not have been asked about yet.
-            (true, Where::Spool(_)) => item.fingerprint == plain || item.fingerprint == added,
-            (true, _) => item.fingerprint == added,
+            (true, Where::Spool(_)) => plain.contains(&item.fingerprint) || added.contains(&item.fingerprint),
+            (true, _) => added.contains(&item.fingerprint),
         };
         if !is_intact {
             sheet.finds("a message was changed on its way", format!("{message}, found at {place:?}"));
@@ -64,10 +66,11 @@ fn unplanned(case: &Case<'_>, message: &str, sheet: &mut Sheet) {
     }
 }
 
-/// The content without trace headers, as it was sent and with the extension's line.
-fn fingerprints(content: &[u8]) -> [u64; 2] {
+/// The content without trace headers, as it was sent, or as milters have left it, and with the extension's line.
+fn fingerprints(case: &Case<'_>, message: &str, content: &[u8]) -> [Vec<u64>; 2] {
     let end: &[u8] = if content.is_empty() || content.ends_with(b"\r\n") { b"" } else { b"\r\n" };
     let sent = [content, end].concat();
-    let added = rewritten(&sent);
-    [mailbag::untraced(&sent).1, mailbag::untraced(&added).1]
+    let contents = filters::contents(case, message, &sent);
+    let added = contents.iter().map(|content| mailbag::untraced(&rewritten(content)).1).collect();
+    [contents.iter().map(|content| mailbag::untraced(content).1).collect(), added]
 }

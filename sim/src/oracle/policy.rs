@@ -6,6 +6,8 @@
 //! asks of each copy of a message whether it is where a recipient's mail goes (Q169683, Q217217; RFC 5321, 5.1), and of
 //! each message over which an extension failed whether that was dealt with as the extension's link of the chain says.
 //!
+//! What the milters say is looked up in [their own record](super::filters).
+//!
 //! "Not now" (4yz) is always allowed. Not judged: the order of commands and their syntax (protocol), and what is
 //! accepted beyond a limit (bounds); a refusal must have a reason that can be seen in what the client sent.
 
@@ -18,7 +20,7 @@ use gateway::address::Address;
 use gateway::extension::OnFailure;
 
 use super::session::{path, verb};
-use super::{Case, Exchange, Model, Oracle, Place, Session, Sheet, Verdict, Where, copies, ledger};
+use super::{Case, Exchange, Model, Oracle, Place, Session, Sheet, Verdict, Where, copies, filters, ledger};
 use crate::fault::Fault;
 use crate::machine::FAULTY_EXTENSION;
 use crate::mailbag::Kind;
@@ -36,10 +38,12 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     }
     places(case, sheet);
     failures(case, sheet);
+    filters::judge(case, sheet);
 }
 
 /// A client in one dialogue, as the model sees it.
 struct Guest<'a, 'b> {
+    case: &'a Case<'b>,
     model: &'a Model<'b>,
     size_limit: Option<u64>,
     session: &'a Session<'b>,
@@ -53,6 +57,7 @@ struct Guest<'a, 'b> {
 impl<'a, 'b> Guest<'a, 'b> {
     fn of(case: &'a Case<'b>, session: &'a Session<'b>) -> Self {
         Guest {
+            case,
             model: &case.model,
             size_limit: case.plan.gateway.config.limits.message_size.map(std::num::NonZeroU64::get),
             session,
@@ -66,6 +71,9 @@ impl<'a, 'b> Guest<'a, 'b> {
     fn go_through(mut self, sheet: &mut Sheet) {
         for (place, exchange) in self.session.exchanges.iter().enumerate() {
             let Some(reply) = &exchange.reply else { return };
+            if filters::excuses(self.case, reply) {
+                continue;
+            }
             let (yes, no) = (reply.is_positive(), reply.is_permanent());
             if place == 0 {
                 self.connects(yes, no, sheet);
@@ -202,13 +210,14 @@ fn is_path(path: &str) -> bool {
 /// Whether each copy of a message is where the mail of one of its recipients goes.
 fn places(case: &Case<'_>, sheet: &mut Sheet) {
     let ledger = &case.ledger;
-    let mut accepted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut accepted: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     let inbound = ledger.transfers.iter().filter(|transfer| transfer.is_inbound);
     for transfer in inbound.filter(|transfer| copies::may_be_accepted(case, transfer)) {
-        let recipients = transfer.recipients.iter().map(String::as_str);
-        accepted.entry(transfer.message().unwrap_or_default()).or_default().extend(recipients);
+        let message = transfer.message().unwrap_or_default();
+        let recipients = transfer.recipients.iter().cloned().chain(filters::added_to(case, message));
+        accepted.entry(message).or_default().extend(recipients);
     }
-    let accepted_for = |message: &str| accepted.get(message).into_iter().flatten().copied();
+    let accepted_for = |message: &str| accepted.get(message).into_iter().flatten().map(String::as_str);
     let place_of = |message: &str, recipient: &str| {
         let reroutes =
             |fault: &Fault| matches!(fault, Fault::ExtensionReroutes { message: about } if about == message);

@@ -174,7 +174,8 @@ fn told_of_what_was_set_aside(case: &Case<'_>, sheet: &mut Sheet) {
             }
             _ => None,
         });
-        let reasons = [" raised an exception", " the service died ", " gave no answer in time"];
+        let reasons =
+            [" raised an exception", " the service died ", " gave no answer in time", ": the milter "];
         if why.is_some_and(|why| reasons.iter().any(|reason| why.contains(reason))) {
             is_told(case, message, Category::ProcessingFailed, sheet);
         }

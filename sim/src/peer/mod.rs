@@ -1,4 +1,5 @@
-//! The hosts around the gateway: clients that hand mail over, servers that take it, and the names of both.
+//! The hosts around the gateway: clients that hand mail over, servers that take it, milters that are asked about it, and
+//! the names of all.
 //!
 //! They are written apart from the gateway and share no code with it but the seam, so that the two check each other.
 //! They behave, but for what the plan has them do.
@@ -9,6 +10,7 @@
 //! | `server`, `lapses` | taking mail, and failing to |
 //! | `hand_back` | a routing loop |
 //! | `client`, `mischief` | handing mail over, and doing harm |
+//! | `milter`, `packets` | saying what becomes of mail, and failing to |
 //! | `names` | which names there are, and what is said of them instead |
 //! | `name_server` | saying it in packets |
 
@@ -16,12 +18,15 @@ mod client;
 mod dialogue;
 mod hand_back;
 mod lapses;
+mod milter;
 mod mischief;
 mod name_server;
 mod names;
+mod packets;
 mod server;
 
 pub(crate) use client::Client;
+pub(crate) use milter::Milter;
 pub(crate) use name_server::NameServer;
 pub(crate) use names::{FaultyNames, Names};
 pub(crate) use server::{Server, Taken};
@@ -44,6 +49,8 @@ const RESET_UNREAD: &str = "a client closed its connection with a reply unread";
 const SMUGGLER_REFUSED: &str = "a message with another hidden in it was refused";
 const GUESSER_THROWN_OUT: &str = "a client that guessed passwords was thrown out";
 const ALL_AT_ONCE_TAKEN: &str = "a message sent in one go with its commands was taken";
+const FILTERING_ABORTED: &str = "a milter was told that a message was not to be";
+const FILTER_WAITED_FOR: &str = "a milter that took its time was waited for";
 
 const CHUNKS_INTERRUPTED: &str = "a client said other commands between the chunks of a message";
 const DATA_GRANTED_IN_VAIN: &str = "a server granted DATA without a recipient";
@@ -69,4 +76,6 @@ pub(crate) const POINTS: &[&str] = &[
     ALL_AT_ONCE_TAKEN,
     CHUNKS_INTERRUPTED,
     DATA_GRANTED_IN_VAIN,
+    FILTERING_ABORTED,
+    FILTER_WAITED_FOR,
 ];

@@ -16,6 +16,7 @@
 //! | `cast` | the machines, the domains and the people |
 //! | `configuration` | how the gateway is set up |
 //! | `load` | the messages |
+//! | `milters` | the milters, and what they do to which message |
 //! | `perturbation` | the faults |
 //!
 //! It knows no run.
@@ -23,6 +24,7 @@
 mod cast;
 mod configuration;
 mod load;
+mod milters;
 mod perturbation;
 
 use std::collections::BTreeMap;
@@ -134,6 +136,9 @@ struct Configuration {
     tight_limit: u64,
     /// A file in the spool that is no message, for each of two kinds: of a name that no message has, and of one.
     stray_file: u64,
+    /// There are milters, where the release knows any.
+    #[serde(default)]
+    milters: u64,
     /// The shortest wait of the retry schedule; each further one is up to twice as long.
     retry: SpanRange,
     /// How many waits it has.
@@ -275,6 +280,13 @@ impl Profile {
         on.copied().filter(|kind| kinds.get(*kind) != Some(&0)).collect()
     }
 
+    /// The same, of those that there can be on a release: milters are `current`'s alone.
+    pub fn kinds_on(&self, release: Release) -> Vec<&'static str> {
+        let mut kinds = self.kinds();
+        kinds.retain(|kind| release == Release::Current || !Family::Milters.kinds().contains(kind));
+        kinds
+    }
+
     /// Whether a seed may draw any kind of fault.
     pub fn draws_everything(&self) -> bool {
         self.kinds().len() == Family::ALL.into_iter().map(|family| family.kinds().len()).sum::<usize>()
@@ -286,12 +298,17 @@ impl Profile {
         let cast = cast::draw(&self.ranges, seed);
         let setup = configuration::draw(configuration, &cast, seed);
         let clients = load::draw(&self.ranges.load, &cast, &setup, seed);
-        let faults = perturbation::draw(&self.ranges.faults, &cast, &clients, seed);
+        let chance = if release == Release::Current { configuration.milters } else { 0 };
+        let (milters, told_of) = milters::draw(chance, &cast, &clients, seed);
+        let faults = perturbation::draw(&self.ranges.faults, &cast, &clients, &milters, seed);
         let needs_packets =
             |fault: &Fault| matches!(fault, Fault::Dns { answer, .. } if answer.needs_packets());
         let in_packets =
             faults.iter().any(needs_packets) || Dice::of(seed, "look-ups").chance(configuration.name_server);
         let mut config = setup.config;
+        if !told_of.is_empty() {
+            config.insert("milter".to_owned(), told_of.into());
+        }
         if faults.iter().any(|fault| fault.family() == Family::Extension) {
             configuration::add_faulty_extension(&mut config, setup.on_failure);
         }
@@ -311,6 +328,7 @@ impl Profile {
             },
             client: clients,
             server: cast.servers.iter().map(cast::Server::entry).collect(),
+            milter: milters,
             administrator: Vec::new(),
             fault: faults.into_iter().map(plain).collect(),
             expect: Vec::new(),

@@ -9,13 +9,20 @@ use super::Faults;
 use super::cast::{Cast, Server};
 use crate::draw::{Dice, Seed};
 use crate::fault::{
-    ClientDoes, DiskFailure, DiskFolder, DiskOp, DnsAnswer, FalseEnd, Family, Fault, ServerDoes, Stage, When,
+    ClientDoes, DiskFailure, DiskFolder, DiskOp, DnsAnswer, FalseEnd, Family, Fault, MilterFails, ServerDoes,
+    Stage, When,
 };
-use crate::scenario::file::Client;
+use crate::scenario::file::{Client, Milter};
 use crate::span::{Span, Step};
 
 /// Draws the faults.
-pub(super) fn draw(faults: &Faults, cast: &Cast, clients: &[Client], seed: Seed) -> Vec<Fault> {
+pub(super) fn draw(
+    faults: &Faults,
+    cast: &Cast,
+    clients: &[Client],
+    milters: &[Milter],
+    seed: Seed,
+) -> Vec<Fault> {
     let messages: Vec<&str> = clients
         .iter()
         .flat_map(|client| &client.message)
@@ -31,7 +38,7 @@ pub(super) fn draw(faults: &Faults, cast: &Cast, clients: &[Client], seed: Seed)
             continue;
         }
         let lines = dice.small_number(faults.lines);
-        let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, dice };
+        let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, dice };
         drawn.extend((0..lines).filter_map(|_| hand.line(*family)));
     }
     drawn
@@ -44,6 +51,7 @@ struct Hand<'a> {
     messages: &'a [&'a str],
     /// The domains that there is mail for.
     asked: &'a BTreeSet<&'a str>,
+    milters: &'a [Milter],
     dice: Dice,
 }
 
@@ -61,6 +69,7 @@ impl<'a> Hand<'a> {
             Family::Servers => self.server(kind),
             Family::Clients => self.client(kind),
             Family::Extension => self.extension(kind),
+            Family::Milters => return self.milter(kind),
         })
     }
 
@@ -310,6 +319,41 @@ impl<'a> Hand<'a> {
             "extension-rewrites" => Fault::ExtensionRewrites { message },
             _ => Fault::ExtensionReroutes { message },
         }
+    }
+
+    /// Nothing where there is no milter.
+    fn milter(&mut self, kind: &str) -> Option<Fault> {
+        if self.milters.is_empty() {
+            return None;
+        }
+        let (at, until) = self.period();
+        let milter = self.dice.pick(self.milters).name.as_ref().clone();
+        let connection = self.dice.chance(20).then(|| self.dice.number([1, 6]));
+        let stages = [
+            Stage::Connection,
+            Stage::Ehlo,
+            Stage::Mail,
+            Stage::Rcpt,
+            Stage::Data,
+            Stage::Content,
+            Stage::FinalDot,
+            Stage::FinalDot,
+        ];
+        let stage = *self.dice.pick(&stages);
+        let does = match kind {
+            "milter-is-down" => MilterFails::IsDown,
+            "milter-says-nothing" => MilterFails::SaysNothing(stage),
+            "milter-drops" => MilterFails::Drops(stage),
+            "milter-garbles" => MilterFails::Garbles(stage),
+            "milter-answers-amiss" => MilterFails::AnswersAmiss(stage),
+            "milter-answers-twice" => MilterFails::AnswersTwice(stage),
+            "milter-wrong-version" => MilterFails::WrongVersion,
+            _ => {
+                let at = *self.dice.pick(&[Stage::Mail, Stage::Rcpt, Stage::Content, Stage::FinalDot]);
+                MilterFails::Lingers { at, by: self.dice.span([seconds(5), seconds(200)]) }
+            }
+        };
+        Some(Fault::Milter { milter, connection, at, until, does })
     }
 
     /// A mail server: nearly always one of a domain that there is mail for. What nobody meets can do no harm.

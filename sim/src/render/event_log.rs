@@ -39,6 +39,10 @@ pub fn event_log(title: &str, plan: &Plan, record: &Record) -> String {
                 line(&mut out, format_args!("{when}  -- the administrator {}", rename(what, &names)));
             }
             What::Fault(what) => line(&mut out, format_args!("{when}  -- fault: {}", rename(what, &names))),
+            What::Milter(said) => {
+                let what = rename(&said.to_string(), &names);
+                line(&mut out, format_args!("{when}  -- {}: {what}", entry.machine));
+            }
             What::Smtp { .. } | What::Client(_) | What::Accepted { .. } | What::FaultSpan { .. } => {}
         }
     }
@@ -65,7 +69,8 @@ pub fn without_times(record: &Record) -> Vec<String> {
         match &entry.what {
             What::Event(_) | What::Service(_) | What::Administrator(_) => happened.push(text),
             What::Client(_) => answers.push(text),
-            What::Smtp { .. } | What::Accepted { .. } | What::Fault(_) | What::FaultSpan { .. } => {}
+            What::Smtp { .. } | What::Accepted { .. } | What::Milter(_) => {}
+            What::Fault(_) | What::FaultSpan { .. } => {}
         }
     }
     happened.into_iter().chain(answers).chain(end::lines(&record.end)).collect()

@@ -15,7 +15,9 @@ use crate::fault::Fault;
 use crate::mailbag::{Item, Kind};
 use crate::oracle::Finding;
 use crate::plan::{MessagePlan, Plan};
-use crate::record::{Attempt, End, Entry, Outcome, Reached, Record, Service, Speaker, Spooled, What};
+use crate::record::{
+    Attempt, End, Entry, Filtering, Outcome, Reached, Record, Service, Speaker, Spooled, What,
+};
 use crate::verdict::Replay;
 
 /// The version of the format. It changes when something goes or means something else, not when something is added.
@@ -179,6 +181,13 @@ enum WhatView<'a> {
         message: &'a str,
         recipients: &'a [String],
     },
+    Milter {
+        stage: &'a str,
+        about: &'a str,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        id: &'a str,
+        does: Vec<String>,
+    },
     Administrator {
         does: &'a str,
     },
@@ -233,6 +242,9 @@ impl<'a> EntryView<'a> {
                 WhatView::Try { message, number: *number, outcome: OutcomeView::of(outcome) }
             }
             What::Accepted { message, recipients } => WhatView::Accepted { message, recipients },
+            What::Milter(Filtering { stage, about, id, does }) => {
+                WhatView::Milter { stage, about, id, does: does.iter().map(ToString::to_string).collect() }
+            }
             What::Administrator(does) => WhatView::Administrator { does },
             What::Fault(what) => WhatView::Fault { what },
             What::FaultSpan { fault, what, begins } => {

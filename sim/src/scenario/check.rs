@@ -73,10 +73,11 @@ impl Check<'_> {
     }
 
     fn machines(&self) -> Result<(), ScenarioError> {
-        let File { gateway, client, server, .. } = self.file;
+        let File { gateway, client, server, milter, .. } = self.file;
         let machines = std::iter::once((&gateway.name, &gateway.address))
             .chain(client.iter().map(|client| (&client.name, &client.address)))
-            .chain(server.iter().map(|server| (&server.name, &server.address)));
+            .chain(server.iter().map(|server| (&server.name, &server.address)))
+            .chain(milter.iter().map(|milter| (&milter.name, &milter.address)));
         let (mut names, mut addresses) = (BTreeSet::new(), BTreeSet::new());
         for (name, address) in machines {
             if !names.insert(name.as_ref()) {
@@ -137,16 +138,19 @@ impl Check<'_> {
         }
         let errands = self.file.administrator.iter().filter_map(|errand| errand.message.as_ref());
         let expected = self.file.expect.iter().flat_map(Expectation::messages);
-        self.are_known("message sent by a client is", errands.chain(expected), messages)
+        let filtered = self.file.milter.iter().flat_map(|milter| &milter.act).map(|act| &act.message);
+        self.are_known("message sent by a client is", errands.chain(expected).chain(filtered), messages)
     }
 
     fn faults(&self) -> Result<(), ScenarioError> {
-        let File { gateway, client, server, .. } = self.file;
+        let File { gateway, client, server, milter, .. } = self.file;
+        let milters: BTreeSet<&str> = milter.iter().map(|milter| milter.name.as_ref().as_str()).collect();
         let servers: BTreeSet<&str> = server.iter().map(|server| server.name.as_ref().as_str()).collect();
         let clients = client.iter().map(|client| client.name.as_ref().as_str());
         let gateway = gateway.name.as_ref().as_str();
         let name_server = super::name_server(self.file).map(|server| server.name);
-        let machines = servers.iter().copied().chain(clients).chain([gateway]).chain(name_server.as_deref());
+        let named = servers.iter().chain(&milters).copied().chain(clients).chain([gateway]);
+        let machines = named.chain(name_server.as_deref());
         let machines: BTreeSet<&str> = machines.collect();
         let messages = client.iter().flat_map(|client| &client.message);
         let messages: BTreeSet<&str> = messages.map(|message| message.name.as_ref().as_str()).collect();
@@ -172,6 +176,7 @@ impl Check<'_> {
                     let what = "without packets nobody hears such an answer".to_owned();
                     return Err(fail(what, "take `names = \"map\"` out".to_owned()));
                 }
+                Fault::Milter { milter, .. } => known("milter is", milter, &milters)?,
                 Fault::Kill { machine: Some(machine), when, .. }
                 | Fault::PowerCut { machine: Some(machine), when, .. }
                     if machine != gateway =>
@@ -285,6 +290,7 @@ fn says_nothing(fault: &Fault) -> Option<(&'static str, &'static str)> {
         | Fault::LowSpace { at, until, .. }
         | Fault::Dns { at, until, .. }
         | Fault::Server { at, until, .. }
+        | Fault::Milter { at, until, .. }
             if until <= at =>
         {
             Some(never)
@@ -310,6 +316,7 @@ fn says_nothing(fault: &Fault) -> Option<(&'static str, &'static str)> {
         | Fault::LostRename { nth: 0, .. }
         | Fault::SlowSync { nth: 0, .. }
         | Fault::Server { connection: Some(0), .. }
+        | Fault::Milter { connection: Some(0), .. }
         | Fault::Client { attempt: 0, .. } => Some(("nothing is the 0th", "count from 1")),
         _ => None,
     }

@@ -13,6 +13,7 @@ use toml::Spanned;
 
 use super::expect::Expectation;
 use crate::fault::Fault;
+use crate::filter::MilterDoes;
 use crate::plan::{Hears, Offer, Returns};
 use crate::span::Span;
 
@@ -48,6 +49,8 @@ pub(crate) struct File {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) server: Vec<Server>,
     /// What the administrator does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) milter: Vec<Milter>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) administrator: Vec<Errand>,
     /// What goes wrong.
@@ -259,6 +262,29 @@ pub(crate) struct Server {
 
 /// Something that the administrator does.
 #[derive(Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Milter {
+    pub(crate) name: Spanned<String>,
+    pub(crate) address: Spanned<IpAddr>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) terse: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) trusts: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) refuses: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) act: Vec<Act>,
+}
+
+/// What a milter does to a message.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Act {
+    pub(crate) message: Spanned<String>,
+    pub(crate) does: MilterDoes,
+}
+
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Errand {
     /// When, since the start.

@@ -26,8 +26,8 @@ pub use setting::{Setting, SettingError};
 use crate::draw::Seed;
 use crate::peer::Names;
 use crate::plan::{
-    self, Account, ClientPlan, Errand, GatewayPlan, MessagePlan, NameServerPlan, Plan, ServerPlan,
-    ServicePlan, Task, Uses,
+    self, Account, ClientPlan, Errand, GatewayPlan, MessagePlan, MilterPlan, NameServerPlan, Plan,
+    ServerPlan, ServicePlan, Task, Uses,
 };
 use expect::Expectation;
 use file::{File, LookUps};
@@ -160,6 +160,7 @@ impl Scenario {
         let mut machines = vec![file.gateway.name.as_ref().as_str()];
         machines.extend(file.client.iter().map(|client| client.name.as_ref().as_str()));
         machines.extend(file.server.iter().map(|server| server.name.as_ref().as_str()));
+        machines.extend(file.milter.iter().map(|milter| milter.name.as_ref().as_str()));
         let name_server = name_server(file);
         machines.extend(name_server.iter().map(|server| &*server.name));
         let latencies = plan::latencies(seed, &machines);
@@ -191,6 +192,7 @@ impl Scenario {
             name_server,
             clients,
             servers,
+            milters: file.milter.iter().map(milter_plan).collect(),
             faults: file.fault.iter().map(|fault| fault.as_ref().clone()).collect(),
             latencies,
         }
@@ -254,6 +256,17 @@ fn client_plan(client: &file::Client, file: &file::File) -> ClientPlan {
     }
 }
 
+fn milter_plan(milter: &file::Milter) -> MilterPlan {
+    MilterPlan {
+        name: milter.name.as_ref().as_str().into(),
+        address: *milter.address.as_ref(),
+        is_terse: milter.terse,
+        trusts: milter.trusts.clone(),
+        refuses: milter.refuses.clone(),
+        acts: milter.act.iter().map(|act| (act.message.as_ref().clone(), act.does.clone())).collect(),
+    }
+}
+
 fn errand(errand: &file::Errand) -> Errand {
     let task = match (errand.task.as_ref(), &errand.message) {
         (file::Task::SetAside, Some(message)) => Task::SetAside { message: message.as_ref().clone() },
@@ -269,6 +282,9 @@ fn names(file: &file::File) -> Names {
     names.addresses.insert(file.gateway.name.as_ref().clone(), *file.gateway.address.as_ref());
     for client in &file.client {
         names.addresses.insert(client.name.as_ref().clone(), *client.address.as_ref());
+    }
+    for milter in &file.milter {
+        names.addresses.insert(milter.name.as_ref().clone(), *milter.address.as_ref());
     }
     for server in &file.server {
         names.addresses.insert(server.name.as_ref().clone(), *server.address.as_ref());

@@ -21,6 +21,7 @@ impl Shrinker<'_> {
         self.cut(&|root| singles(messages(root)));
         self.cut(&|root| singles(children(root, &keys(&["client"]))));
         self.cut(&|root| singles(children(root, &keys(&["server"]))));
+        self.cut(&|root| singles(children(root, &keys(&["milter"]))));
         self.cut(&|root| singles(children(root, &keys(&["gateway", "file"]))));
         self.cut(&|root| singles(children(root, &keys(&["gateway", "config"]))));
     }

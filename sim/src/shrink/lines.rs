@@ -1,7 +1,7 @@
 //! The lines of a scenario: what could be taken out of it, one by one. Their number is how large a scenario is.
 //!
 //! A line is a fault, an errand, a client, what it authenticates with, a message, a recipient of one beyond the first,
-//! a mail server, how the service is looked after, a line of text in a file on the gateway's disk, or an entry of the
+//! a mail server, a milter, what one does to a message, how the service is looked after, a line of text in a file on the gateway's disk, or an entry of the
 //! gateway's configuration: a table of a list (a mailbox, a route, a host rule, an extension), an element of another
 //! list, or a single value. What every scenario must have is no line: title, seed, times, names, addresses, senders,
 //! subjects.
@@ -59,6 +59,13 @@ pub(crate) fn lines(root: &Table) -> Vec<Line> {
     for server in children(root, &keys(&["server"])) {
         let name = format!("the mail server {}", name_at(root, &server));
         lines.push(line(server, name));
+    }
+    for milter in children(root, &keys(&["milter"])) {
+        let name = name_at(root, &milter);
+        lines.push(line(milter.clone(), format!("the milter {name}")));
+        for act in children(root, &then(&milter, Step::Key("act".to_owned()))) {
+            lines.push(line(act, format!("what {name} does to a message")));
+        }
     }
     for errand in children(root, &keys(&["administrator"])) {
         let task = text(root, &then(&errand, Step::Key("do".to_owned()))).unwrap_or_default();

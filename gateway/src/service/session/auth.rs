@@ -28,6 +28,7 @@ impl Session {
                 let known = self.core.directory.authenticate(&credentials.account, &credentials.password);
                 if own && known.is_some() {
                     reached(Point::Authenticated);
+                    self.milters.authenticated(mechanism, &credentials.account);
                     self.account = Some(credentials.account);
                     let welcome = Reply::new(235, "authentication successful").with_status("2.7.0");
                     return self.answer(&welcome).await;

@@ -32,13 +32,19 @@ impl Session {
                     self.skip_chunk(octets).await?;
                     return self.refuse(out_of_order("say MAIL and RCPT first")).await;
                 };
-                match self.begin(&hello, transaction).await {
-                    Ok(work) => Chunks { work, check: LineCheck::default() },
+                let mut work = match self.begin(&hello, transaction).await {
+                    Ok(work) => work,
                     Err(error) => {
                         self.skip_chunk(octets).await?;
                         return self.no_room(&error).await;
                     }
+                };
+                if let Some(refusal) = self.filter_data(&mut work).await {
+                    let _ = work.draft.discard().await;
+                    self.skip_chunk(octets).await?;
+                    return self.refuse_for_milter(refusal).await;
                 }
+                Chunks { work, check: LineCheck::default() }
             }
         };
         if self.receive_chunk(&mut chunks.work, &mut chunks.check, octets).await.is_err() {

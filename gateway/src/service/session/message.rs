@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::filters::Filtered;
 use super::{Go, Hello, Over, Session, Transaction, out_of_order, too_large};
 use crate::accept::Admission;
 use crate::address::{Address, ReversePath};
@@ -19,7 +20,7 @@ use crate::report::{self, Direction, Failure};
 use crate::service::filing;
 use crate::smtp::data::{DataReader, Flaws, LineCheck, TEXT_LINE_LIMIT};
 use crate::smtp::reply::Reply;
-use crate::spool::{Draft, EntryName, Folder};
+use crate::spool::{Aside, Draft, EntryName, Folder};
 use crate::submission::{self, Refusal};
 use crate::trace::Received;
 
@@ -37,6 +38,10 @@ const DISK_PAUSE: Duration = Duration::from_mins(1);
 pub(super) struct Work {
     pub(super) envelope: Envelope,
     pub(super) draft: Draft,
+    /// The octets of the `Received` line on top.
+    pub(super) trace_octets: usize,
+    /// The milter that would have it thrown away.
+    pub(super) discarded_by: Option<String>,
     /// Its beginning, for a report on a refusal: enough of it to say whether it is too large to return whole.
     beginning: Vec<u8>,
     octets: u64,
@@ -71,6 +76,10 @@ impl Session {
             Ok(work) => work,
             Err(error) => return self.no_room(&error).await,
         };
+        if let Some(refusal) = self.filter_data(&mut work).await {
+            let _ = work.draft.discard().await;
+            return self.refuse_for_milter(refusal).await;
+        }
         self.say(354, "Send data. End with CRLF.CRLF").await?;
         let mut reader = DataReader::new();
         if self.receive(&mut work, &mut reader).await.is_err() {
@@ -95,7 +104,7 @@ impl Session {
 
     /// Opens the draft and writes the `Received` line.
     pub(super) async fn begin(&mut self, hello: &Hello, transaction: Transaction) -> Result<Work, DiskError> {
-        let Transaction { reverse_path, recipients, dsn } = transaction;
+        let Transaction { reverse_path, recipients, dsn, discarded_by } = transaction;
         let account = self.account.clone();
         let envelope = Envelope {
             reverse_path,
@@ -117,8 +126,16 @@ impl Session {
         };
         let line = received.to_line();
         draft.append(&line).await?;
-        let end = Instant::now() + MESSAGE_TIME;
-        Ok(Work { envelope, draft, beginning: Vec::new(), octets: 0, failure: None, end })
+        Ok(Work {
+            envelope,
+            draft,
+            trace_octets: line.len(),
+            discarded_by,
+            beginning: Vec::new(),
+            octets: 0,
+            failure: None,
+            end: Instant::now() + MESSAGE_TIME,
+        })
     }
 
     /// Reads the message to its end, whatever is wrong with it.
@@ -176,7 +193,7 @@ impl Session {
     }
 
     /// Admits the message, makes it durable and answers for it.
-    pub(super) async fn end_of_data(&mut self, work: Work, flaws: Flaws) -> Go {
+    pub(super) async fn end_of_data(&mut self, mut work: Work, flaws: Flaws) -> Go {
         let limit = self.size_limit();
         if flaws.long_line {
             reached(Point::LongTextLine);
@@ -196,41 +213,99 @@ impl Session {
             let _ = work.draft.discard().await;
             return self.answer(&too_large(limit)).await;
         }
-        let Work { envelope, draft, beginning, failure, .. } = work;
-        if let Some(error) = failure {
-            let _ = draft.discard().await;
+        if let Some(error) = work.failure {
+            let _ = work.draft.discard().await;
             return self.no_room(&error).await;
         }
         let admitted = submission::check(
             &self.core.config.submission,
             &self.core.directory,
             self.account.as_deref(),
-            &envelope.reverse_path,
+            &work.envelope.reverse_path,
         );
         if let Err(refusal) = admitted {
-            let _ = draft.discard().await;
-            return self.refuse_submission(&envelope, &beginning, refusal).await;
+            let _ = work.draft.discard().await;
+            return self.refuse_submission(&work.envelope, &work.beginning, refusal).await;
         }
-        let id = draft.id().clone();
+        let id = work.draft.id().clone();
+        match self.filter(&mut work).await {
+            Ok(Filtered::Taken) => self.take(&work.envelope, id, work.draft).await,
+            Ok(Filtered::Quarantined { why }) => self.quarantine(id, work, why).await,
+            Ok(Filtered::Discarded { by }) => {
+                let _ = work.draft.discard().await;
+                self.idle_commands = 0;
+                self.log_received(&id, &work.envelope);
+                self.log_discarded(&work.envelope, &by);
+                self.taken(&id).await
+            }
+            Ok(Filtered::Refused(reply)) => {
+                let _ = work.draft.discard().await;
+                self.refuse_for_milter(reply).await
+            }
+            Err(error) => {
+                let _ = work.draft.discard().await;
+                self.no_room(&error).await
+            }
+        }
+    }
+
+    /// Takes a message: answers for it when it is durable in `in/`.
+    async fn take(&mut self, envelope: &Envelope, id: SpoolId, draft: Draft) -> Go {
         match draft.commit().await {
             Ok(id) => {
                 self.idle_commands = 0;
                 self.core.arrived(id.clone());
-                self.log_received(&id, &envelope);
+                self.log_received(&id, envelope);
                 if envelope.reverse_path == ReversePath::Null {
                     reached(Point::NullReversePath);
                 }
-                self.answer(&Reply::new(250, format!("OK {id}")).with_status("2.6.0")).await
+                self.taken(&id).await
             }
             Err(error) => {
                 Event::CommitFailed { id: id.clone(), why: error.to_string() }.log();
                 if error.is_left {
                     self.take_back(id);
                 }
-                let later = Reply::new(451, "the message could not be stored, try again later");
-                self.answer(&later.with_status("4.3.0")).await
+                self.not_stored().await
             }
         }
+    }
+
+    /// Takes a message and sets it aside: answers for it when it is durable in `bad/`. One that is left there though it
+    /// was not taken does no harm: nothing more is done with what is in `bad/`.
+    async fn quarantine(&mut self, id: SpoolId, work: Work, why: String) -> Go {
+        let Work { envelope, draft, beginning, .. } = work;
+        let about = EntryName::from(id.clone());
+        if let Err(error) = self.tell_of_quarantine(&id, &envelope, &beginning, &why).await {
+            let _ = draft.discard().await;
+            let _ = filing::withdraw(&self.core, &about).await;
+            return self.no_room(&error).await;
+        }
+        match draft.set_aside(Aside::Bad).commit().await {
+            Ok(id) => {
+                reached(Point::MilterQuarantined);
+                self.idle_commands = 0;
+                self.log_received(&id, &envelope);
+                Event::InboundSetAside { file: id.to_string(), folder: "bad", why }.log();
+                filing::announce(&self.core, &about);
+                self.taken(&id).await
+            }
+            Err(error) => {
+                let _ = filing::withdraw(&self.core, &about).await;
+                Event::CommitFailed { id, why: error.to_string() }.log();
+                self.not_stored().await
+            }
+        }
+    }
+
+    async fn not_stored(&mut self) -> Go {
+        let later = Reply::new(451, "the message could not be stored, try again later");
+        self.answer(&later.with_status("4.3.0")).await
+    }
+
+    /// Answers for a message.
+    async fn taken(&mut self, id: &SpoolId) -> Go {
+        self.answer(&Reply::new(250, format!("OK {id}")).with_status("2.6.0")).await
     }
 
     /// Takes a message out of `in/` that was not accepted, as soon as the disk lets it be. The client sends it again; if

@@ -1,10 +1,11 @@
 //! An SMTP session: one client's conversation, from the banner to QUIT (RFC 5321; RFC 4954 for AUTH).
 //!
 //! Here are the commands up to RCPT; [`message`] takes the message itself, [`chunks`] takes one in chunks, [`auth`]
-//! authenticates the client.
+//! authenticates the client, [`filters`] heeds the milters.
 
 mod auth;
 mod chunks;
+mod filters;
 mod message;
 
 use std::net::IpAddr;
@@ -21,6 +22,7 @@ use crate::dsn::DsnRequest;
 use crate::env::Stream;
 use crate::eventlog::Event;
 use crate::exception;
+use crate::milter::{Milters, Verdict};
 use crate::reach::{Point, reached};
 use crate::relay;
 use crate::routing::Route;
@@ -52,6 +54,7 @@ pub(super) struct Session {
     transaction: Option<Transaction>,
     /// The message so far, where it comes in chunks: then there is no transaction any more.
     chunks: Option<Chunks>,
+    milters: Milters,
     errors: usize,
     /// The commands since the last message that bring none nearer.
     idle_commands: usize,
@@ -71,6 +74,8 @@ struct Transaction {
     recipients: Vec<Address>,
     /// What is asked of reports on it.
     dsn: DsnRequest,
+    /// The milter that would have it thrown away.
+    discarded_by: Option<String>,
 }
 
 /// The conversation is over.
@@ -96,6 +101,7 @@ impl Session {
         let admission = core.rules.admit(client);
         Session {
             offered: Extensions::of(core.config.release),
+            milters: filters::milters(&core, client),
             core,
             wire: Wire::new(stream),
             client,
@@ -121,6 +127,7 @@ impl Session {
         self.forget_the_message().await;
         // The client may be gone, and then nobody needs a farewell.
         let _ = self.wire.close().await;
+        self.milters.quit().await;
     }
 
     async fn converse(&mut self) {
@@ -128,6 +135,11 @@ impl Session {
         if self.admission == Admission::Reject {
             reached(Point::HostRejected);
             let _ = self.say_plainly(&Reply::new(521, format!("{host} access denied"))).await;
+            return;
+        }
+        if let Verdict::Refuse(reply) = self.milters.connect(&*self.core.env.net, &*self.core.resolver).await
+        {
+            let _ = self.refuse_for_milter(reply).await;
             return;
         }
         let banner = Reply::new(220, self.core.config.release.banner(host.as_str()));
@@ -196,10 +208,18 @@ impl Session {
         }
         match command {
             Command::Helo(name) => {
+                let verdict = self.milters.helo(&name).await;
+                if self.heed(verdict).await? {
+                    return Ok(());
+                }
                 self.greet(name, Protocol::Smtp).await;
                 self.say_plainly(&Reply::new(250, "OK")).await
             }
             Command::Ehlo(name) => {
+                let verdict = self.milters.helo(&name).await;
+                if self.heed(verdict).await? {
+                    return Ok(());
+                }
                 let capabilities = self.capabilities(&name);
                 self.greet(name, Protocol::Esmtp).await;
                 self.say_plainly(&Reply::multi(250, capabilities)).await
@@ -210,6 +230,7 @@ impl Session {
             Command::Bdat { octets, is_last } => self.bdat(octets, is_last).await,
             Command::Rset => {
                 self.forget_the_message().await;
+                self.milters.abort().await;
                 self.say(250, "OK").await
             }
             Command::Noop => self.say(250, "OK").await,
@@ -282,10 +303,16 @@ impl Session {
             let full = "Requested action not taken: insufficient system storage, try again later";
             return self.answer(&Reply::new(452, full).with_status("4.3.1")).await;
         }
-        let Mail { reverse_path, ret, envelope_id, .. } = mail;
+        let Mail { reverse_path, ret, envelope_id, size, .. } = mail;
         let reply = Reply::new(250, format!("OK - mail from {reverse_path}")).with_status("2.1.0");
+        let verdict = self.milters.mail(&reverse_path, size).await;
         let dsn = DsnRequest::new(ret, envelope_id);
-        self.transaction = Some(Transaction { reverse_path, recipients: Vec::new(), dsn });
+        let (recipients, discarded_by) = (Vec::new(), None);
+        self.transaction = Some(Transaction { reverse_path, recipients, dsn, discarded_by });
+        if self.heed(verdict).await? {
+            self.transaction = None;
+            return Ok(());
+        }
         self.answer(&reply).await
     }
 
@@ -304,11 +331,16 @@ impl Session {
             reached(Point::RelayRefused);
             let client = self.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default();
             Event::RelayRefused { client, recipient: recipient.clone() }.log();
-            let refusal = format!("relaying prohibited: {recipient}");
-            return self.refuse(Reply::new(550, refusal).with_status("5.7.1")).await;
+            let refusal = Reply::new(550, format!("relaying prohibited: {recipient}")).with_status("5.7.1");
+            self.milters.rcpt_refused(&recipient, &refusal).await;
+            return self.refuse(refusal).await;
         }
         if onward {
             reached(Point::RelayPermitted);
+        }
+        let verdict = self.milters.rcpt(&recipient, !onward).await;
+        if self.heed(verdict).await? {
+            return Ok(());
         }
         let reply = Reply::new(250, format!("OK - Recipient <{recipient}>")).with_status("2.1.5");
         if let Some(Transaction { recipients, dsn, .. }) = &mut self.transaction {

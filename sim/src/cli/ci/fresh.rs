@@ -89,7 +89,7 @@ pub(crate) fn cases(report: &Report, profile: &Profile, took: Duration) -> Vec<C
         cases.push(case(format!("{name}: no oracle is broken"), None));
     }
     if report.count() >= ENOUGH {
-        let inert = report.inert(&profile.kinds());
+        let inert = report.inert(&profile.kinds_on(report.release));
         let failure = never("faults that never changed anything", &inert, report);
         cases.push(case(format!("{name}: every fault bites"), failure));
         let vacuous = report.vacuous();

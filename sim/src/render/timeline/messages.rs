@@ -50,6 +50,7 @@ pub(super) fn messages(plan: &Plan, record: &Record) -> Vec<Option<String>> {
     for (place, entry) in record.entries.iter().enumerate() {
         match &entry.what {
             What::Client(attempt) => about[place] = Some(attempt.message.clone()),
+            What::Milter(filtering) => about[place] = Some(base(&filtering.about).to_owned()),
             What::Accepted { message, .. } => about[place] = Some(base(message).to_owned()),
             What::Event(event) => {
                 about[place] = words(&event.description).find_map(|word| files.get(word)).cloned()

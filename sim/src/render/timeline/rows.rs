@@ -162,6 +162,8 @@ fn kind(what: &What) -> Kind {
             Outcome::Lost { .. } | Outcome::Unreachable(_) => Kind::Lost,
         },
         What::Accepted { .. } => Kind::Taken,
+        What::Milter(filtering) if filtering.verdict().is_some() => Kind::Warning,
+        What::Milter(_) => Kind::Information,
         What::Administrator(_) => Kind::Administrator,
         What::Fault(_) => Kind::Fault,
         What::FaultSpan { begins: true, .. } => Kind::FaultBegins,
