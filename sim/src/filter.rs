@@ -6,10 +6,11 @@
 use std::fmt;
 
 use gateway::address::Address;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a milter does to one message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum MilterDoes {
     /// It adds a field at the end of the header.
@@ -23,13 +24,13 @@ pub enum MilterDoes {
     /// It puts another body in the place of the message's own.
     ReplacesBody,
     /// It adds a recipient.
-    AddsRecipient(Address),
+    AddsRecipient(#[schemars(with = "String")] Address),
     /// It takes a recipient off.
-    TakesOff(Address),
+    TakesOff(#[schemars(with = "String")] Address),
     /// It has the message set aside.
     Quarantines,
     /// It adds a recipient, for which it has not asked when it negotiated.
-    AddsUnasked(Address),
+    AddsUnasked(#[schemars(with = "String")] Address),
     /// It takes the message as soon as it has seen the header.
     Accepts,
     /// It has the message thrown away.

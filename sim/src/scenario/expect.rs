@@ -45,6 +45,7 @@ pub struct Expectation {
     broken: Vec<Spanned<String>>,
 }
 
+/// How the service is.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum State {
@@ -54,6 +55,7 @@ enum State {
     Down,
 }
 
+/// How many times an event was logged.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct EventCount {
@@ -67,6 +69,7 @@ struct EventCount {
     says: String,
 }
 
+/// What a client got for a message, try by try.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Answers {

@@ -48,9 +48,10 @@ pub(crate) struct File {
     /// The hosts that take mail.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) server: Vec<Server>,
-    /// What the administrator does.
+    /// The hosts that milters run on, which the gateway asks if its configuration names them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) milter: Vec<Milter>,
+    /// What the administrator does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) administrator: Vec<Errand>,
     /// What goes wrong.
@@ -260,31 +261,43 @@ pub(crate) struct Server {
     pub(crate) offers: Vec<Offer>,
 }
 
-/// Something that the administrator does.
+/// A host that a milter runs on.
 #[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Milter {
+    /// Its host name.
+    #[schemars(with = "String")]
     pub(crate) name: Spanned<String>,
+    /// Its address.
+    #[schemars(with = "IpAddr")]
     pub(crate) address: Spanned<IpAddr>,
+    /// It is not told of DATA, and does not answer to header fields and to the body.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) terse: bool,
+    /// Clients that it asks nothing about: by address, or by what they say in HELO.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) trusts: Vec<String>,
+    /// Clients likewise, senders and recipients that it refuses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) refuses: Vec<String>,
+    /// What it does to messages, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) act: Vec<Act>,
 }
 
 /// What a milter does to a message.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Act {
+    /// The message.
+    #[schemars(with = "String")]
     pub(crate) message: Spanned<String>,
+    /// What it does.
     pub(crate) does: MilterDoes,
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+/// Something that the administrator does.
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Errand {
     /// When, since the start.

@@ -43,7 +43,7 @@ fn full_name(command: &Command) -> String {
 }
 
 fn about(command: &Command) -> String {
-    command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default()
+    sentence(command.get_long_about().or(command.get_about()).map(ToString::to_string))
 }
 
 fn section(command: &Command, text: &mut String) {
@@ -69,14 +69,21 @@ fn shown(arg: &Arg) -> String {
     format!("{short}`{}`", arg.to_string().trim_end_matches("..."))
 }
 
+/// A help text with the full stop that clap has taken off.
+fn sentence(text: Option<String>) -> String {
+    match text.unwrap_or_default() {
+        text if text.is_empty() || text.ends_with(['.', '?']) => text,
+        text => text + ".",
+    }
+}
+
 /// What it is for, the words that it takes, and what it is if nothing is said.
 fn words(arg: &Arg) -> String {
-    let help = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
-    let mut words = help.replace("\n\n", " ");
+    let mut words = sentence(arg.get_long_help().or(arg.get_help()).map(ToString::to_string)).replace("\n\n", " ");
     if arg.get_action().takes_values() {
         for value in arg.get_possible_values().iter().filter(|value| !value.is_hide_set()) {
             let about = value.get_help().map(|help| format!(": {help}")).unwrap_or_default();
-            let _ = write!(words, " `{}`{about}", value.get_name());
+            let _ = write!(words, " {}", sentence(Some(format!("`{}`{about}", value.get_name()))));
         }
     }
     let defaults: Vec<_> = arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();

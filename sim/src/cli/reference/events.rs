@@ -64,6 +64,16 @@ fn examples() -> Vec<Event> {
         Event::FlushModeEntered { free: 1_000_000, low_water: 10_485_760 },
         Event::FlushModeLeft { free: 20_000_000 },
         Event::ExtensionBypassed { id: id.clone(), extension: "imcext".to_owned(), why: "it panicked".to_owned() },
+        Event::MilterFailed {
+            milter: "filter.contoso.test".to_owned(),
+            why: "connection refused".to_owned(),
+            action: "tempfail",
+        },
+        Event::MilterChangeRefused {
+            milter: "filter.contoso.test".to_owned(),
+            why: "it did not ask for that when it negotiated".to_owned(),
+        },
+        Event::MilterRefused { milter: "filter.contoso.test".to_owned(), reply: "550 5.7.1 not this".to_owned() },
         Event::ListenFailed {
             address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 25)),
             why: "address in use".to_owned(),

@@ -3,6 +3,7 @@
 //! Which family a line is of, and as what it is counted, is asked of the lines themselves: each is made once with every
 //! choice that it has.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -76,7 +77,8 @@ fn kind<'a>(schema: &Schema, node: &'a Value) -> Kind<'a> {
     let lines: Vec<Fault> =
         lines.map(|line| serde_json::from_value(line).expect("what the schema allows can be read")).collect();
     let mut counted: Vec<&'static str> = lines.iter().map(Fault::kind).collect();
-    counted.dedup();
+    let mut seen = BTreeSet::new();
+    counted.retain(|kind| seen.insert(*kind));
     Kind { node, name, family: lines[0].family(), counted }
 }
 

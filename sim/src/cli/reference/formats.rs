@@ -39,5 +39,6 @@ fn page(title: &str, opening: &str, schema: Value, elsewhere: &[String]) -> Stri
         let table = if node.get("oneOf").is_some() { schema.values(&name) } else { schema.keys(node, &[]) };
         let _ = write!(text, "\n## {name}\n\n{}\n\n{table}", Schema::words(node));
     }
-    text
+    // The lines of faults have a page of their own.
+    text.replace("(#fault)", "(faults.md)")
 }

@@ -102,11 +102,11 @@ impl Schema {
             Some("integer") => "a number".to_owned(),
             Some("boolean") => "`true` or `false`".to_owned(),
             Some("array") => match node["minItems"].as_u64() {
-                Some(many) => format!("{many} of: {}", self.kind(&node["items"])),
-                None => format!("a list of: {}", self.kind(&node["items"])),
+                Some(_) => format!("two {}", self.kinds(&node["items"])),
+                None => format!("a list of {}", self.kinds(&node["items"])),
             },
             Some("object") => match node.get("additionalProperties").filter(|each| each.is_object()) {
-                Some(each) => format!("a table of: {}", self.kind(each)),
+                Some(each) => format!("a table of {}", self.kinds(each)),
                 None => "a table".to_owned(),
             },
             _ => "any value".to_owned(),
@@ -118,6 +118,16 @@ impl Schema {
         let mut found = Vec::new();
         self.look_for_values(self.root(), &mut found);
         found
+    }
+
+    /// What several values are.
+    fn kinds(&self, node: &Value) -> String {
+        match self.kind(node).as_str() {
+            "text" => "texts".to_owned(),
+            "a number" => "numbers".to_owned(),
+            "a span" => "spans".to_owned(),
+            kind => kind.to_owned(),
+        }
     }
 
     /// The definitions that a definition speaks of, and they in turn, by their names; but for texts.
