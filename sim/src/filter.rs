@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum MilterDoes {
-    /// It adds a field at the end of the header.
+    /// It adds a field `X-Filter`, with its name, at the end of the header.
     AddsField,
-    /// It inserts a field right below the trace headers.
+    /// It inserts a folded field `X-Filter-Seen` right below the trace headers.
     InsertsField,
     /// It gives the message another subject.
     ChangesSubject,
@@ -31,13 +31,13 @@ pub enum MilterDoes {
     Quarantines,
     /// It adds a recipient, for which it has not asked when it negotiated.
     AddsUnasked(#[schemars(with = "String")] Address),
-    /// It takes the message as soon as it has seen the header.
+    /// It takes the message as soon as it has seen the header; nothing else is then said of it.
     Accepts,
-    /// It has the message thrown away.
+    /// It has the message taken and thrown away.
     Discards,
-    /// It refuses it.
+    /// It refuses it for good.
     Rejects,
-    /// It puts it off.
+    /// It refuses it for now.
     PutsOff,
     /// It refuses it with these words.
     Replies(String),

@@ -450,15 +450,3 @@ impl fmt::Display for Event {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_numbers_are_those_of_the_documented_events() {
-        let page = include_str!("../../../docs/events.md");
-        let numbers = page.lines().filter_map(|row| row.strip_prefix("| ")?.split(' ').next()?.parse().ok());
-        assert_eq!(numbers.collect::<Vec<u16>>(), Event::IDS);
-    }
-}

@@ -33,7 +33,7 @@ use std::time::Duration;
 use gateway::extension::OnFailure;
 use gateway::release::Release;
 use jiff::Timestamp;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeTable;
@@ -126,13 +126,14 @@ struct Configuration {
     administrator: u64,
     /// ... who is told of each kind of failure.
     notification: u64,
-    /// It asks a name server, in packets; it looks names up in memory otherwise.
+    /// It asks a name server, in packets; it looks names up in memory otherwise. Where a fault is drawn that only packets
+    /// can show, it always asks.
     name_server: u64,
     /// All mail without a route goes to one host.
     smart_host: u64,
     /// Routes to hosts of one's own choice.
     routes: Range,
-    /// A small limit instead of the default one, for each limit.
+    /// A small limit instead of the default one, for each of message size, connections and hops.
     tight_limit: u64,
     /// A file in the spool that is no message, for each of two kinds: of a name that no message has, and of one.
     stray_file: u64,
@@ -148,7 +149,8 @@ struct Configuration {
     /// The chance that its sender hears of a delay at another age than the default.
     #[serde(default)]
     delay_notice: u64,
-    /// Weights of what becomes of a message over which an extension fails, where one is told to fail.
+    /// Weights of what becomes of a message over which an extension fails, where one is told to fail: `quarantine`,
+    /// `bypass`, `retry` and `report`.
     #[schemars(with = "BTreeMap<String, u64>")]
     on_failure: BTreeMap<OnFailure, u64>,
 }
@@ -166,10 +168,13 @@ struct Load {
     /// The chance of the null reverse path.
     null_sender: u64,
     /// Weights of senders.
+    #[schemars(schema_with = "weights::<load::Sender>")]
     from: BTreeMap<load::Sender, u64>,
     /// Weights of recipients.
+    #[schemars(schema_with = "weights::<load::Recipient>")]
     to: BTreeMap<load::Recipient, u64>,
     /// Weights of shapes.
+    #[schemars(schema_with = "weights::<Shape>")]
     shape: BTreeMap<Shape, u64>,
     /// Octets of content, small numbers more often.
     octets: Range,
@@ -185,11 +190,12 @@ struct Load {
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Faults {
-    /// The chance that a seed turns a family on.
+    /// The chance that a seed turns each family on.
+    #[schemars(schema_with = "weights::<Family>")]
     families: BTreeMap<Family, u64>,
     /// How many lines of a family that is on.
     lines: Range,
-    /// Weights of kinds, where they are not 1.
+    /// Weights of kinds, where they are not 1; 0 leaves a kind out.
     #[serde(default)]
     kinds: BTreeMap<String, u64>,
     /// When a fault begins.
@@ -198,6 +204,15 @@ struct Faults {
     lasts: SpanRange,
     /// How long after a crash the service is started again.
     restart_after: SpanRange,
+}
+
+/// The schema of a table that has a number for each of these names.
+fn weights<Name: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "propertyNames": generator.subschema_for::<Name>(),
+        "additionalProperties": { "type": "integer", "minimum": 0 },
+    })
 }
 
 /// The format of a profile, as a JSON Schema.
@@ -261,7 +276,7 @@ impl Profile {
         }
         let known: Vec<&str> = Family::ALL.into_iter().flat_map(Family::kinds).copied().collect();
         if let Some(kind) = faults.kinds.keys().find(|kind| !known.contains(&kind.as_str())) {
-            let remedy = did_you_mean(kind, known) + "the kinds are in docs/faults.md";
+            let remedy = did_you_mean(kind, known) + "the kinds are in docs/reference/faults.md";
             let what = format!("no kind of fault is named `{kind}`");
             return Err(Wrong { key: ["faults", "kinds"], what, remedy });
         }

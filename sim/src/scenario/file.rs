@@ -205,26 +205,26 @@ fn is_nothing(octets: &usize) -> bool {
     *octets == 0
 }
 
-/// What the content of a message is like.
+/// What the content of a message is like: lines that end in CRLF.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Shape {
-    /// Lines of ASCII.
+    /// The body, and text: lines of ASCII.
     #[default]
     Plain,
-    /// Octets past ASCII, undeclared and unencoded.
+    /// Octets past ASCII, undeclared and unencoded; the client says `BODY=8BITMIME` if the gateway offers it.
     EightBit,
     /// Lines as long as may be: 998 octets and CRLF (RFC 5322, 2.1.1).
     LongLines,
     /// Lines that begin with dots, and lines of dots alone.
     Dots,
-    /// Parts within parts, and a message within a message.
+    /// The body and text, in parts within parts, beside a message within the message.
     Nested,
-    /// It says that it has come a long way: a `Received` line for each of many hosts.
+    /// The body and text, below the `Received` lines of twelve hosts.
     FarTravelled,
     /// No text at all.
     Empty,
-    /// More than a report returns whole.
+    /// 70,000 octets of text, whatever `octets` is: more than a report returns.
     Large,
 }
 

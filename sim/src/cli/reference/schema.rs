@@ -106,6 +106,9 @@ impl Schema {
                 None => format!("a list of {}", self.kinds(&node["items"])),
             },
             Some("object") => match node.get("additionalProperties").filter(|each| each.is_object()) {
+                Some(each) if node.get("propertyNames").is_some() => {
+                    format!("{} for each {}", self.kind(each), self.kind(&node["propertyNames"]))
+                }
                 Some(each) => format!("a table of {}", self.kinds(each)),
                 None => "a table".to_owned(),
             },
@@ -147,7 +150,8 @@ impl Schema {
             }
         }
         let variants = Self::variants(node).chain(node["anyOf"].as_array().into_iter().flatten());
-        variants.chain(node.get("items")).for_each(|below| self.look_for_values(below, found));
+        let inner = [node.get("items"), node.get("propertyNames")].into_iter().flatten();
+        variants.chain(inner).for_each(|below| self.look_for_values(below, found));
         keys(node).for_each(|key| self.look_for_values(key.node, found));
     }
 
