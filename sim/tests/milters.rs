@@ -101,17 +101,17 @@ fn act(does: &str) -> String {
 #[test]
 fn what_a_milter_says_becomes_of_a_message() {
     let cases: [(&str, &[&str], &[&str]); 14] = [
-        (r#""adds-field""#, &["250 OK"], &[BOB, DAVE]),
-        (r#""inserts-field""#, &["250 OK"], &[BOB, DAVE]),
-        (r#""changes-subject""#, &["250 OK"], &[BOB, DAVE]),
-        (r#""deletes-subject""#, &["250 OK"], &[BOB, DAVE]),
-        (r#""replaces-body""#, &["250 OK"], &[BOB, DAVE]),
-        (r#"{ adds-recipient = "carol@contoso.test" }"#, &["250 OK"], &[BOB, CAROL, DAVE]),
-        (r#"{ adds-unasked = "carol@contoso.test" }"#, &["250 OK"], &[BOB, DAVE]),
-        (r#"{ takes-off = "dave@partner.test" }"#, &["250 OK"], &[BOB]),
-        (r#""quarantines""#, &["250 OK"], &["bad"]),
-        (r#""accepts""#, &["250 OK"], &[BOB, DAVE]),
-        (r#""discards""#, &["250 OK"], &[]),
+        (r#""adds-field""#, &["250 2.6.0"], &[BOB, DAVE]),
+        (r#""inserts-field""#, &["250 2.6.0"], &[BOB, DAVE]),
+        (r#""changes-subject""#, &["250 2.6.0"], &[BOB, DAVE]),
+        (r#""deletes-subject""#, &["250 2.6.0"], &[BOB, DAVE]),
+        (r#""replaces-body""#, &["250 2.6.0"], &[BOB, DAVE]),
+        (r#"{ adds-recipient = "carol@contoso.test" }"#, &["250 2.6.0"], &[BOB, CAROL, DAVE]),
+        (r#"{ adds-unasked = "carol@contoso.test" }"#, &["250 2.6.0"], &[BOB, DAVE]),
+        (r#"{ takes-off = "dave@partner.test" }"#, &["250 2.6.0"], &[BOB]),
+        (r#""quarantines""#, &["250 2.6.0"], &["bad"]),
+        (r#""accepts""#, &["250 2.6.0"], &[BOB, DAVE]),
+        (r#""discards""#, &["250 2.6.0"], &[]),
         (r#""rejects""#, &["550 5.7.1"], &[]),
         (r#""puts-off""#, &["451 4.7.1", "451 4.7.1"], &[]),
         (r#"{ replies = "554 5.7.9 no spam" }"#, &["554 5.7.9"], &[]),
@@ -132,15 +132,15 @@ fn a_milter_is_heard_at_the_stage_that_it_speaks_at() {
         (r#"refuses = ["198.51.100.7"]"#, "554 5.7.1", &[][..]),
         (r#"refuses = ["mail.fabrikam.test"]"#, "550 5.7.1", &[]),
         (r#"refuses = ["alice@fabrikam.test"]"#, "550 5.7.1", &[]),
-        (r#"refuses = ["dave@partner.test"]"#, "250 OK", &[BOB]),
+        (r#"refuses = ["dave@partner.test"]"#, "250 2.6.0", &[BOB]),
         (
             "trusts = [\"198.51.100.7\"]\nact = [{ message = \"m1\", does = \"rejects\" }]",
-            "250 OK",
+            "250 2.6.0",
             &[BOB, DAVE],
         ),
         (
             "trusts = [\"mail.fabrikam.test\"]\nact = [{ message = \"m1\", does = \"rejects\" }]",
-            "250 OK",
+            "250 2.6.0",
             &[BOB, DAVE],
         ),
     ] {
@@ -174,9 +174,9 @@ fn fault(does: &str) -> String {
 fn while_a_milter_fails_mail_has_the_answer_that_is_configured() {
     for does in lapses() {
         for (on_failure, answers, places) in [
-            ("tempfail", &["451 4.7.1", "250 OK"][..], &[BOB, DAVE][..]),
+            ("tempfail", &["451 4.7.1", "250 2.6.0"][..], &[BOB, DAVE][..]),
             ("reject", &["550 5.5.0"], &[]),
-            ("accept", &["250 OK"], &[BOB, DAVE]),
+            ("accept", &["250 2.6.0"], &[BOB, DAVE]),
         ] {
             // One that is terse is told of no DATA.
             let terse = if does.contains("data") { "" } else { "terse = true\n" };
@@ -195,7 +195,7 @@ fn a_milter_that_takes_its_time_is_waited_for() {
     for stage in ["connection", "ehlo", "mail", "rcpt", "data", "content", "final-dot"] {
         let does = format!("{{ lingers = {{ at = \"{stage}\", by = \"3m\" }} }}");
         let (got, found) = told(&text("reject", &act("\"adds-field\""), &fault(&does)));
-        assert!(got.len() == 1 && got[0].starts_with("250 OK"), "{stage}: {got:?}");
+        assert!(got.len() == 1 && got[0].starts_with("250 2.6.0"), "{stage}: {got:?}");
         assert_eq!(found, [BOB, DAVE], "{stage}");
     }
 }

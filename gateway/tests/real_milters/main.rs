@@ -107,7 +107,7 @@ fn decides_at_each_stage() {
     assert!(client.say("DATA").starts_with("354 "));
     assert_eq!(client.say(&format!("{}.", message(&["reject"]))), "550 5.7.1 Command rejected");
     for (wish, reply) in
-        [("tempfail", "451 4.7.1 Service unavailable - try again later"), ("accept", "250 OK")]
+        [("tempfail", "451 4.7.1 Service unavailable - try again later"), ("accept", "250 2.6.0 OK")]
     {
         client.begin("eve@x.test", "alice@contoso.test");
         assert!(client.say(&format!("{}.", message(&[wish]))).starts_with(reply));
@@ -132,7 +132,7 @@ fn sets_aside_and_throws_away() {
 
 fn is_missed_when_it_is_down() {
     for (on_failure, reply) in [
-        ("accept", "250 OK"),
+        ("accept", "250 2.1.0 OK"),
         ("tempfail", "451 4.7.1 Service unavailable - try again later"),
         ("reject", "550 5.5.0 Service unavailable"),
     ] {

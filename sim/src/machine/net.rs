@@ -387,15 +387,15 @@ mod tests {
 
     #[test]
     fn a_message_in_chunks_is_one_content_before_its_last_chunk() {
-        let said = "BDAT 30\r\nMessage-ID: <m1@plan.test>\r\n\rBDAT 5 LAST\r\n\n.\r\n\nQUIT\r\n";
-        let replies = "250 hi\r\n250 30 octets\r\n554 no\r\n221 bye\r\n";
+        let said = "BDAT 29\r\nMessage-ID: <m1@plan.test>\r\n\rBDAT 5 LAST\r\n\n.\r\n\nQUIT\r\n";
+        let replies = "250 hi\r\n250 29 octets\r\n554 no\r\n221 bye\r\n";
         let written = written(Server, &[(Server, "220 hi\r\n"), (Client, said), (Server, replies)]);
         assert_eq!(
             written[..5],
             [
                 "S: 220 hi",
-                "C: BDAT 30",
-                "C: (content of 35 octets, bare CR or LF: m1)",
+                "C: BDAT 29",
+                "C: (content of 34 octets, bare CR or LF: m1)",
                 "C: BDAT 5 LAST",
                 "C: QUIT"
             ]
