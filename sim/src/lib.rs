@@ -45,7 +45,8 @@
 //! let plan = scenario.plan(Release::Current, scenario.seed());
 //!
 //! let record = run(&plan, &Leap, Keep::Digest)?;
-//! assert_eq!(record.end.mailboxes["bob@contoso.test"].len(), 1);
+//! let (mailbox, mail) = &record.end.mailboxes[0];
+//! assert_eq!((mailbox.as_str(), mail.len()), ("bob@contoso.test", 1));
 //! assert!(judge(&plan, &record).is_empty());
 //!
 //! // The same plan is the same run, whenever and wherever it is made.

@@ -58,7 +58,8 @@ fn root() -> PathBuf {
 fn pages() -> BTreeMap<PathBuf, Page> {
     let mut pages = BTreeMap::new();
     let mut folders = vec![root().join("docs")];
-    let mut files: Vec<PathBuf> = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name)).to_vec();
+    let mut files: Vec<PathBuf> =
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name)).to_vec();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -95,8 +96,10 @@ fn every_link_leads_to_a_file_and_a_heading_that_are_there() {
     for (path, page) in &pages {
         for link in page.links.iter().filter(|link| !link.contains("://")) {
             let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
-            let target = if file.is_empty() { path.clone() } else { plain(&path.parent().unwrap().join(file)) };
-            let has_heading = anchor.is_empty() || pages.get(&target).is_some_and(|page| page.anchors.contains(anchor));
+            let target =
+                if file.is_empty() { path.clone() } else { plain(&path.parent().unwrap().join(file)) };
+            let has_heading =
+                anchor.is_empty() || pages.get(&target).is_some_and(|page| page.anchors.contains(anchor));
             if !target.exists() || !has_heading {
                 broken.push(format!("{}: {link}", path.strip_prefix(root()).unwrap().display()));
             }
@@ -120,7 +123,11 @@ fn the_contents_lead_to_every_page() {
 
 #[test]
 fn a_link_to_a_heading_that_is_not_there_is_noticed() {
-    let page = Page::read("# What `x` is: a *test*\n## Again\n## Again\n[here](#again-1) and `[not](here)`\n");
-    assert_eq!(page.anchors.iter().map(String::as_str).collect::<Vec<_>>(), ["again", "again-1", "what-x-is-a-test"]);
+    let page =
+        Page::read("# What `x` is: a *test*\n## Again\n## Again\n[here](#again-1) and `[not](here)`\n");
+    assert_eq!(
+        page.anchors.iter().map(String::as_str).collect::<Vec<_>>(),
+        ["again", "again-1", "what-x-is-a-test"]
+    );
     assert_eq!(page.links, ["#again-1"]);
 }

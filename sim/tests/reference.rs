@@ -24,7 +24,10 @@ fn root() -> PathBuf {
 fn files(folder: &Path) -> BTreeMap<String, String> {
     let entries = fs::read_dir(folder).into_iter().flatten();
     let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
-    entries.map(|entry| entry.unwrap().path()).map(|path| (name(&path), fs::read_to_string(&path).unwrap())).collect()
+    entries
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (name(&path), fs::read_to_string(&path).unwrap()))
+        .collect()
 }
 
 #[test]
@@ -39,16 +42,21 @@ fn the_pages_and_schemas_are_what_the_code_says() {
         let (fresh, mut kept) = (files(&fresh.path().join(folder)), files(&root().join("docs").join(folder)));
         // The schema of the Record is written by hand.
         kept.remove("record.json");
-        let names: Vec<&String> = fresh.keys().chain(kept.keys().filter(|name| !fresh.contains_key(*name))).collect();
+        let names: Vec<&String> =
+            fresh.keys().chain(kept.keys().filter(|name| !fresh.contains_key(*name))).collect();
         for name in names {
             let text = |files: &BTreeMap<String, String>| files.get(name).cloned().unwrap_or_default();
             let (old, new) = (text(&kept), text(&fresh));
             let diff = TextDiff::from_lines(&old, &new);
             let shown = format!("docs/{folder}/{name}");
-            differences += &diff.unified_diff().context_radius(1).header(&shown, "what the code says").to_string();
+            differences +=
+                &diff.unified_diff().context_radius(1).header(&shown, "what the code says").to_string();
         }
     }
-    assert!(differences.is_empty(), "{differences}\nthe code says something else than docs/; renew it with `{RENEW}`");
+    assert!(
+        differences.is_empty(),
+        "{differences}\nthe code says something else than docs/; renew it with `{RENEW}`"
+    );
 }
 
 /// A schema of docs/schema/.
@@ -80,7 +88,8 @@ fn every_scenario_and_profile_and_many_drawn_ones_fit_their_schemas() {
         assert!(scenario.takes(&one.to_toml()), "{}", one.name);
     }
     for one in library.profiles() {
-        let text = fs::read_to_string(root().join(format!("scenarios/perturbation/{}.toml", one.name))).unwrap();
+        let text =
+            fs::read_to_string(root().join(format!("scenarios/perturbation/{}.toml", one.name))).unwrap();
         assert!(profile.takes(&text), "{}", one.name);
         for seed in (0..50).map(Seed) {
             assert!(scenario.takes(&one.scenario(seed, Release::Current).to_toml()), "{} {seed:?}", one.name);

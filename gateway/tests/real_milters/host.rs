@@ -203,6 +203,9 @@ impl Client {
     pub(crate) fn send(&mut self, from: &str, to: &str, content: &str) -> String {
         self.begin(from, to);
         let taken = self.say(&format!("{}.", content.replace("\n.", "\n..")));
-        taken.strip_prefix("250 2.6.0 OK ").unwrap_or_else(|| panic!("the message was refused: {taken}")).to_owned()
+        taken
+            .strip_prefix("250 2.6.0 OK ")
+            .unwrap_or_else(|| panic!("the message was refused: {taken}"))
+            .to_owned()
     }
 }

@@ -13,7 +13,8 @@ What is said here, `--help` says too. [What the exit codes mean](../exit-codes.m
 
 /// The page.
 pub(super) fn page() -> String {
-    let programs = [named("postmortem", crate::cli::Cli::command()), named("gateway", gateway::cli::Cli::command())];
+    let programs =
+        [named("postmortem", crate::cli::Cli::command()), named("gateway", gateway::cli::Cli::command())];
     let mut text = format!("# Commands\n\n{OPENING}\n| command | |\n|---|---|\n");
     for command in programs.iter().flat_map(commands) {
         let (name, about) = (full_name(command), about(command));
@@ -79,7 +80,8 @@ fn sentence(text: Option<String>) -> String {
 
 /// What it is for, the words that it takes, and what it is if nothing is said.
 fn words(arg: &Arg) -> String {
-    let mut words = sentence(arg.get_long_help().or(arg.get_help()).map(ToString::to_string)).replace("\n\n", " ");
+    let mut words =
+        sentence(arg.get_long_help().or(arg.get_help()).map(ToString::to_string)).replace("\n\n", " ");
     if arg.get_action().takes_values() {
         for value in arg.get_possible_values().iter().filter(|value| !value.is_hide_set()) {
             let about = value.get_help().map(|help| format!(": {help}")).unwrap_or_default();

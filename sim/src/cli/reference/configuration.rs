@@ -24,7 +24,10 @@ key; it runs as it is. In a [scenario](scenario-files.md) the same keys stand in
 /// What the file shows.
 enum Shown {
     /// The head of a table, as `[name]`, and what is said of it.
-    Table { name: String, words: String },
+    Table {
+        name: String,
+        words: String,
+    },
     Setting(Setting),
 }
 
@@ -55,8 +58,10 @@ pub(super) fn page(root: &Path) -> miette::Result<String> {
                 table = name.trim_matches(['[', ']']).to_owned();
             }
             Shown::Setting(setting) => {
-                let name = if table.is_empty() { setting.key.clone() } else { format!("{table}.{}", setting.key) };
-                let is_known = missing.iter().position(|key: &Key| key.name == name).map(|at| missing.remove(at));
+                let name =
+                    if table.is_empty() { setting.key.clone() } else { format!("{table}.{}", setting.key) };
+                let is_known =
+                    missing.iter().position(|key: &Key| key.name == name).map(|at| missing.remove(at));
                 // The keys of an extension are its own.
                 if is_known.is_none() && table != "extension" {
                     return Err(miette!("{EXAMPLE} shows a key that the gateway does not take: `{name}`"));
@@ -77,11 +82,18 @@ fn row(setting: &Setting, is_needed: bool) -> String {
     let (words, default) = match lower.rfind("default: ") {
         _ if is_needed => (&words[..], "needed".to_owned()),
         _ if *is_default => (&words[..], format!("`{value}`")),
-        Some(at) => (words[..at].trim_end().trim_end_matches(';'), words[at + "default: ".len()..].to_owned()),
+        Some(at) => {
+            (words[..at].trim_end().trim_end_matches(';'), words[at + "default: ".len()..].to_owned())
+        }
         None => (&words[..], String::new()),
     };
     let words = words.strip_prefix("example").map_or(words, |rest| rest.trim_start_matches(':').trim_start());
-    format!("| `{key}` | {} | {} | {} |\n", kind(value), in_a_cell(default.trim_end_matches('.')), in_a_cell(words))
+    format!(
+        "| `{key}` | {} | {} | {} |\n",
+        kind(value),
+        in_a_cell(default.trim_end_matches('.')),
+        in_a_cell(words)
+    )
 }
 
 /// What kind of value it is, by the one that is shown.
@@ -157,5 +169,6 @@ fn head(line: &str) -> Option<&str> {
 
 /// The key and the value of a line that sets one.
 fn setting(line: &str) -> Option<(&str, &str)> {
-    line.split_once(" = ").filter(|(key, _)| key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
+    line.split_once(" = ")
+        .filter(|(key, _)| key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
 }

@@ -28,14 +28,21 @@ article that is named gives them; the wording is ours, but for the description o
 pub(super) fn page(root: &Path) -> miette::Result<String> {
     let catalogue = source::read(root, CATALOGUE)?;
     let examples = examples();
-    let mut text = format!("# Events, every one\n\n{OPENING}\n| event | type | category | when |\n|---|---|---|---|\n");
+    let mut text =
+        format!("# Events, every one\n\n{OPENING}\n| event | type | category | when |\n|---|---|---|---|\n");
     let mut read = String::new();
     for id in Event::IDS {
         let event = examples.iter().find(|event| event.id() == id).ok_or_else(|| {
-            miette!(help = "add one to `examples` in sim/src/cli/reference/events.rs", "there is no example of event {id}")
+            miette!(
+                help = "add one to `examples` in sim/src/cli/reference/events.rs",
+                "there is no example of event {id}"
+            )
         })?;
         let when = source::comment(&catalogue, &format!("{id}: ")).ok_or_else(|| {
-            miette!(help = format!("begin the comment on its variant with `{id}: `"), "{CATALOGUE} says nothing of event {id}")
+            miette!(
+                help = format!("begin the comment on its variant with `{id}: `"),
+                "{CATALOGUE} says nothing of event {id}"
+            )
         })?;
         let (severity, category) = (event.severity().name(), event.category().name());
         let _ = writeln!(text, "| [{id}](#{id}) | {severity} | {category} | {} |", in_a_cell(&when));
@@ -57,13 +64,23 @@ fn examples() -> Vec<Event> {
     vec![
         Event::Started { build: env!("CARGO_PKG_VERSION") },
         Event::Stopped,
-        Event::Delivered { id: id.clone(), from: from.clone(), to: host.clone(), delivered: 2, undeliverable: 1 },
+        Event::Delivered {
+            id: id.clone(),
+            from: from.clone(),
+            to: host.clone(),
+            delivered: 2,
+            undeliverable: 1,
+        },
         Event::Received { id: id.clone(), from, client: client.clone(), recipients: 3 },
         Event::Unresolved { domain, why: "there is no such domain".to_owned() },
         Event::ConnectFailed { host: host.clone(), address, why: "connection refused".to_owned() },
         Event::FlushModeEntered { free: 1_000_000, low_water: 10_485_760 },
         Event::FlushModeLeft { free: 20_000_000 },
-        Event::ExtensionBypassed { id: id.clone(), extension: "imcext".to_owned(), why: "it panicked".to_owned() },
+        Event::ExtensionBypassed {
+            id: id.clone(),
+            extension: "imcext".to_owned(),
+            why: "it panicked".to_owned(),
+        },
         Event::MilterFailed {
             milter: "filter.contoso.test".to_owned(),
             why: "connection refused".to_owned(),
@@ -73,7 +90,10 @@ fn examples() -> Vec<Event> {
             milter: "filter.contoso.test".to_owned(),
             why: "it did not ask for that when it negotiated".to_owned(),
         },
-        Event::MilterRefused { milter: "filter.contoso.test".to_owned(), reply: "550 5.7.1 not this".to_owned() },
+        Event::MilterRefused {
+            milter: "filter.contoso.test".to_owned(),
+            reply: "550 5.7.1 not this".to_owned(),
+        },
         Event::ListenFailed {
             address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 25)),
             why: "address in use".to_owned(),
@@ -82,7 +102,10 @@ fn examples() -> Vec<Event> {
         Event::Exception(Exception::access_violation(0x0040_2674)),
         Event::CommitFailed { id: id.clone(), why: why() },
         Event::SpoolUnusable { why: why() },
-        Event::ExtensionNotLoaded { extension: "imcext".to_owned(), why: "it has no file of routes".to_owned() },
+        Event::ExtensionNotLoaded {
+            extension: "imcext".to_owned(),
+            why: "it has no file of routes".to_owned(),
+        },
         Event::HopCountExceeded { id: id.clone(), hops: 31 },
         Event::OutboundSetAside { id: id.clone(), folder: "bad", why: "the file is damaged".to_owned() },
         Event::InboundSetAside { file: id.to_string(), folder: "bad", why: "the file is damaged".to_owned() },

@@ -44,7 +44,8 @@ pub(super) fn page() -> String {
         let words = variant.map(Schema::words).unwrap_or_default();
         let _ = write!(text, "\n## Family {}\n\n{words}\n", name(family));
         for Kind { node, name, counted, .. } in of(family) {
-            let _ = write!(text, "\n### {name}\n\n{}\n\n{}", Schema::words(node), schema.keys(node, &["kind"]));
+            let _ =
+                write!(text, "\n### {name}\n\n{}\n\n{}", Schema::words(node), schema.keys(node, &["kind"]));
             if counted != &[*name] {
                 let counted: Vec<String> = counted.iter().map(|kind| format!("`{kind}`")).collect();
                 let _ = write!(text, "\nCounted as {}.\n", counted.join(", "));
@@ -84,5 +85,8 @@ fn kind<'a>(schema: &Schema, node: &'a Value) -> Kind<'a> {
 
 /// A family's name, as it is written.
 fn name(family: Family) -> String {
-    serde_json::to_value(family).ok().and_then(|name| Some(name.as_str()?.to_owned())).expect("a family is a word")
+    serde_json::to_value(family)
+        .ok()
+        .and_then(|name| Some(name.as_str()?.to_owned()))
+        .expect("a family is a word")
 }

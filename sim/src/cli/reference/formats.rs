@@ -19,7 +19,12 @@ both included; a chance is in percent. The schema for editors is [here](../schem
 
 /// The page of scenario files.
 pub(super) fn scenarios() -> String {
-    page("Scenario files", SCENARIO, sim::scenario::schema(), &Schema::new(sim::scenario::schema()).values_below("Fault"))
+    page(
+        "Scenario files",
+        SCENARIO,
+        sim::scenario::schema(),
+        &Schema::new(sim::scenario::schema()).values_below("Fault"),
+    )
 }
 
 /// The page of profiles.
@@ -30,7 +35,8 @@ pub(super) fn profiles() -> String {
 /// A table for the whole and one for each definition, but for what is told elsewhere.
 fn page(title: &str, opening: &str, schema: Value, elsewhere: &[String]) -> String {
     let schema = Schema::new(schema);
-    let mut text = format!("# {title}, every key\n\n{opening}\n## File\n\n{}", schema.keys(schema.root(), &[]));
+    let mut text =
+        format!("# {title}, every key\n\n{opening}\n## File\n\n{}", schema.keys(schema.root(), &[]));
     for name in schema.values_of_the_whole() {
         if name == "Fault" || elsewhere.contains(&name) {
             continue;

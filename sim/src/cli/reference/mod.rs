@@ -43,7 +43,9 @@ pub(super) fn write(root: &Path, into: &Path) -> miette::Result<()> {
     for (name, text) in pages {
         write_file(&into.join("reference"), name, &format!("{NOTE}{text}"))?;
     }
-    for (name, schema) in [("scenario.json", sim::scenario::schema()), ("profile.json", sim::profile::schema())] {
+    for (name, schema) in
+        [("scenario.json", sim::scenario::schema()), ("profile.json", sim::profile::schema())]
+    {
         write_file(&into.join("schema"), name, &format!("{schema:#}\n"))?;
     }
     Ok(())

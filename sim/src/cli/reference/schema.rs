@@ -78,9 +78,9 @@ impl Schema {
 
     /// What the keys are of a variant that has some of its own.
     fn inner(&self, variant: &Value) -> String {
-        let inner = keys(variant).flat_map(|key| keys(key.node)).map(|Key { name, node, .. }| {
-            format!(" `{name}` ({}): {}", self.kind(node), Self::words(node))
-        });
+        let inner = keys(variant)
+            .flat_map(|key| keys(key.node))
+            .map(|Key { name, node, .. }| format!(" `{name}` ({}): {}", self.kind(node), Self::words(node)));
         inner.collect()
     }
 
@@ -186,7 +186,8 @@ impl Schema {
             keys(node).filter(|key| key.is_needed).map(|key| (key.name, self.samples(key.node))).collect();
         let base: Map<String, Value> =
             keys.iter().map(|(name, values)| ((*name).to_owned(), values[0].clone())).collect();
-        let others = keys.iter().flat_map(|(name, values)| values[1..].iter().map(move |value| (name, value)));
+        let others =
+            keys.iter().flat_map(|(name, values)| values[1..].iter().map(move |value| (name, value)));
         let varied = others.map(|(name, value)| {
             let mut table = base.clone();
             table.insert((*name).to_owned(), value.clone());
@@ -198,7 +199,8 @@ impl Schema {
 
 /// The keys of a table: those that are needed in the order of the code, then the others by their names.
 fn keys(node: &Value) -> impl Iterator<Item = Key<'_>> {
-    let needed: Vec<&str> = node["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let needed: Vec<&str> =
+        node["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let all = node["properties"].as_object().into_iter().flatten();
     let others = all.map(|(name, _)| name.as_str()).filter(|name| !needed.contains(name)).collect::<Vec<_>>();
     let named = |is_needed| move |name| Key { name, node: &node["properties"][name], is_needed };

@@ -29,7 +29,13 @@ pub(super) fn comment(source: &str, begins: &str) -> Option<String> {
     let first = lines.find(|line| line.starts_with(&begins))?;
     let further = lines.map_while(|line| line.strip_prefix("///"));
     let all = std::iter::once(first.trim_start_matches("/// ")).chain(further.map(str::trim));
-    Some(all.collect::<Vec<_>>().join(" ").trim_start_matches(begins.trim_start_matches("/// ")).trim().to_owned())
+    Some(
+        all.collect::<Vec<_>>()
+            .join(" ")
+            .trim_start_matches(begins.trim_start_matches("/// "))
+            .trim()
+            .to_owned(),
+    )
 }
 
 /// `[model](super::model)` becomes `model`, and what is in backticks stays so.
