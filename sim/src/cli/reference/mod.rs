@@ -51,6 +51,7 @@ pub(super) fn write(root: &Path, into: &Path) -> miette::Result<()> {
     Ok(())
 }
 
+#[expect(clippy::disallowed_methods, reason = "the pages are the machine's, not a run's")]
 fn write_file(folder: &Path, name: &str, text: &str) -> miette::Result<()> {
     let path = folder.join(name);
     fs::create_dir_all(folder)

@@ -9,6 +9,7 @@ use miette::{IntoDiagnostic, WrapErr};
 ///
 /// # Errors
 /// It cannot be read.
+#[expect(clippy::disallowed_methods, reason = "the project's source is the machine's, not a run's")]
 pub(super) fn read(root: &Path, path: &str) -> miette::Result<String> {
     std::fs::read_to_string(root.join(path))
         .into_diagnostic()
