@@ -60,6 +60,7 @@ pub struct Profile {
 
 /// The file. Chances are in percent.
 #[derive(Clone, Deserialize, JsonSchema)]
+#[schemars(title = "A profile of Postmortem")]
 #[serde(deny_unknown_fields)]
 struct Ranges {
     /// What it explores, in a few words.

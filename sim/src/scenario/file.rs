@@ -19,6 +19,7 @@ use crate::span::Span;
 
 /// A whole file.
 #[derive(Clone, Deserialize, Serialize, JsonSchema)]
+#[schemars(title = "A scenario of Postmortem")]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
     /// What it shows, in a sentence.

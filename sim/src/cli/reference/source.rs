@@ -23,20 +23,13 @@ pub(super) fn header(source: &str) -> String {
     without_paths(&text)
 }
 
-/// The comments of a file that begin with these words, each on one line.
+/// What the comment of a file says that begins with these words, on one line and without them.
 pub(super) fn comment(source: &str, begins: &str) -> Option<String> {
-    let mut lines = source.lines().map(str::trim_start);
     let begins = format!("/// {begins}");
-    let first = lines.find(|line| line.starts_with(&begins))?;
+    let mut lines = source.lines().map(str::trim_start);
+    let first = lines.find_map(|line| line.strip_prefix(&begins))?;
     let further = lines.map_while(|line| line.strip_prefix("///"));
-    let all = std::iter::once(first.trim_start_matches("/// ")).chain(further.map(str::trim));
-    Some(
-        all.collect::<Vec<_>>()
-            .join(" ")
-            .trim_start_matches(begins.trim_start_matches("/// "))
-            .trim()
-            .to_owned(),
-    )
+    Some(std::iter::once(first).chain(further).map(str::trim).collect::<Vec<_>>().join(" "))
 }
 
 /// `[model](super::model)` becomes `model`, and what is in backticks stays so.
