@@ -1,6 +1,42 @@
 //! An Internet mail gateway after the Exchange Internet Mail Service (IMS, event source `MSExchangeIMC`).
 //!
-//! The modules in the order in which a message meets them:
+//! # A guided tour
+//!
+//! [`Config`](config::Config) is everything that an administrator decides, read from one TOML file. [`Env`](env::Env) is
+//! the machine: sockets, files, the time of day, entropy and tasks, five small traits, of which
+//! [`env::host`] is the real one. A [`Gateway`](service::Gateway) is started with the two. From then on a message goes
+//! this way: a session takes it from a client and writes it into the [`spool`], and only when it is durable answers
+//! `250`; the worker behind `in/` asks the [`extension`] chain and the [`routing`] table where each recipient's mail goes;
+//! the courier hands it on, tries again, and gives up in the end; a [`report`] says so. What an administrator should know
+//! of it is an [`Event`](eventlog::Event).
+//!
+//! ```
+//! use gateway::config::Config;
+//! use gateway::release::{Defect, Release};
+//! use gateway::routing::Route;
+//!
+//! let config = Config::parse(
+//!     r#"
+//!     release = "5.0 RTM"
+//!     host = "ims.contoso.test"
+//!     spool = "/imcdata"
+//!     store = "/mailboxes"
+//!     route = [{ domain = "contoso.test", to = "<inbound>" }]
+//!     "#,
+//!     "gateway.toml",
+//! )?;
+//! assert_eq!(config.routes.route(&"sales.contoso.test".parse()?), Route::Inbound);
+//! assert_eq!(config.routes.route(&"partner.test".parse()?), Route::Onward);
+//!
+//! // A historical release has the documented defects of its time.
+//! assert!(config.release.has(Defect::Q169681));
+//! assert!(!Release::Current.has(Defect::Q169681));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The modules
+//!
+//! In the order in which a message meets them:
 //!
 //! | module | what it knows |
 //! |---|---|
@@ -9,6 +45,7 @@
 //! | [`dsn`] | what a sender asks of the reports on a message |
 //! | [`release`] | which historical release this is, and which documented defects it has |
 //! | [`config`] | the one file that says how it is set up |
+//! | [`cli`] | the command line of the program |
 //! | [`service`] | starting, serving and ending; the session, the inbound worker and the courier |
 //! | [`smtp`] | the wire: lines, end of data, commands, replies, and handing a message to another host |
 //! | [`accept`], [`sasl`], [`directory`] | which hosts may connect, and who a client is |
@@ -25,6 +62,7 @@
 
 pub mod accept;
 pub mod address;
+pub mod cli;
 pub mod config;
 pub mod directory;
 pub mod dns;

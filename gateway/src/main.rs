@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
+use gateway::cli::{Cli, Command};
 use gateway::config::Config;
 use gateway::dns::StubResolver;
 use gateway::env::{Env, host};
@@ -18,24 +19,6 @@ use gateway::service::{Exit, Gateway};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-
-/// An Internet mail gateway after the Exchange Internet Mail Service.
-#[derive(Parser)]
-#[command(version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Takes and delivers mail until it is interrupted. The event log goes to standard output.
-    Serve {
-        /// The configuration file; docs/examples/gateway.toml shows every key.
-        #[arg(long)]
-        config: PathBuf,
-    },
-}
 
 fn main() -> ExitCode {
     let Command::Serve { config } = Cli::parse().command;

@@ -6,15 +6,16 @@
 use std::fmt;
 
 use gateway::address::Address;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a milter does to one message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum MilterDoes {
-    /// It adds a field at the end of the header.
+    /// It adds a field `X-Filter`, with its name, at the end of the header.
     AddsField,
-    /// It inserts a field right below the trace headers.
+    /// It inserts a folded field `X-Filter-Seen` right below the trace headers.
     InsertsField,
     /// It gives the message another subject.
     ChangesSubject,
@@ -23,20 +24,20 @@ pub enum MilterDoes {
     /// It puts another body in the place of the message's own.
     ReplacesBody,
     /// It adds a recipient.
-    AddsRecipient(Address),
+    AddsRecipient(#[schemars(with = "String")] Address),
     /// It takes a recipient off.
-    TakesOff(Address),
+    TakesOff(#[schemars(with = "String")] Address),
     /// It has the message set aside.
     Quarantines,
     /// It adds a recipient, for which it has not asked when it negotiated.
-    AddsUnasked(Address),
-    /// It takes the message as soon as it has seen the header.
+    AddsUnasked(#[schemars(with = "String")] Address),
+    /// It takes the message as soon as it has seen the header; nothing else is then said of it.
     Accepts,
-    /// It has the message thrown away.
+    /// It has the message taken and thrown away.
     Discards,
-    /// It refuses it.
+    /// It refuses it for good.
     Rejects,
-    /// It puts it off.
+    /// It refuses it for now.
     PutsOff,
     /// It refuses it with these words.
     Replies(String),

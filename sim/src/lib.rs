@@ -4,7 +4,63 @@
 //! scenario file + release + seed ──▶ Plan ──run──▶ Record ──judge──▶ verdict
 //! ```
 //!
-//! The modules in the order in which a run goes through them:
+//! # A guided tour
+//!
+//! A [`Scenario`](scenario::Scenario) is a file that somebody wrote, or what a [`Profile`](profile::Profile) draws for a
+//! [`Seed`](draw::Seed). With a release and a seed it becomes a [`Plan`](plan::Plan): plain data in which every single
+//! thing that will happen stands. Here the randomness ends. [`run`](run::run) has an [`Engine`](engine::Engine) carry the
+//! plan out, with the gateway as it ships in the middle, and gives a [`Record`](record::Record): what happened, and a
+//! digest of all of it, which is the same each time. The [`ORACLES`](oracle::ORACLES) then say what was promised and not
+//! kept.
+//!
+//! ```
+//! use gateway::release::Release;
+//! use sim::{engine::Leap, oracle::judge, run::run, scenario::Scenario, trace::Keep};
+//!
+//! let text = r#"
+//!     title = "Mail for a mailbox of this server arrives"
+//!     starts = "1997-06-02T09:00:00Z"
+//!     duration = "5m"
+//!     seed = 1
+//!     releases = ["5.0 RTM", "current"]
+//!
+//!     [gateway]
+//!     name = "ims.contoso.test"
+//!     address = "192.0.2.25"
+//!     config.route = [{ domain = "contoso.test", to = "<inbound>" }]
+//!     config.mailbox = [{ address = "bob@contoso.test" }]
+//!
+//!     [[client]]
+//!     name = "mail.fabrikam.test"
+//!     address = "198.51.100.7"
+//!
+//!     [[client.message]]
+//!     name = "m1"
+//!     at = "10s"
+//!     from = "alice@fabrikam.test"
+//!     to = ["bob@contoso.test"]
+//!     subject = "Forty chairs"
+//! "#;
+//! let scenario = Scenario::parse("chairs", "chairs.toml", text)?;
+//! let plan = scenario.plan(Release::Current, scenario.seed());
+//!
+//! let record = run(&plan, &Leap, Keep::Digest)?;
+//! let (mailbox, mail) = &record.end.mailboxes[0];
+//! assert_eq!((mailbox.as_str(), mail.len()), ("bob@contoso.test", 1));
+//! assert!(judge(&plan, &record).is_empty());
+//!
+//! // The same plan is the same run, whenever and wherever it is made.
+//! assert_eq!(run(&plan, &Leap, Keep::Digest)?.digest, record.digest);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! From there on: [`explore`] does this for many seeds side by side, [`shrink`] makes what it finds small, [`capsule`]
+//! keeps it in a file, and [`explain`] and [`render`] tell it. To put other software than the gateway to the test, make
+//! it a [`Subject`](subject::Subject).
+//!
+//! # The modules
+//!
+//! In the order in which a run goes through them:
 //!
 //! | module | what it knows |
 //! |---|---|

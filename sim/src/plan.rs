@@ -169,7 +169,9 @@ pub struct Uses {
 }
 
 /// Of what a sender can want to hear (RFC 3461, 4.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Hears {
     /// It was delivered, or passed on to a host that reports no delivery.
@@ -181,7 +183,7 @@ pub enum Hears {
 }
 
 /// How much of a message a report returns (RFC 3461, 4.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Returns {
     /// All of it.
@@ -191,7 +193,9 @@ pub enum Returns {
 }
 
 /// What a mail server offers beside 8BITMIME and SIZE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Offer {
     /// PIPELINING (RFC 2920).

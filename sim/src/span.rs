@@ -4,11 +4,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A span of time; never negative.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(example = "90s", example = "2h 30m")]
 pub struct Span(pub Duration);
 
 impl Span {
@@ -47,8 +49,9 @@ impl From<Span> for String {
 }
 
 /// A step of a clock, forwards or backwards, such as `"-1h"`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(example = "-1h")]
 pub struct Step(pub SignedDuration);
 
 impl FromStr for Step {

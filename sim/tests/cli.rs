@@ -235,15 +235,15 @@ fn a_bad_fault_is_pointed_at_and_not_the_one_before_it() {
             format!("{cut}at = \"soon\"\nuntil = \"2s\""),
             3,
             "`soon` is no span of time, such as 90s",
-            "docs/faults.md",
+            "docs/reference/faults.md",
         ),
         (
             format!("{cut}at = \"1s\"\nuntil = 2"),
             4,
             "invalid type: integer `2`, expected a string",
-            "docs/faults.md",
+            "docs/reference/faults.md",
         ),
-        (format!("{cut}at = \"1s\""), 0, "missing field `until`", "docs/faults.md"),
+        (format!("{cut}at = \"1s\""), 0, "missing field `until`", "docs/reference/faults.md"),
         (format!("{cut}at = \"2s\"\nuntil = \"1s\""), 0, "it ends before it begins", "later than"),
         (
             format!("{stop}when = {{ disk = {{ op = \"synch\", folder = \"work\", nth = 1 }} }}"),
@@ -255,9 +255,9 @@ fn a_bad_fault_is_pointed_at_and_not_the_one_before_it() {
             format!("{stop}when = {{ event = {{ id = 2022, nth = 1 }} }}"),
             0,
             "logs no event 2022",
-            "docs/events.md",
+            "docs/reference/events.md",
         ),
-        ("at = \"1s\"".to_owned(), 0, "missing field `kind`", "docs/faults.md"),
+        ("at = \"1s\"".to_owned(), 0, "missing field `kind`", "docs/reference/faults.md"),
     ] {
         let project = Project::new();
         let line =

@@ -13,6 +13,7 @@ mod matrix;
 mod merge;
 mod parity;
 mod plan;
+mod reference;
 mod replay;
 mod run_name;
 mod seeds;
@@ -89,6 +90,12 @@ enum Command {
     Ci(CiArgs),
     /// Joins the results of the shards of `ci`, or of several explorations, and says what is missing.
     Merge(MergeArgs),
+    /// Writes the pages of docs/reference/ and the schemas of docs/schema/, from the code.
+    #[command(hide = true)]
+    Reference {
+        /// The folder to write into.
+        into: PathBuf,
+    },
     /// The other process of an audit: makes the runs that are asked for on standard input.
     #[command(hide = true)]
     Answer {
@@ -259,6 +266,10 @@ impl Cli {
             Some(Command::Audit(args)) => return audit::audit(&args.wanted.library(&here)?, &args),
             Some(Command::Parity(args)) => return parity::run(&args.wanted.library(&here)?, &args),
             Some(Command::Ci(args)) => ci::run(&Library::open(&here)?, &args)?,
+            Some(Command::Reference { into }) => {
+                reference::write(Library::open(&here)?.root(), &into)?;
+                true
+            }
             Some(Command::Merge(args)) => merge::run(&Library::open(&here)?, &args)?,
             Some(Command::Answer { .. }) => unreachable!("answered above"),
         };

@@ -1,9 +1,10 @@
 //! What a fault says of the gateway's disk: operations, folders and errors.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An operation on a disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DiskOp {
     /// A file is made.
@@ -42,7 +43,7 @@ impl DiskOp {
 }
 
 /// A folder on the gateway's disk: one of the spool, or all mailboxes together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DiskFolder {
     /// Messages being written.
@@ -62,7 +63,7 @@ pub enum DiskFolder {
 }
 
 /// With what a disk operation fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DiskFailure {
     /// EIO: the disk itself fails.

@@ -3,7 +3,18 @@
 use super::{ClientDoes, DiskFailure, DnsAnswer, Fault, MilterFails, ServerDoes, When};
 
 /// Faults of one sort: what a seed turns on, or leaves off altogether.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
     /// Between the machines.

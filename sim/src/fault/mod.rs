@@ -25,6 +25,7 @@ mod peers;
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use bites::{Bite, Bites};
@@ -35,7 +36,7 @@ pub use peers::{ClientDoes, DnsAnswer, FalseEnd, MilterFails, ServerDoes, Stage}
 use crate::span::{Span, Step};
 
 /// Something that goes wrong.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Fault {
     /// Nothing passes between two machines. TCP tries again and again, and gives up in the end.
@@ -118,7 +119,7 @@ pub enum Fault {
         restart_after: Span,
     },
 
-    /// An operation on the gateway's disk fails.
+    /// An operation on the gateway's disk fails; a write for lack of room fails halfway.
     DiskFails {
         /// Which operation.
         op: DiskOp,
@@ -126,7 +127,7 @@ pub enum Fault {
         folder: DiskFolder,
         /// From the nth of them, counted from 1 since the start of the run.
         nth: u64,
-        /// How many of them.
+        /// How many of them; 1 if nothing is said.
         #[serde(default = "once", skip_serializing_if = "is_once")]
         times: u64,
         /// With which error.
@@ -159,13 +160,13 @@ pub enum Fault {
         /// How long afterwards the machine is started again.
         restart_after: Span,
     },
-    /// Synchronising takes its time.
+    /// Synchronising takes its time, that of files and that of the folder counted together.
     SlowSync {
         /// Files of this folder, and the folder itself.
         folder: DiskFolder,
         /// From the nth synchronisation of them.
         nth: u64,
-        /// How many of them.
+        /// How many of them; 1 if nothing is said.
         #[serde(default = "once", skip_serializing_if = "is_once")]
         times: u64,
         /// How long each takes.
@@ -186,11 +187,11 @@ pub enum Fault {
         at: Span,
         /// When there is room again.
         until: Span,
-        /// The octets that are free meanwhile: what is written beyond them fails.
+        /// The octets that are free meanwhile: what is written beyond them fails. Removing a file gives its own back.
         free: u64,
     },
 
-    /// The gateway's clock jumps.
+    /// The gateway's clock, which tells the time of day, jumps. Timers are not touched.
     ClockJump {
         /// When.
         at: Span,
@@ -209,7 +210,7 @@ pub enum Fault {
         name: String,
         /// What the gateway hears.
         answer: DnsAnswer,
-        /// When it begins.
+        /// When it begins; at once if nothing is said.
         #[serde(default, skip_serializing_if = "Span::is_zero")]
         at: Span,
         /// When it ends.
@@ -220,7 +221,7 @@ pub enum Fault {
     Server {
         /// The server.
         server: String,
-        /// On its nth connection only, counted from 1; on each if none is given.
+        /// On its nth connection only, counted from 1 and on when it is started again; on each if none is given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         connection: Option<u64>,
         /// On connections made after this.
@@ -231,11 +232,11 @@ pub enum Fault {
         /// What it does.
         does: ServerDoes,
     },
-    /// A client misbehaves.
+    /// A client misbehaves at one try of one message; its others are as they should be.
     Client {
         /// When it hands over this message.
         message: String,
-        /// At this try, counted from 1.
+        /// At this try, counted from 1; the first if nothing is said.
         #[serde(default = "first", skip_serializing_if = "is_first")]
         attempt: usize,
         /// What it does.
@@ -246,7 +247,7 @@ pub enum Fault {
     Milter {
         /// The milter.
         milter: String,
-        /// On its nth connection only, counted from 1; on each if none is given.
+        /// On its nth connection only, counted from 1 and on when it is started again; on each if none is given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         connection: Option<u64>,
         /// On connections made after this.
@@ -315,7 +316,7 @@ fn is_first(attempt: &usize) -> bool {
 }
 
 /// When something is done to a process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum When {
     /// At a time.

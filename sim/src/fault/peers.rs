@@ -1,28 +1,30 @@
 //! What a fault says of those around the gateway: name servers, mail servers, clients and milters.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::span::Span;
 
 /// What the gateway hears from a name server that does not say what it should.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DnsAnswer {
-    /// Nothing.
+    /// Nothing; the resolver gives up after 15 seconds. With `names = "map"` it takes ten.
     Timeout,
     /// SERVFAIL, at once.
     Servfail,
     /// There is no such name.
     Nxdomain,
-    /// The domain is there, without mail exchangers and without addresses.
+    /// The name is there, without mail exchangers and without addresses.
     NoMx,
-    /// The only exchanger is the gateway.
+    /// Of a domain: the only exchanger is the gateway.
     MxToItself,
-    /// Names that lead to names: the right answer at the end of a chain, after several questions.
+    /// Names that lead to names: the right answer at the end of a chain, after five more questions. With `names = "map"`
+    /// each takes 30 ms.
     CnameChain,
-    /// The domain takes no mail (RFC 7505).
+    /// Of a domain: it takes no mail (RFC 7505).
     NullMx,
-    /// Several addresses, of which all but the last refuse connections.
+    /// Of a host: the addresses of up to two clients, where nobody listens, before the right one.
     RefusingAddresses,
     /// A referral to other name servers, as of a domain that the server asked does not have.
     Lame,
@@ -36,7 +38,7 @@ pub enum DnsAnswer {
     Malformed,
     /// A forged answer under a guessed number, and then the right one.
     Spoofed,
-    /// The right answer, late.
+    /// The right answer, after three seconds.
     Slow,
 }
 
@@ -57,10 +59,10 @@ impl DnsAnswer {
 }
 
 /// A stage of a conversation at which a peer does something else than it should.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
-    /// The greeting.
+    /// The greeting; of a milter, the negotiation, or else who connects.
     Connection,
     /// EHLO or HELO.
     Ehlo,
@@ -70,11 +72,12 @@ pub enum Stage {
     Rcpt,
     /// DATA.
     Data,
-    /// The middle of the message.
+    /// The middle of the message; what a server says here is all that it says of that message. Of a milter, the first
+    /// answer that it gives between DATA and the end of the message.
     Content,
-    /// The final dot.
+    /// The final dot. A message whose final dot gets another answer than 250 is not kept.
     FinalDot,
-    /// QUIT.
+    /// QUIT; a milter has none.
     Quit,
 }
 
@@ -93,7 +96,7 @@ impl Stage {
 }
 
 /// What a mail server does that it should not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ServerDoes {
     /// It takes the connection and never says a word.
@@ -104,82 +107,85 @@ pub enum ServerDoes {
     Replies {
         /// To what.
         to: Stage,
-        /// The whole reply, code first; its lines parted by line feeds.
+        /// The whole reply, code first; its lines parted by line feeds. After 421 it closes.
+        #[schemars(example = "450 4.2.1 busy", example = "550 5.1.1 no such user")]
         reply: String,
     },
     /// It answers the first recipient of each message with this, and takes the others.
     RefusesOne {
         /// The whole reply, code first.
+        #[schemars(example = "450 4.2.1 busy")]
         reply: String,
     },
     /// It answers with what is no reply.
     Garbles(Stage),
-    /// Its reply has line after line without an end.
+    /// Its reply has line after line without an end, one each second, until the gateway has had enough.
     RepliesForever(Stage),
-    /// Its reply is a line longer than any limit.
+    /// Its reply is a line longer than any limit: 100,000 octets.
     RepliesTooLong(Stage),
-    /// Its replies have `%s` and `%n` in them.
+    /// Its replies have `%s%n%x%d` in them.
     PercentReplies,
-    /// It answers twice where one reply is due.
+    /// It answers twice where one reply is due; never at `content`, where none is.
     RepliesTwice(Stage),
     /// It resets the connection after the final dot.
     ResetsAfterFinalDot {
         /// Whether it has taken the message.
         kept: bool,
     },
-    /// It stops reading in the middle of a message.
+    /// It stops reading in the middle of a message, and then goes on.
     Stalls {
         /// For how long.
         by: Span,
     },
-    /// It writes one octet at a time.
+    /// It writes the first 400 octets one at a time, 20 ms apart.
     Drips,
-    /// It does not know EHLO.
+    /// It answers EHLO with 502, and HELO as it should.
     KnowsNoEhlo,
     /// It offers PIPELINING, and grants DATA though it has refused every recipient (RFC 2920, 3.1).
     GrantsData,
-    /// It takes a message and hands it back to the gateway for the same recipients: a routing loop.
+    /// It takes a message, and five seconds later hands it back to the gateway for the same recipients: a routing loop.
     HandsBack,
 }
 
 /// What a client does that it should not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ClientDoes {
-    /// It closes the connection at this stage.
+    /// It closes the connection while it waits for the answer at this stage; at `connection`, `content` and `quit`, before
+    /// it says more.
     Drops(Stage),
-    /// It resets the connection at this stage, by closing it with replies unread.
+    /// It resets the connection at this stage, by closing it with replies unread; at `content`, half of the message later.
     Resets(Stage),
-    /// It falls silent at this stage.
+    /// It falls silent at this stage, and then goes on.
     Stalls {
         /// Where.
         at: Stage,
         /// For how long.
         by: Span,
     },
-    /// It sends one octet at a time.
+    /// It writes the first 400 octets one at a time, 20 ms apart.
     Drips,
-    /// Its message holds an end of data in disguise, and behind it the commands of a second message.
+    /// Its message holds an end of data in disguise, and behind it the commands of a second message, `NAME-smuggled`.
     Smuggles(FalseEnd),
-    /// It sends all its commands at once, without waiting for a reply.
+    /// It sends everything at once, the message too, and then reads the replies.
     Pipelines,
-    /// It sends a command line longer than any limit.
+    /// It sends a command of 5,000 octets before the right ones.
     LongCommand,
-    /// Its message has a line longer than any limit.
+    /// Its message has a line of 5,000 octets.
     LongLine,
-    /// It has `%s` and `%n` in every field.
+    /// It has `%s%n%x%d` in commands before the right ones, and in the header of its message.
     Percent,
     /// It ends its commands in LF alone.
     BareLf,
-    /// It sends its commands in the wrong order, and some that nobody knows, before the right ones.
+    /// It says RCPT and DATA too early, what nobody knows, and MAIL twice; then RSET, and all in order.
     Misorders,
-    /// It breaks an authentication off, and then goes on trying with a wrong password.
+    /// It breaks an authentication off, tries a wrong password ten times, and then goes.
     GuessesPasswords,
-    /// It pauses for minutes after each of many pieces of its message.
+    /// It sends the second half of its message in twenty pieces, and waits four minutes before each.
     Dawdles,
-    /// It says NOOP more than a hundred times before it comes to the matter.
+    /// It says NOOP 120 times before it comes to the matter.
     Chatters,
-    /// It says HELO, and knows no extension of the protocol.
+    /// It says HELO, and neither authenticates nor uses any extension.
     SaysHelo,
     /// It sends the message in chunks, and between them commands that cannot be said there (RFC 3030).
     InterruptsChunks,
@@ -187,10 +193,10 @@ pub enum ClientDoes {
 
 /// What a milter does that it should not. Its first stage is the negotiation; `content` is all of the message before its
 /// end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum MilterFails {
-    /// It refuses the connection.
+    /// It refuses connections, whichever they are.
     IsDown,
     /// It never answers at this stage.
     SaysNothing(Stage),
@@ -198,13 +204,13 @@ pub enum MilterFails {
     Drops(Stage),
     /// It answers with what is no packet.
     Garbles(Stage),
-    /// It answers with a letter that means something else.
+    /// It gives an answer that is none there.
     AnswersAmiss(Stage),
-    /// It answers twice.
+    /// It answers twice; at `final-dot` the gateway does not listen to the second.
     AnswersTwice(Stage),
-    /// It says that it speaks a version that nobody knows.
+    /// It says that it speaks version 99.
     WrongVersion,
-    /// It takes its time before it answers, and says meanwhile that it is still working.
+    /// It takes its time before it answers, and says every 20 seconds that it is still working.
     Lingers {
         /// Where.
         at: Stage,
@@ -214,7 +220,7 @@ pub enum MilterFails {
 }
 
 /// What resembles the end of data and is none (RFC 5321, 4.1.1.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FalseEnd {
     /// LF `.` LF.

@@ -4,7 +4,7 @@
 //! another oracle's. What several of them look up is in the [`Ledger`] and the [`Model`]. An oracle also says how often
 //! it had something to judge: one that never has is vacuous, and an exploration with a vacuous oracle fails.
 //!
-//! `docs/oracles.md` has a row for each.
+//! What each module says at its top is its section of `docs/reference/oracles.md`.
 
 mod bounds;
 mod copies;

@@ -14,7 +14,7 @@ use crate::scenario::file::{Client, Message, Shape};
 use crate::span::Span;
 
 /// Who sends a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Sender {
     /// Somebody of another organization.
@@ -28,7 +28,7 @@ pub(super) enum Sender {
 }
 
 /// To whom a message goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Recipient {
     /// A mailbox homed on the gateway.

@@ -33,6 +33,7 @@ use std::time::Duration;
 use gateway::extension::OnFailure;
 use gateway::release::Release;
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeTable;
@@ -58,20 +59,29 @@ pub struct Profile {
 }
 
 /// The file. Chances are in percent.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
+#[schemars(title = "A profile of Postmortem")]
 #[serde(deny_unknown_fields)]
 struct Ranges {
+    /// What it explores, in a few words.
     title: String,
+    /// The time of day at the start of each run.
+    #[schemars(with = "String")]
     starts: Timestamp,
+    /// How many machines.
     topology: Topology,
+    /// Whose mail it is.
     directory: Directory,
+    /// How the gateway is set up.
     configuration: Configuration,
+    /// What is handed over.
     load: Load,
+    /// What goes wrong.
     faults: Faults,
 }
 
 /// How many machines.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Topology {
     /// That hand mail over.
@@ -84,7 +94,7 @@ struct Topology {
 }
 
 /// Whose mail it is.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Directory {
     /// Mailboxes homed on the gateway.
@@ -94,7 +104,7 @@ struct Directory {
 }
 
 /// How the gateway is set up: the chance of each setting.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Configuration {
     /// Clients must authenticate.
@@ -117,13 +127,14 @@ struct Configuration {
     administrator: u64,
     /// ... who is told of each kind of failure.
     notification: u64,
-    /// It asks a name server, in packets; it looks names up in memory otherwise.
+    /// It asks a name server, in packets; it looks names up in memory otherwise. Where a fault is drawn that only packets
+    /// can show, it always asks.
     name_server: u64,
     /// All mail without a route goes to one host.
     smart_host: u64,
     /// Routes to hosts of one's own choice.
     routes: Range,
-    /// A small limit instead of the default one, for each limit.
+    /// A small limit instead of the default one, for each of message size, connections and hops.
     tight_limit: u64,
     /// A file in the spool that is no message, for each of two kinds: of a name that no message has, and of one.
     stray_file: u64,
@@ -139,12 +150,14 @@ struct Configuration {
     /// The chance that its sender hears of a delay at another age than the default.
     #[serde(default)]
     delay_notice: u64,
-    /// Weights of what becomes of a message over which an extension fails, where one is told to fail.
+    /// Weights of what becomes of a message over which an extension fails, where one is told to fail: `quarantine`,
+    /// `bypass`, `retry` and `report`.
+    #[schemars(with = "BTreeMap<String, u64>")]
     on_failure: BTreeMap<OnFailure, u64>,
 }
 
 /// What is handed over.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Load {
     /// How many messages, small numbers more often.
@@ -156,10 +169,13 @@ struct Load {
     /// The chance of the null reverse path.
     null_sender: u64,
     /// Weights of senders.
+    #[schemars(schema_with = "weights::<load::Sender>")]
     from: BTreeMap<load::Sender, u64>,
     /// Weights of recipients.
+    #[schemars(schema_with = "weights::<load::Recipient>")]
     to: BTreeMap<load::Recipient, u64>,
     /// Weights of shapes.
+    #[schemars(schema_with = "weights::<Shape>")]
     shape: BTreeMap<Shape, u64>,
     /// Octets of content, small numbers more often.
     octets: Range,
@@ -172,14 +188,15 @@ struct Load {
 }
 
 /// What goes wrong.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Faults {
-    /// The chance that a seed turns a family on.
+    /// The chance that a seed turns each family on.
+    #[schemars(schema_with = "weights::<Family>")]
     families: BTreeMap<Family, u64>,
     /// How many lines of a family that is on.
     lines: Range,
-    /// Weights of kinds, where they are not 1.
+    /// Weights of kinds, where they are not 1; 0 leaves a kind out.
     #[serde(default)]
     kinds: BTreeMap<String, u64>,
     /// When a fault begins.
@@ -188,6 +205,20 @@ struct Faults {
     lasts: SpanRange,
     /// How long after a crash the service is started again.
     restart_after: SpanRange,
+}
+
+/// The schema of a table that has a number for each of these names.
+fn weights<Name: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "propertyNames": generator.subschema_for::<Name>(),
+        "additionalProperties": { "type": "integer", "minimum": 0 },
+    })
+}
+
+/// The format of a profile, as a JSON Schema.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Ranges).to_value()
 }
 
 /// What makes no sense in a profile.
@@ -246,7 +277,7 @@ impl Profile {
         }
         let known: Vec<&str> = Family::ALL.into_iter().flat_map(Family::kinds).copied().collect();
         if let Some(kind) = faults.kinds.keys().find(|kind| !known.contains(&kind.as_str())) {
-            let remedy = did_you_mean(kind, known) + "the kinds are in docs/faults.md";
+            let remedy = did_you_mean(kind, known) + "the kinds are in docs/reference/faults.md";
             let what = format!("no kind of fault is named `{kind}`");
             return Err(Wrong { key: ["faults", "kinds"], what, remedy });
         }

@@ -255,7 +255,7 @@ impl Check<'_> {
 }
 
 /// Where the events are.
-const EVENTS: &str = "the events are in docs/events.md";
+const EVENTS: &str = "the events are in docs/reference/events.md";
 
 fn no_event(id: u16) -> String {
     format!("the gateway logs no event {id}")

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 
 use gateway::release::Release;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
 use crate::record::{Outcome, Record, Service, What};
 
 /// What must be true of a replay on some releases. Every key that is there is checked.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
     /// The releases it is about; all of the scenario's if there are none.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub releases: Vec<Spanned<Release>>,
     /// Whether the service is up at the end.
     service: Option<State>,
@@ -27,38 +29,52 @@ pub struct Expectation {
     answers: Vec<Answers>,
     /// What is in a mailbox at the end: names of messages, `report on NAME`, `notification on NAME`.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
     mailboxes: BTreeMap<Spanned<String>, Vec<String>>,
     /// What a mail server has taken.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
     servers: BTreeMap<Spanned<String>, Vec<String>>,
     /// What is in a spool folder at the end.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
     spool: BTreeMap<Spanned<String>, Vec<String>>,
     /// The oracles whose promises these releases break: each finds something, and that is no fault of the replay.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     broken: Vec<Spanned<String>>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+/// How the service is.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum State {
+    /// It serves.
     Up,
+    /// It has ended, or was never started.
     Down,
 }
 
-#[derive(Clone, Deserialize)]
+/// How many times an event was logged.
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct EventCount {
+    /// Its number.
+    #[schemars(with = "u16")]
     id: Spanned<u16>,
+    /// How often.
     times: usize,
     /// Text that each of them contains.
     #[serde(default)]
     says: String,
 }
 
-#[derive(Clone, Deserialize)]
+/// What a client got for a message, try by try.
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Answers {
+    /// The message.
+    #[schemars(with = "String")]
     message: Spanned<String>,
     /// The beginning of what the client saw at each try, such as `250`, `554 Mailbox is not local` or
     /// `connection lost`.

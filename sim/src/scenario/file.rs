@@ -1,11 +1,13 @@
 //! The format of a scenario file. `docs/scenario-files.md` is its reference.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use gateway::address::{Address, Domain};
 use gateway::release::Release;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
@@ -16,35 +18,54 @@ use crate::plan::{Hears, Offer, Returns};
 use crate::span::Span;
 
 /// A whole file.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
+#[schemars(title = "A scenario of Postmortem")]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
+    /// What it shows, in a sentence.
     pub(crate) title: String,
+    /// The time of day at the start of the run.
+    #[schemars(with = "String")]
     pub(crate) starts: Timestamp,
+    /// When the run ends at the latest.
+    #[schemars(with = "Span")]
     pub(crate) duration: Spanned<Span>,
+    /// The seed of every draw.
     pub(crate) seed: u64,
+    /// The releases it is replayed on.
+    #[schemars(with = "Vec<String>")]
     pub(crate) releases: Spanned<Vec<Release>>,
+    /// How the gateway looks names up; `packets` if nothing is said.
     #[serde(default, skip_serializing_if = "LookUps::are_packets")]
     pub(crate) names: LookUps,
+    /// How the service is looked after; without it nobody starts it again.
     #[serde(default, skip_serializing_if = "Service::is_nothing")]
     pub(crate) service: Service,
+    /// The gateway's machine.
     pub(crate) gateway: Gateway,
+    /// The hosts that hand mail over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) client: Vec<Client>,
+    /// The hosts that take mail.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) server: Vec<Server>,
+    /// The hosts that milters run on, which the gateway asks if its configuration names them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) milter: Vec<Milter>,
+    /// What the administrator does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) administrator: Vec<Errand>,
+    /// What goes wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Fault>")]
     pub(crate) fault: Vec<Spanned<Fault>>,
+    /// What must be true of a replay, as often as needed.
     #[serde(default, skip_serializing)]
     pub(crate) expect: Vec<Expectation>,
 }
 
 /// How the gateway looks names up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum LookUps {
     /// In memory, without a name server.
@@ -60,10 +81,13 @@ impl LookUps {
     }
 }
 
-#[derive(Clone, Default, Deserialize, Serialize)]
+/// How the service is looked after.
+#[derive(Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Service {
+    /// How long after its end it is started again.
     pub(crate) restart_after: Span,
+    /// How often at most.
     pub(crate) restarts: usize,
 }
 
@@ -73,51 +97,82 @@ impl Service {
     }
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+/// The gateway's machine.
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Gateway {
+    /// Its host name.
+    #[schemars(with = "String")]
     pub(crate) name: Spanned<String>,
+    /// Its address.
+    #[schemars(with = "IpAddr")]
     pub(crate) address: Spanned<IpAddr>,
+    /// Files on its disk from the start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) file: Vec<DiskFile>,
+    /// Its configuration, without `release`, `host`, `listen`, `spool` and `store`: these follow from the scenario.
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub(crate) config: Spanned<toml::Table>,
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+/// A file on the gateway's disk from the start.
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DiskFile {
+    /// Where it is, from the root.
+    #[schemars(with = "PathBuf")]
     pub(crate) path: Spanned<PathBuf>,
+    /// What is in it.
     pub(crate) content: String,
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+/// A host that hands mail over.
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Client {
+    /// Its host name.
+    #[schemars(with = "String")]
     pub(crate) name: Spanned<String>,
+    /// Its address.
+    #[schemars(with = "IpAddr")]
     pub(crate) address: Spanned<IpAddr>,
+    /// What it authenticates with; without it, it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) account: Option<Account>,
+    /// What it hands over, each message on a connection of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) message: Vec<Message>,
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+/// What a client authenticates with.
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Account {
+    /// The account.
     pub(crate) name: String,
+    /// Its password.
     pub(crate) password: String,
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+/// A message that a client hands over.
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Message {
+    /// How the rest of the file speaks of it.
+    #[schemars(with = "String")]
     pub(crate) name: Spanned<String>,
+    /// When it is handed over, since the start.
     pub(crate) at: Span,
     /// The sender; absent for the null reverse path.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub(crate) from: Option<Address>,
+    /// Its recipients.
+    #[schemars(with = "Vec<String>")]
     pub(crate) to: Vec<Address>,
+    /// Its subject.
     pub(crate) subject: String,
+    /// Its text, if it is of a shape that has one.
     #[serde(default = "body", skip_serializing_if = "is_usual_body")]
     pub(crate) body: String,
     /// What its content is like.
@@ -126,6 +181,7 @@ pub(crate) struct Message {
     /// How many octets its content has besides, about.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub(crate) octets: usize,
+    /// The waits before further tries, when there was no answer or a 4yz.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) retry: Vec<Span>,
     /// The client says its commands together, where that is offered.
@@ -142,6 +198,7 @@ pub(crate) struct Message {
     pub(crate) ret: Option<Returns>,
     /// The sender's name for this sending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub(crate) envid: Option<Spanned<String>>,
 }
 
@@ -149,26 +206,26 @@ fn is_nothing(octets: &usize) -> bool {
     *octets == 0
 }
 
-/// What the content of a message is like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+/// What the content of a message is like: lines that end in CRLF.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Shape {
-    /// Lines of ASCII.
+    /// The body, and text: lines of ASCII.
     #[default]
     Plain,
-    /// Octets past ASCII, undeclared and unencoded.
+    /// Octets past ASCII, undeclared and unencoded; the client says `BODY=8BITMIME` if the gateway offers it.
     EightBit,
     /// Lines as long as may be: 998 octets and CRLF (RFC 5322, 2.1.1).
     LongLines,
     /// Lines that begin with dots, and lines of dots alone.
     Dots,
-    /// Parts within parts, and a message within a message.
+    /// The body and text, in parts within parts, beside a message within the message.
     Nested,
-    /// It says that it has come a long way: a `Received` line for each of many hosts.
+    /// The body and text, below the `Received` lines of twelve hosts.
     FarTravelled,
     /// No text at all.
     Empty,
-    /// More than a report returns whole.
+    /// 70,000 octets of text, whatever `octets` is: more than a report returns.
     Large,
 }
 
@@ -186,54 +243,84 @@ fn body() -> String {
     "Nothing to see here.\n".to_owned()
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+/// A host that takes any mail.
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Server {
+    /// Its host name.
+    #[schemars(with = "String")]
     pub(crate) name: Spanned<String>,
+    /// Its address.
+    #[schemars(with = "IpAddr")]
     pub(crate) address: Spanned<IpAddr>,
+    /// The domains that it is the mail exchanger of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
     pub(crate) domains: Vec<Domain>,
+    /// What it offers beside 8BITMIME and SIZE.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) offers: Vec<Offer>,
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+/// A host that a milter runs on.
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Milter {
+    /// Its host name.
+    #[schemars(with = "String")]
     pub(crate) name: Spanned<String>,
+    /// Its address.
+    #[schemars(with = "IpAddr")]
     pub(crate) address: Spanned<IpAddr>,
+    /// It is not told of DATA, and does not answer to header fields and to the body.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) terse: bool,
+    /// Clients that it asks nothing about: by address, or by what they say in HELO.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) trusts: Vec<String>,
+    /// Clients likewise, senders and recipients that it refuses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) refuses: Vec<String>,
+    /// What it does to messages, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) act: Vec<Act>,
 }
 
 /// What a milter does to a message.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Act {
+    /// The message.
+    #[schemars(with = "String")]
     pub(crate) message: Spanned<String>,
+    /// What it does.
     pub(crate) does: MilterDoes,
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+/// Something that the administrator does.
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Errand {
+    /// When, since the start.
     pub(crate) at: Span,
+    /// What is done.
     #[serde(rename = "do")]
+    #[schemars(with = "Task")]
     pub(crate) task: Spanned<Task>,
+    /// The message it is about, of `set-aside`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub(crate) message: Option<Spanned<String>>,
 }
 
-#[derive(Clone, Copy, Deserialize, Serialize)]
+/// What the administrator can do.
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Task {
+    /// The service is started.
     Start,
+    /// The gateway's machine loses its power, and stays down.
     CutPower,
+    /// The message's file is moved out of `in/` by hand.
     SetAside,
 }

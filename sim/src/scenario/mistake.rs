@@ -24,7 +24,8 @@ pub(crate) fn mistake(path: &str, text: &str, error: &toml::de::Error, reference
         let remedy = format!("{}the keys are in {reference}", suggestion(what));
         return ScenarioError::new(path, text, what, error.span()).with_remedy(remedy);
     };
-    let remedy = format!("{}the kinds of fault and their keys are in docs/faults.md", suggestion(what));
+    let remedy =
+        format!("{}the kinds of fault and their keys are in docs/reference/faults.md", suggestion(what));
     let unknown = what.strip_prefix("unknown variant ").filter(|_| place.is_kind);
     let what = match unknown.and_then(|rest| backquoted(rest).next()) {
         Some(kind) => format!("no kind of fault is named `{kind}`"),

@@ -199,6 +199,12 @@ impl Scenario {
     }
 }
 
+/// The format of a scenario file, as a JSON Schema: what an editor completes and checks. What a file means is checked
+/// when it is read.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(file::File).to_value()
+}
+
 /// The name server that the gateway asks, if it asks one: under a name and at an address that no other machine has.
 fn name_server(file: &file::File) -> Option<NameServerPlan> {
     let File { gateway, client, server, .. } = file;
