@@ -98,21 +98,19 @@ impl DsnRequest {
         *self == DsnRequest::default()
     }
 
-    /// Asks something about a recipient, once more if it was named before.
-    pub fn ask(&mut self, recipient: &Address, request: RecipientRequest) {
-        if request == RecipientRequest::default() {
-            return;
-        }
+    /// Asks something about a recipient. One that `was_named` before is sent one copy: whoever wants to hear of it does.
+    pub fn ask(&mut self, recipient: &Address, request: RecipientRequest, was_named: bool) {
+        let is_usual = request == RecipientRequest::default();
         match self.recipients.get_mut(recipient) {
-            Some(before) => {
-                // Named twice, the recipient is sent one copy: whoever wants to hear of it does.
-                before.notify = match (before.notify.take(), request.notify) {
-                    (Some(a), Some(b)) => Some(Notify(a.0.union(&b.0).copied().collect())),
-                    _ => None,
-                };
-                before.original = before.original.take().or(request.original);
+            Some(before) => before.join(request),
+            None if is_usual => {}
+            None => {
+                let mut all = request;
+                if was_named {
+                    all.join(RecipientRequest::default());
+                }
+                self.recipients.insert(recipient.clone(), all);
             }
-            None => drop(self.recipients.insert(recipient.clone(), request)),
         }
     }
 
@@ -135,6 +133,19 @@ impl DsnRequest {
         let mut part = self.clone();
         part.recipients.retain(|recipient, _| recipients.contains(recipient));
         part
+    }
+}
+
+impl RecipientRequest {
+    /// What is heard if nothing is asked (RFC 3461, 4.1).
+    const USUAL: [Condition; 2] = [Condition::Failure, Condition::Delay];
+
+    /// Asks something else besides.
+    fn join(&mut self, other: Self) {
+        let heard = |notify: Option<Notify>| notify.map_or_else(|| Self::USUAL.into(), |Notify(heard)| heard);
+        let both = heard(self.notify.take()).union(&heard(other.notify)).copied().collect();
+        self.notify = Some(Notify(both));
+        self.original = self.original.take().or(other.original);
     }
 }
 
@@ -321,8 +332,8 @@ mod tests {
     fn who_asks_hears_of_what_was_asked_and_of_no_more() {
         let mut request = DsnRequest::default();
         let ask = |notify: &str| RecipientRequest { notify: Some(notify.parse().unwrap()), original: None };
-        request.ask(&address("a@b.test"), ask("success,Delay"));
-        request.ask(&address("never@b.test"), ask("NEVER"));
+        request.ask(&address("a@b.test"), ask("success,Delay"), false);
+        request.ask(&address("never@b.test"), ask("NEVER"), false);
         assert!(request.wants(&address("a@b.test"), Condition::Success));
         assert!(!request.wants(&address("a@b.test"), Condition::Failure));
         assert!(!request.wants(&address("never@b.test"), Condition::Failure));
@@ -334,13 +345,28 @@ mod tests {
     }
 
     #[test]
-    fn a_recipient_named_twice_is_reported_to_whoever_wants_it() {
-        let mut request = DsnRequest::default();
-        for notify in ["NEVER", "FAILURE"] {
-            let notify = Some(notify.parse().unwrap());
-            request.ask(&address("a@b.test"), RecipientRequest { notify, original: None });
+    fn a_recipient_named_twice_is_reported_to_whoever_wants_it_in_whatever_order() {
+        for (first, second, success, failure) in [
+            ("NEVER", "FAILURE", false, true),
+            ("NEVER", "", false, true),
+            ("", "NEVER", false, true),
+            ("", "SUCCESS", true, true),
+            ("SUCCESS", "", true, true),
+            ("SUCCESS", "NEVER", true, false),
+        ] {
+            let mut request = DsnRequest::default();
+            for (was_named, notify) in [(false, first), (true, second)] {
+                let notify =
+                    Some(notify).filter(|notify| !notify.is_empty()).map(|notify| notify.parse().unwrap());
+                request.ask(&address("a@b.test"), RecipientRequest { notify, original: None }, was_named);
+            }
+            let wants = |condition| request.wants(&address("a@b.test"), condition);
+            assert_eq!(
+                (wants(Condition::Success), wants(Condition::Failure)),
+                (success, failure),
+                "{first}, {second}"
+            );
         }
-        assert!(request.wants(&address("a@b.test"), Condition::Failure));
     }
 
     #[test]

@@ -71,7 +71,7 @@ async fn send_content(content: &[u8], script: &[&str]) -> Result<Vec<Outcome>, N
     let helo = "gateway.example".parse().unwrap();
     let mut dsn = DsnRequest::new(Some("HDRS".parse().unwrap()), Some("QQ31".parse().unwrap()));
     let original = Some("rfc822;Two@example.net".parse().unwrap());
-    dsn.ask(&recipients[1], RecipientRequest { notify: Some("SUCCESS".parse().unwrap()), original });
+    dsn.ask(&recipients[1], RecipientRequest { notify: Some("SUCCESS".parse().unwrap()), original }, false);
     let letter = Letter { reverse_path: &reverse_path, recipients: &recipients, dsn: &dsn, content };
     let sending = send(Box::new(near), &helo, Extensions::of(Release::Current), letter);
     let script = script.concat();

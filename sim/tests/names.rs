@@ -1,16 +1,18 @@
 //! Look-ups in packets: what is asked when, what the wires carry, and what becomes of mail while answers are wrong.
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+use std::path::Path;
 use std::time::Duration;
 
 use gateway::release::Release;
 use hickory_proto::op::{Message, MessageType};
 use hickory_proto::rr::RecordType;
 use sim::capture::{Segment, SegmentKind};
+use sim::draw::Seed;
 use sim::engine::{Classic, Engine, Leap};
 use sim::record::Record;
 use sim::run::run;
-use sim::scenario::Scenario;
+use sim::scenario::{Library, Scenario, Setting, Source};
 use sim::trace::Keep;
 
 /// One client hands messages over for a partner, at these seconds; and something is wrong with names.
@@ -154,4 +156,16 @@ fn an_answer_that_only_packets_can_show_needs_them() {
     let text = text.replacen("releases", "names = \"map\"\nreleases", 1);
     let Err(error) = Scenario::parse("names", "names.toml", &text) else { panic!("it is refused") };
     assert_eq!(error.what(), "without packets nobody hears such an answer");
+}
+
+#[test]
+fn a_run_of_thousands_of_look_ups_is_made_as_any_other() {
+    let library = Library::open(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let Some(Source::Profile(profile)) = library.find("long-outage") else { panic!("it is a profile") };
+    // Its generator gives out more than 64 KiB, and is seeded anew within the run.
+    let drawn = profile.scenario(Seed(370), Release::Current);
+    let scenario = drawn.with(&[Setting::parse("delivery.retry=15m").unwrap()]).unwrap();
+    let plan = scenario.plan(Release::Current, Seed(370));
+    let [first, second] = [(); 2].map(|()| run(&plan, &Leap, Keep::Digest).unwrap().digest);
+    assert_eq!(first, second);
 }

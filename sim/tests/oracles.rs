@@ -572,3 +572,30 @@ fn policy_finds_a_message_that_was_set_aside_though_the_extension_that_failed_wa
     plan.gateway.config.extensions[0].on_failure = OnFailure::Bypass;
     finds(&plan, &record, "policy", "an extension's failure was not dealt with as configured");
 }
+
+#[test]
+fn a_receipt_that_came_twice_and_one_of_no_delivery() {
+    let (plan, mut record) = replayed(ASKED, Release::Current);
+    let receipt =
+        server(&mut record, "mx.fabrikam.test").iter().find(|item| is_receipt(item)).unwrap().clone();
+    server(&mut record, "mx.fabrikam.test").push(Item { fingerprint: 1, ..receipt });
+    finds(&plan, &record, "dsn", "a sender heard of the same thing once too often");
+    let (plan, record) = changed(is_receipt, |item| item.reported = vec!["erin@reporting.test".to_owned()]);
+    let causes: BTreeSet<String> = judge(&plan, &record).into_iter().map(|finding| finding.cause).collect();
+    assert!(causes.contains("a sender heard of a delivery that was none"), "{causes:?}");
+}
+
+#[test]
+fn an_envelope_identifier_that_is_not_passed_on_and_an_extension_that_the_release_has_not() {
+    let (plan, mut record) = replayed(ASKED, Release::Current);
+    let is_it = |entry: &Entry| matches!(&entry.what, What::Smtp { line, .. } if line.starts_with("MAIL FROM:<alice@fabrikam.test>") && line.contains("ENVID"));
+    let place = record.entries.iter().rposition(is_it).unwrap();
+    if let What::Smtp { line, .. } = &mut record.entries[place].what {
+        *line = line.replace(" ENVID=QQ314159", "");
+    }
+    finds(&plan, &record, "dsn", "ENVID was not passed on as it was said");
+    let (plan, mut record) = replayed("Q178091", Release::V55Sp1);
+    let place = line(&record, Speaker::Server, "250-DSN");
+    say_after(&mut record, place, Speaker::Server, "250-CHUNKING");
+    finds(&plan, &record, "protocol", "EHLO was answered with CHUNKING, which the release does not have");
+}

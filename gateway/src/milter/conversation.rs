@@ -136,6 +136,9 @@ pub(super) struct Conversation {
     pub(super) steps: Steps,
 }
 
+/// The first version of the protocol in which a filter is told of DATA.
+const FIRST_WITH_DATA: u32 = 4;
+
 impl Conversation {
     /// Reaches a milter and negotiates with it.
     pub(super) async fn open(
@@ -161,7 +164,11 @@ impl Conversation {
             Answer::Negotiated { actions, steps, .. } if !(actions.is_offered() && steps.is_offered()) => {
                 Err(Failure::NotOffered { actions: actions.0, steps: steps.0 })
             }
-            Answer::Negotiated { actions, steps, .. } => {
+            Answer::Negotiated { version, actions, mut steps } => {
+                // Older filters know no DATA, and so cannot say that they do not want it.
+                if version < FIRST_WITH_DATA {
+                    steps.0 |= Steps::NO_DATA.0;
+                }
                 (conversation.actions, conversation.steps) = (actions, steps);
                 Ok(conversation)
             }

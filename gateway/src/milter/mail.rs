@@ -46,7 +46,13 @@ pub enum Unsound {
     /// The body has a line that no client could send.
     #[error("the new body has a line longer than {TEXT_LINE_LIMIT} octets")]
     Body,
+    /// There are too many recipients.
+    #[error("a message is given no more than {ADDED} recipients")]
+    Recipients,
 }
+
+/// How many recipients a message is given by one milter at most.
+const ADDED: usize = 1_000;
 
 impl Field {
     /// The field at the beginning of `text`, if there is one.
@@ -172,6 +178,7 @@ impl Mail {
         let mut changed = Changed::default();
         self.is_changed |= !changes.is_empty();
         let mut body: Option<Vec<u8>> = None;
+        let most = self.recipients.len() + ADDED;
         for change in changes {
             let made = match change {
                 Change::AddHeader { name, value } => {
@@ -192,13 +199,16 @@ impl Mail {
                     Ok(())
                 }
                 Change::ChangeSender(path) => reverse_path(&path).map(|path| self.reverse_path = path),
-                Change::AddRecipient(path) | Change::AddRecipientWithParameters(path) => {
-                    mailbox(&path).map(|recipient| {
+                Change::AddRecipient(path) | Change::AddRecipientWithParameters(path) => mailbox(&path)
+                    .and_then(|recipient| {
+                        if self.recipients.len() >= most {
+                            return Err(Unsound::Recipients);
+                        }
                         if !self.recipients.iter().any(|known| is_same(known, &recipient)) {
                             self.recipients.push(recipient);
                         }
-                    })
-                }
+                        Ok(())
+                    }),
                 Change::DeleteRecipient(path) => mailbox(&path).map(|recipient| {
                     let taken_off = self.recipients.extract_if(.., |known| is_same(known, &recipient));
                     changed.taken_off.extend(taken_off);

@@ -9,6 +9,7 @@ use std::fmt;
 use super::Category;
 use super::harmless;
 use crate::address::ReversePath;
+use crate::smtp::reply::status_of;
 
 /// A reply of another host (RFC 5321, 4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,14 +29,7 @@ impl RemoteReply {
     /// The reply's enhanced status code (RFC 2034), or the class of its reply code and no more.
     fn status(&self) -> String {
         let class = if self.code / 100 == 4 { "4" } else { "5" };
-        let first = self.text.split_whitespace().next().unwrap_or_default();
-        let fits =
-            |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-        let parts: Vec<_> = first.split('.').collect();
-        match parts[..] {
-            [of, subject, detail] if of == class && fits(subject) && fits(detail) => first.to_owned(),
-            _ => format!("{class}.0.0"),
-        }
+        status_of(self.code, &self.text).map_or_else(|| format!("{class}.0.0"), str::to_owned)
     }
 }
 

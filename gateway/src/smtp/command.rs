@@ -159,6 +159,26 @@ impl Command {
     }
 }
 
+/// The longest command line that begins so, in octets with its CRLF, where these service extensions are offered: 512 (RFC
+/// 5321, 4.5.3.1.4), and what they add to MAIL and RCPT.
+pub fn limit(line: &[u8], offered: Extensions) -> usize {
+    const SHORTEST: usize = 512;
+    /// `SIZE=` (RFC 1870, 3), and `AUTH=` (RFC 4954, 5).
+    const SIZE_AND_AUTH: usize = 26 + 500;
+    /// `BODY=` (RFC 6152, 2).
+    const BODY: usize = 17;
+    /// ` RET=FULL` and ` ENVID=` with 100 octets, ` NOTIFY=SUCCESS,FAILURE,DELAY` and ` ORCPT=` with 500 (RFC 3461, 4).
+    const DSN: [usize; 2] = [9 + 107, 29 + 507];
+    let verb = line.split(|octet| *octet == b' ').next().unwrap_or_default();
+    let [of_mail, of_rcpt] = if offered.dsn { DSN } else { [0, 0] };
+    SHORTEST
+        + match verb.to_ascii_uppercase().as_slice() {
+            b"MAIL" => SIZE_AND_AUTH + of_mail + if offered.eight_bit_mime { BODY } else { 0 },
+            b"RCPT" => of_rcpt,
+            _ => 0,
+        }
+}
+
 fn nothing(argument: &str, command: Command, syntax: &'static str) -> Result<Command, CommandError> {
     if argument.is_empty() { Ok(command) } else { Err(CommandError::Syntax(syntax)) }
 }
@@ -459,6 +479,15 @@ mod tests {
     fn a_chunk_has_a_length_and_may_be_the_last() {
         assert_eq!(parse("bdat 86"), Ok(Command::Bdat { octets: 86, is_last: false }));
         assert_eq!(parse("BDAT 0 last"), Ok(Command::Bdat { octets: 0, is_last: true }));
+    }
+
+    #[test]
+    fn a_line_may_be_as_long_as_its_verb_and_what_is_offered_make_it() {
+        let current = Extensions::of(Release::Current);
+        assert_eq!(limit(b"MAIL FROM:<>", current), crate::smtp::line::COMMAND_LIMIT);
+        assert_eq!(limit(b"rcpt TO:<a@b>", current), 512 + 536);
+        assert_eq!(limit(b"NOOP", current), 512);
+        assert_eq!(limit(b"RCPT TO:<a@b>", Extensions::of(Release::V50Rtm)), 512);
     }
 
     #[test]

@@ -141,6 +141,11 @@ impl LineCheck {
         }
     }
 
+    /// Whether it stands at the beginning of a line.
+    pub fn is_at_line_start(&self) -> bool {
+        self.line_octets == 0
+    }
+
     /// What is wrong with the whole of it.
     pub fn finish(mut self) -> Flaws {
         self.flaws.bare_cr |= self.is_after_cr;

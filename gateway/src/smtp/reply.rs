@@ -121,7 +121,7 @@ impl Reply {
         let line = |(at, text): (usize, &String)| {
             let separator = if at == last { ' ' } else { '-' };
             // What another program has us say may bring its own.
-            let status = if has_status(text) { "" } else { status };
+            let status = if status_of(self.code, text).is_some() { "" } else { status };
             let room = LINE_LIMIT - "250 \r\n".len() - status.len();
             let text = &text[..text.len().min(room)];
             format!("{}{separator}{status}{text}\r\n", self.code)
@@ -169,13 +169,20 @@ fn parse_line(line: &str) -> Option<(u16, bool, &str)> {
     }
 }
 
-/// Whether a text begins with an enhanced status code (RFC 3463, 2).
-fn has_status(text: &str) -> bool {
-    let mut parts = text.split(' ').next().unwrap_or_default().split('.');
+/// The enhanced status code that the text of a reply begins with, if it has one of the class of the reply's code (RFC
+/// 2034, 4).
+pub fn status_of(code: u16, text: &str) -> Option<&str> {
+    let status = text.split_whitespace().next()?;
     let is_number =
         |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|octet| octet.is_ascii_digit());
-    matches!((parts.next(), parts.next(), parts.next(), parts.next()),
-        (Some("2" | "4" | "5"), Some(subject), Some(detail), None) if is_number(subject) && is_number(detail))
+    match status.split('.').collect::<Vec<_>>()[..] {
+        [class, subject, detail]
+            if class == (code / 100).to_string() && is_number(subject) && is_number(detail) =>
+        {
+            Some(status)
+        }
+        _ => None,
+    }
 }
 
 /// Text as a reply may carry it: printable ASCII, and short enough for its line with code, separator and CRLF.

@@ -129,3 +129,17 @@ async fn a_message_passed_on_is_reported_though_the_process_dies_before() {
     assert!(report(&machine).contains("Action: relayed\r\n"));
     assert_eq!(machine.network.visits().len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_recipient_named_twice_is_reported_once_though_the_process_dies_before() {
+    let machine = Machine::with("").await;
+    machine.network.host("partner.test", 10, "mx.partner.test", "203.0.113.1", &[KIND]);
+    machine.halt_at_reports(true);
+    let dan = "<dan@partner.test> NOTIFY=SUCCESS";
+    send(&machine, "", &[dan, dan]).await;
+    machine.kill().await;
+    machine.halt_at_reports(false);
+    machine.start("").await;
+    pass(HOUR).await;
+    assert_eq!(report(&machine).matches("Final-Recipient").count(), 1);
+}

@@ -471,7 +471,7 @@ async fn a_message_may_come_in_chunks_cut_anywhere() {
     client.play("S: 250 OK\n S: 250 OK\n C: BDAT 0 LAST\n S: 503\n C: QUIT\n S: 221").await;
     pass(MINUTE).await;
     assert!(
-        machine.mailbox("alice")[0].ends_with("\r\nHello\r\n.\r\n.dot\r\n."),
+        machine.mailbox("alice")[0].ends_with("\r\nHello\r\n.\r\n.dot\r\n.\r\n"),
         "{:?}",
         machine.mailbox("alice")
     );

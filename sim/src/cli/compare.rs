@@ -88,7 +88,9 @@ pub(super) fn run(library: &Library, args: &CompareArgs) -> miette::Result<Endin
     if let Some(file) = &args.csv {
         write(file, &csv(&compared))?;
     }
-    Ok(if interrupt.pressed() { Ending::Interrupted } else { Ending::Good })
+    // Without the seeds in which a run broke down the numbers may say something else.
+    let is_whole = compared.broke_down.0 == 0;
+    Ok(if interrupt.pressed() { Ending::Interrupted } else { is_whole.into() })
 }
 
 fn print(compared: &Compared) {

@@ -51,6 +51,10 @@ pub(super) fn run(here: &Path, args: &DiffArgs) -> miette::Result<bool> {
 /// One side: a run that is made, or one that was saved.
 fn side(here: &Path, name: &RunName, engine: EngineArg) -> miette::Result<Side> {
     if let Some(text) = source::file(&name.source)?.filter(|text| diff::is_saved(text)) {
+        if name.is_chosen() {
+            let help = "leave out what follows the name of the file";
+            return Err(miette::miette!(help = help, "{} is of one release and one seed", name.source));
+        }
         return Ok(diff::read(&name.source, &text)?);
     }
     let Run { scenario, release, seed, engine } = name.find(here, engine)?;

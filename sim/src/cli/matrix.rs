@@ -60,7 +60,12 @@ pub(super) fn run(library: &Library, args: &MatrixArgs) -> miette::Result<bool> 
     let sees = |scenario: &Scenario, replay: &Replay| match &args.pages {
         Some(pages) => {
             let file = pages.join(page_name(&scenario.name, replay.plan.release));
-            let command = format!("postmortem matrix --pages {}", pages.display());
+            let (name, release) = (&scenario.name, super::typed(replay.plan.release));
+            // `show` takes the releases that a scenario names.
+            let command = match scenario.releases().contains(&replay.plan.release) {
+                true => format!("postmortem show {name} --release {release} --html FILE"),
+                false => format!("postmortem matrix {name} --pages {}", pages.display()),
+            };
             let shown = Shown { replay, title: scenario.title(), engine: engine.name(), command: &command };
             write(&file, timeline(&shown)).map_err(Failed)
         }

@@ -109,7 +109,7 @@ enum Command {
 /// What to replay.
 #[derive(Args)]
 pub(crate) struct ReplayArgs {
-    /// The scenario's or the profile's name, as `list` shows it; or a finding, the file of a capsule.
+    /// The scenario's or the profile's name, as `list` shows it; or a file: a finding's capsule, or a scenario.
     scenario: String,
     /// The release, such as `5.0`, `5.5-sp1` or `current`; the scenario's first if none is given, `current` for a
     /// profile.

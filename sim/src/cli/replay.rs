@@ -40,7 +40,7 @@ fn source(source: Source<'_>, args: &ReplayArgs, snapshots: &Path) -> miette::Re
     };
     let first = replay(seed)?;
     anstream::print!("{}", render::full(&first.plan, &first.record));
-    print_unused(&first);
+    print_unused(&first, args.without.is_empty());
     print_verdict(&first);
     if !what_if.is_nothing() {
         let scenario = source.scenario(seed, release).into_owned().apart();
@@ -175,11 +175,13 @@ fn beside_other_work<T: Send>(work: impl FnOnce() -> T + Send, other: impl Fn() 
     })
 }
 
-/// The faults of the plan that changed nothing.
-fn print_unused(replay: &Replay) {
+/// The faults of the plan that changed nothing. Where lines were taken out, the numbers of the others are not theirs any
+/// more.
+fn print_unused(replay: &Replay, has_every_line: bool) {
     for (number, (fault, bite)) in (1..).zip(replay.plan.faults.iter().zip(&replay.record.bites)) {
         if bite.times == 0 {
-            anstream::println!("unused: fault {number}, {}, changed nothing", fault.kind());
+            let which = if has_every_line { format!("fault {number}, ") } else { String::new() };
+            anstream::println!("unused: {which}{}, changed nothing", fault.kind());
         }
     }
 }

@@ -60,6 +60,11 @@ impl FromStr for RunName {
 }
 
 impl RunName {
+    /// Whether a release or a seed is named.
+    pub(super) fn is_chosen(&self) -> bool {
+        self.release.is_some() || self.seed.is_some()
+    }
+
     /// Finds the run. A finding has an engine of its own.
     ///
     /// # Errors

@@ -44,6 +44,9 @@ pub(super) enum Sample {
     Drain,
 }
 
+/// How the measure is called that says whether the same mail arrives.
+pub(super) const NOT_DELIVERED: &str = "not delivered";
+
 /// Everything that is measured. The percentiles of a sample ascend.
 pub const MEASURES: &[Measure] = &[
     Measure {
@@ -52,21 +55,21 @@ pub const MEASURES: &[Measure] = &[
                it for a recipient",
         unit: Unit::Time,
         of: Of::Percentile(Sample::Delivery, 50),
-        words: ["mail is delivered", "later", "earlier", "at the median"],
+        words: ["what is delivered takes", "more", "less", "at the median"],
     },
     Measure {
         name: "delivery 95 %",
         what: "so many of these times are no longer",
         unit: Unit::Time,
         of: Of::Percentile(Sample::Delivery, 95),
-        words: ["mail is delivered", "later", "earlier", "at the 95th percentile"],
+        words: ["what is delivered takes", "more", "less", "at the 95th percentile"],
     },
     Measure {
         name: "delivery 99 %",
         what: "so many of these times are no longer",
         unit: Unit::Time,
         of: Of::Percentile(Sample::Delivery, 99),
-        words: ["mail is delivered", "later", "earlier", "at the 99th percentile"],
+        words: ["what is delivered takes", "more", "less", "at the 99th percentile"],
     },
     Measure {
         name: "held-up mail median",
@@ -105,7 +108,7 @@ pub const MEASURES: &[Measure] = &[
         words: ["the queue is empty", "later", "earlier", "after an outage, at the 95th percentile"],
     },
     Measure {
-        name: "not delivered",
+        name: NOT_DELIVERED,
         what: "recipients, of those that the gateway accepted, who do not have the message at the end of the run",
         unit: Unit::Count,
         of: Of::EachRun(|counts| counts.undelivered),

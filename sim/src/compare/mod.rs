@@ -117,12 +117,16 @@ impl Comparison<'_> {
     /// # Errors
     /// The first variant that the gateway takes of no seed, with what it says of the first.
     pub fn check(&self) -> Result<(), SettingError> {
-        let looked_through = self.seeds.end.min(self.seeds.start.saturating_add(LOOKED_THROUGH));
+        let looked_through = self.seeds.start..self.seeds.start.saturating_add(LOOKED_THROUGH);
         for variant in &self.variants {
             let mut first = None;
-            let is_taken = (self.seeds.start..looked_through).any(|seed| {
-                let with = self.scenario(seed).with(&variant.settings);
-                with.map_err(|error| first.get_or_insert(error)).is_ok()
+            let is_taken = looked_through.clone().any(|seed| {
+                let Err(error) = self.scenario(seed).with(&variant.settings) else { return true };
+                // That there is nothing to set it in says little of the value.
+                if first.is_none() || matches!(first, Some(SettingError::NothingThere { .. })) {
+                    first = Some(error);
+                }
+                false
             });
             match first {
                 Some(error) if !is_taken => return Err(error),
@@ -162,13 +166,17 @@ impl Comparison<'_> {
                     Ok(with) => scenario = with,
                     // Without a list there is nothing to set in it: this seed is the same with any value.
                     Err(SettingError::NothingThere { .. }) => {}
-                    Err(refused) => return Outcome::Refused(refused.to_string()),
+                    Err(refused) => return Outcome::Refused(format!("seed {seed}: {refused}")),
                 }
             }
             let plan = scenario.plan(self.release, Seed(seed));
             match run(&plan, self.engine, Keep::Digest) {
                 Ok(record) => measured.push(Measured::of(&plan, &record)),
-                Err(error) => return Outcome::BrokeDown(error.to_string()),
+                Err(error) => {
+                    let (why, settings) = (error.to_string(), variant.to_string());
+                    let why = why.lines().next().unwrap_or_default();
+                    return Outcome::BrokeDown(format!("seed {seed} with {settings}: {why}"));
+                }
             }
         }
         let times = times(&measured);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::measure::NOT_DELIVERED;
 use super::{Compared, Difference, Estimate, Measure, Row, Unit, Variant, Verdict};
 
 /// An amount as people say it: a time in its own unit, a count with as many places as say something.
@@ -72,6 +73,16 @@ fn paragraph(compared: &Compared, base: &Variant, variant: &Variant, place: usiz
     match supported.is_empty() {
         true => text.push_str(" no difference that the numbers support."),
         false => write!(text, " {}.", supported.join("; ")).expect("a string takes it"),
+    }
+    let differs = |row: &Row| {
+        row.measure.name == NOT_DELIVERED
+            && !matches!(row.differences[place].verdict, Verdict::Same | Verdict::Never)
+    };
+    if compared.rows.iter().any(differs) {
+        text.push_str(
+            " It is not the same mail that is delivered in both, so the times of all deliveries are of different \
+             mail; held-up mail is the same in both.",
+        );
     }
     let names = |verdict| {
         of(&[verdict]).iter().map(|(row, _)| row.measure.name.to_owned()).collect::<Vec<_>>().join("; ")

@@ -21,7 +21,7 @@ const fn listed(asked: Asked, place: &'static str) -> Listed {
     Listed { asked, place, through: &[] }
 }
 
-/// A generator that is seeded once a thread.
+/// A generator of each thread, which is seeded anew after each 64 KiB that it gave.
 const RAND: &[&str] = &["rand", "rand_core", "getrandom", "chacha20"];
 
 /// The list.
@@ -37,6 +37,8 @@ pub(super) const LISTED: &[Listed] = &[
     // and how long an answer is kept, in its cache.
     Listed { asked: Asked::Randomness, place: "hickory-resolver", through: RAND },
     Listed { asked: Asked::Randomness, place: "hickory_resolver", through: RAND },
+    Listed { asked: Asked::Randomness, place: "hickory-net", through: RAND },
+    Listed { asked: Asked::Randomness, place: "hickory_net", through: RAND },
     listed(Asked::Time, "hickory-resolver"),
     listed(Asked::Time, "hickory_resolver"),
     listed(Asked::Time, "moka"),

@@ -7,7 +7,7 @@
 //! It counts what the Record shows: a connection counts from its greeting to the moment when either side closes it.
 //! Not judged: memory, the octets of `archive/`, and what is refused below a limit (policy).
 
-use super::protocol::{COMMAND_LIMIT, octets};
+use super::protocol::{longest, octets};
 use super::session::verb;
 use super::{Case, Oracle, Session, Sheet};
 use crate::mailbag::Kind;
@@ -91,7 +91,7 @@ fn command_lines(session: &Session<'_>, sheet: &mut Sheet) {
         let Some(reply) = &exchange.reply else { return };
         let is_command = exchange.content.is_none() && !is_challenged;
         is_challenged = reply.code == 334;
-        if is_command && octets(exchange.command) > COMMAND_LIMIT {
+        if is_command && octets(exchange.command) > longest(exchange.command) {
             sheet.judges();
             if !reply.is_permanent() && reply.code != 421 {
                 let what = format!("{} of {} octets", verb(exchange.command), octets(exchange.command));

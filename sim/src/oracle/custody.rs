@@ -11,10 +11,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Acceptance, Case, Oracle, Sheet, filters};
+use super::{Acceptance, Case, Oracle, Sheet, dsn, filters};
 use crate::fault::{DiskFolder, Fault};
 use crate::mailbag::{Item, Kind};
-use crate::plan::{Hears, Plan, Task};
+use crate::plan::{Plan, Task};
 use crate::record::{Record, What};
 
 pub(super) const ORACLE: Oracle = Oracle {
@@ -99,15 +99,10 @@ fn is_reported(case: &Case<'_>, message: &str, recipient: &str) -> bool {
         // Or the sender asked not to hear of it (RFC 3461), and then its failure must be there too.
         Some(sender) => {
             case.ledger.has_event(&[4123], sender)
-                || is_silenced(case, message) && case.ledger.has_event(&[4123], recipient)
+                || case.ledger.has_event(&[4123], recipient) && dsn::may_be_silenced(case, message, recipient)
         }
         None => false,
     }
-}
-
-/// Whether the sender wants to hear of no failure.
-fn is_silenced(case: &Case<'_>, message: &str) -> bool {
-    case.ledger.planned.get(message).is_some_and(|(_, planned)| !planned.wants(Hears::Failure))
 }
 
 fn is_dropped(case: &Case<'_>, message: &str, recipient: &str) -> bool {

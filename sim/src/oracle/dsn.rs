@@ -9,14 +9,15 @@
 //! was asked (5.2.1). Not judged: a message whose client's fault changed it, and how often a failure is reported
 //! (reports).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use gateway::release::Release;
 
+use super::reports::restarts;
 use super::session::{Session, path, verb};
 use super::{Case, Oracle, Place, Sheet, copies, ledger};
-use crate::fault::Family;
+use crate::fault::{DiskFolder, Family};
 use crate::mailbag::{Item, Kind};
 use crate::plan::Hears;
 
@@ -97,6 +98,13 @@ fn requests<'a>(case: &'a Case<'_>) -> Requests<'a> {
     requests
 }
 
+/// Whether a sender may have asked not to hear of a failure.
+pub(super) fn may_be_silenced(case: &Case<'_>, message: &str, recipient: &str) -> bool {
+    let requests = requests(case);
+    let asked = requests.get(&(message, recipient.to_ascii_lowercase()));
+    asked.is_some_and(|asked| !asked.wants_in_any_case(Hears::Failure))
+}
+
 fn session_of<'a>(case: &'a Case<'_>, index: usize) -> Option<&'a Session<'a>> {
     case.ledger
         .sessions
@@ -139,6 +147,9 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
         let Some((_, planned)) = case.ledger.planned.get(message) else { continue };
         if !planned.from.is_empty() {
             success(case, message, recipient, &planned.from, asked, sheet);
+            for kind in [Kind::Receipt((*message).to_owned()), Kind::Delay((*message).to_owned())] {
+                how_often(case, message, recipient, &kind, sheet);
+            }
             delay(case, message, recipient, &planned.from, asked, sheet);
         }
     }
@@ -236,6 +247,39 @@ fn success(
     }
 }
 
+/// A notice is given once for each time that the gateway took the message, and once more where its process ended in the
+/// middle; a receipt, only of what was delivered, or passed on to a host that reports nothing.
+fn how_often(case: &Case<'_>, message: &str, recipient: &str, kind: &Kind, sheet: &mut Sheet) {
+    let tells = |item: &&Item| {
+        item.kind == *kind && item.reported.iter().any(|to| to.eq_ignore_ascii_case(recipient))
+    };
+    let notices: BTreeSet<u64> =
+        case.ledger.items().map(|(_, item)| item).filter(tells).map(|item| item.fingerprint).collect();
+    if notices.is_empty() {
+        return;
+    }
+    sheet.judges();
+    let counts = copies::count(case, message, recipient);
+    if notices.len() > counts.accepted + restarts(case) {
+        let what =
+            format!("{kind} for {recipient}: {} times, taken {} times", notices.len(), counts.accepted);
+        sheet.finds("a sender heard of the same thing once too often", what);
+    }
+    let is_passed_on = || {
+        let sent = case.ledger.transfers.iter().filter(|transfer| !transfer.is_inbound);
+        let mut sent =
+            sent.filter(|transfer| transfer.message() == Some(message) && transfer.is_for(recipient));
+        sent.any(|transfer| {
+            let may_be_taken = transfer.reply.as_ref().is_none_or(super::Reply::is_positive);
+            may_be_taken && session_of(case, transfer.index).is_some_and(|session| !session.offers("DSN"))
+        })
+    };
+    let is_there = counts.in_mailbox > 0 || case.ledger.vanished(message, &[DiskFolder::Mailboxes]);
+    if matches!(kind, Kind::Receipt(_)) && !is_there && !is_passed_on() {
+        sheet.finds("a sender heard of a delivery that was none", format!("{kind} for {recipient}"));
+    }
+}
+
 /// A message that expired was late before: its sender has heard so, where a try fell between.
 fn delay(
     case: &Case<'_>,
@@ -275,10 +319,24 @@ fn passed_on(case: &Case<'_>, session: &Session<'_>, requests: &Requests<'_>, sh
         case.ledger.transfers.iter().find(|transfer| transfer.index == index).and_then(|sent| sent.message())
     };
     let message = session.exchanges.iter().find_map(|exchange| sent(exchange.index));
-    for rcpt in session.exchanges.iter().map(|exchange| exchange.command).filter(|said| verb(said) == "RCPT")
-    {
-        let about = message.and_then(|message| requests.get(&(message, path(rcpt).to_ascii_lowercase())));
-        let Some(asked) = about else { continue };
+    let about =
+        |rcpt: &str| message.and_then(|message| requests.get(&(message, path(rcpt).to_ascii_lowercase())));
+    let said = |name: &'static str| {
+        let commands = session.exchanges.iter().map(|exchange| exchange.command);
+        commands.filter(move |command| verb(command) == name)
+    };
+    let mails: Vec<&str> =
+        said("RCPT").filter_map(about).flat_map(|asked| asked.mails.iter().copied()).collect();
+    for mail in said("MAIL").filter(|_| !mails.is_empty()) {
+        for name in ["RET", "ENVID"] {
+            sheet.judges();
+            if !mails.iter().any(|said| parameter(said, name) == parameter(mail, name)) {
+                sheet.finds(format!("{name} was not passed on as it was said"), mail);
+            }
+        }
+    }
+    for rcpt in said("RCPT") {
+        let Some(asked) = about(rcpt) else { continue };
         for name in ["NOTIFY", "ORCPT"] {
             sheet.judges();
             if !asked.rcpts.iter().any(|said| parameter(said, name) == parameter(rcpt, name)) {

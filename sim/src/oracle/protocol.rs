@@ -24,8 +24,15 @@ pub(super) const ORACLE: Oracle = Oracle {
 /// The longest line of a reply, in octets with its CRLF.
 pub(super) const LINE_LIMIT: usize = 512;
 
-/// The longest line of a command: what service extensions add to MAIL comes on top (RFC 1870, 3461, 4954, 6152).
-pub(super) const COMMAND_LIMIT: usize = LINE_LIMIT + 659;
+/// The longest line of a command, in octets with its CRLF: service extensions add to MAIL and to RCPT (RFC 1870, 3461,
+/// 4954, 6152).
+pub(super) fn longest(command: &str) -> usize {
+    match verb(command).as_str() {
+        "MAIL" => LINE_LIMIT + 26 + 500 + 17 + 116,
+        "RCPT" => LINE_LIMIT + 536,
+        _ => LINE_LIMIT,
+    }
+}
 
 fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     for session in &case.ledger.sessions {
@@ -137,6 +144,12 @@ fn offers(reply: &Reply<'_>, release: Release, sheet: &mut Sheet) {
         let says = |line: &&str| line.get(4..).unwrap_or_default().split(' ').next() == Some(keyword);
         if !reply.lines.iter().skip(1).any(says) {
             sheet.finds(format!("EHLO was answered without {keyword}"), reply.lines.join(" / "));
+        }
+    }
+    for line in reply.lines.iter().skip(1) {
+        let keyword = line.get(4..).unwrap_or_default().split(' ').next().unwrap_or_default();
+        if keyword != "HELP" && !expected.contains(&keyword) {
+            sheet.finds(format!("EHLO was answered with {keyword}, which the release does not have"), *line);
         }
     }
 }
@@ -290,7 +303,7 @@ fn outbound(session: &Session<'_>, sheet: &mut Sheet) {
         if !is_in_order {
             sheet.finds(format!("{name} was sent out of its order"), command);
         }
-        if !is_plain(command) || octets(command) > COMMAND_LIMIT {
+        if !is_plain(command) || octets(command) > longest(command) {
             sheet.finds("a command is too long, or not printable ASCII with CRLF", command);
         }
         let uses = |parameter: &str| command.contains(parameter);

@@ -100,7 +100,7 @@ fn to_the_sender(case: &Case<'_>, message: &str, sender: &str, reports: &Reports
 
 /// How often the service was started again. Between filing a report and being done with what it is about the process may
 /// end, and then the report is filed once more: two files cannot change at once.
-fn restarts(case: &Case<'_>) -> usize {
+pub(super) fn restarts(case: &Case<'_>) -> usize {
     let starts = |entry: &&Entry| entry.what == What::Service(Service::Starts);
     case.record.entries.iter().filter(starts).count().saturating_sub(1)
 }

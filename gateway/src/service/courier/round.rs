@@ -318,12 +318,17 @@ fn waiting(envelope: &Envelope, progress: &[Progress]) -> Vec<Address> {
 }
 
 /// The recipients of whom the sender is to hear that the message was passed on.
+/// Each is named once, whatever was noted twice: the names make the notice's own.
 fn relayed(progress: &[Progress]) -> Vec<Address> {
-    let relayed = progress.iter().filter_map(|progress| match progress {
-        Progress::Delivered { recipient, relayed: true } => Some(recipient.clone()),
-        _ => None,
-    });
-    relayed.collect()
+    let mut relayed: Vec<Address> = Vec::new();
+    for progress in progress {
+        if let Progress::Delivered { recipient, relayed: true } = progress
+            && !relayed.contains(recipient)
+        {
+            relayed.push(recipient.clone());
+        }
+    }
+    relayed
 }
 
 /// How often the entry has been tried.

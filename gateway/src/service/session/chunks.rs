@@ -54,6 +54,12 @@ impl Session {
         }
         if is_last {
             reached(Point::MessageInChunks);
+            if !chunks.check.is_at_line_start() {
+                // As DATA would have it: what follows the last line is not to become part of it.
+                let limit = self.size_limit();
+                chunks.work.take(b"\r\n", limit).await;
+                chunks.check.see(b"\r\n");
+            }
             return self.end_of_data(chunks.work, chunks.check.finish()).await;
         }
         let limit = self.size_limit();

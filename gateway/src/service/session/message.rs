@@ -52,7 +52,7 @@ pub(super) struct Work {
 
 impl Work {
     /// Takes the next of the content. Past the limit, or once the disk has failed, it is counted and dropped.
-    async fn take(&mut self, content: &[u8], limit: u64) {
+    pub(super) async fn take(&mut self, content: &[u8], limit: u64) {
         self.octets += content.len() as u64;
         let room = (report::RETURN_LIMIT + 1).saturating_sub(self.beginning.len());
         self.beginning.extend_from_slice(&content[..content.len().min(room)]);

@@ -27,7 +27,7 @@ use crate::reach::{Point, reached};
 use crate::relay;
 use crate::routing::Route;
 use crate::sasl;
-use crate::smtp::command::{Command, Mail, Rcpt};
+use crate::smtp::command::{self, Command, Mail, Rcpt};
 use crate::smtp::extensions::Extensions;
 use crate::smtp::line::{COMMAND_LIMIT, LineError, Wire};
 use crate::smtp::reply::Reply;
@@ -152,6 +152,13 @@ impl Session {
                 Ok(None) => continue,
                 Err(Over) => return,
             };
+            let limit = command::limit(&line, self.offered);
+            if line.len() + "\r\n".len() > limit {
+                if self.refuse_the_line(&LineError::TooLong { limit }).await.is_err() {
+                    return;
+                }
+                continue;
+            }
             let went = match Command::parse(&line, self.offered) {
                 Ok(command) => self.obey(command).await,
                 Err(error) => self.refuse(error.reply()).await,
@@ -173,10 +180,7 @@ impl Session {
         match timeout(COMMAND_TIME, self.wire.read_line(limit)).await {
             Ok(Ok(line)) => Ok(Some(line)),
             Ok(Err(error @ (LineError::TooLong { .. } | LineError::BareCr))) => {
-                if let LineError::TooLong { .. } = error {
-                    reached(Point::OverlongCommand);
-                }
-                self.refuse(Reply::new(500, error.to_string()).with_status("5.5.2")).await?;
+                self.refuse_the_line(&error).await?;
                 Ok(None)
             }
             Ok(Err(error @ LineError::BareLf)) => {
@@ -187,6 +191,13 @@ impl Session {
             Ok(Err(LineError::Closed | LineError::Io(_))) => Err(Over),
             Err(_) => Err(self.part_from_the_silent().await),
         }
+    }
+
+    async fn refuse_the_line(&mut self, error: &LineError) -> Go {
+        if let LineError::TooLong { .. } = error {
+            reached(Point::OverlongCommand);
+        }
+        self.refuse(Reply::new(500, error.to_string()).with_status("5.5.2")).await
     }
 
     async fn part_from_the_silent(&mut self) -> Over {
@@ -246,7 +257,10 @@ impl Session {
                 self.refuse(Reply::new(502, "command not implemented").with_status("5.5.1")).await
             }
             Command::Help(_) => {
-                self.say(214, "Commands: HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP AUTH").await
+                let chunks = if self.offered.chunking { " BDAT" } else { "" };
+                let commands =
+                    format!("Commands: HELO EHLO MAIL RCPT DATA{chunks} RSET NOOP QUIT VRFY HELP AUTH");
+                self.say(214, &commands).await
             }
             Command::Auth { mechanism, initial_response } => self.auth(&mechanism, initial_response).await,
         }
@@ -346,10 +360,7 @@ impl Session {
         }
         let reply = Reply::new(250, format!("OK - Recipient <{recipient}>")).with_status("2.1.5");
         if let Some(Transaction { recipients, dsn, .. }) = &mut self.transaction {
-            // Whoever was named before without a wish has the usual reports.
-            if dsn.of(&recipient).is_some() || !recipients.contains(&recipient) {
-                dsn.ask(&recipient, rcpt.request);
-            }
+            dsn.ask(&recipient, rcpt.request, recipients.contains(&recipient));
             recipients.push(recipient);
         }
         self.answer(&reply).await
