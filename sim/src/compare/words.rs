@@ -173,7 +173,7 @@ mod tests {
         let measure = &super::super::MEASURES[0];
         assert_eq!(
             clause(measure, Verdict::Less, by),
-            "mail is delivered 12.0 min to 18.0 min earlier at the median"
+            "what is delivered takes 12.0 min to 18.0 min less at the median"
         );
     }
 }
