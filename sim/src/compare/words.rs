@@ -76,7 +76,7 @@ fn paragraph(compared: &Compared, base: &Variant, variant: &Variant, place: usiz
     }
     let differs = |row: &Row| {
         row.measure.name == NOT_DELIVERED
-            && !matches!(row.differences[place].verdict, Verdict::Same | Verdict::Never)
+            && !matches!(row.differences[place].verdict, Verdict::Same | Verdict::Never | Verdict::Few)
     };
     if compared.rows.iter().any(differs) {
         text.push_str(
