@@ -7,6 +7,7 @@
 
 use gateway::envelope::SpoolId;
 
+use crate::mailbag::Kind;
 use crate::plan::Plan;
 use crate::record::{Content, Entry, Service, What};
 
@@ -49,8 +50,7 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
 
 /// Whether an entry is about a message, or a report on it.
 pub(crate) fn speaks_of(entry: &Entry, message: &str) -> bool {
-    let is_it =
-        |name: &str| name == message || name.strip_suffix(message).is_some_and(|on| on.ends_with(" on "));
+    let is_it = |shown: &str| Kind::about(shown) == message;
     match &entry.what {
         What::Client(attempt) => is_it(&attempt.message),
         What::Accepted { message: taken, .. } => is_it(taken),

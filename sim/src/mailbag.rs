@@ -52,15 +52,32 @@ pub enum Kind {
     Other,
 }
 
+/// Before the name of a message that was not delivered.
+const REPORT: &str = "report on ";
+/// Before the name of one that was.
+const RECEIPT: &str = "receipt on ";
+/// Before the name of one that is late.
+const DELAY: &str = "delay of ";
+/// Before the name of one that the administrator is told of.
+const NOTIFICATION: &str = "notification on ";
+
 impl Kind {
+    /// What stands before the name of a message where something about it is shown.
+    pub(crate) const ABOUT: [&str; 4] = [REPORT, RECEIPT, DELAY, NOTIFICATION];
+
+    /// The message that is meant where something is shown as `m1`, as `report on m1` or as `delay of m1`.
+    pub(crate) fn about(shown: &str) -> &str {
+        Kind::ABOUT.iter().find_map(|words| shown.strip_prefix(words)).unwrap_or(shown)
+    }
+
     /// Whether it is the message of this name, or the report or the notification that is shown so.
     pub(crate) fn is(&self, shown: &str) -> bool {
         match self {
             Kind::Message(name) => name == shown,
-            Kind::Report(name) => shown.strip_prefix("report on ") == Some(name),
-            Kind::Receipt(name) => shown.strip_prefix("receipt on ") == Some(name),
-            Kind::Delay(name) => shown.strip_prefix("delay of ") == Some(name),
-            Kind::Notification(name) => shown.strip_prefix("notification on ") == Some(name),
+            Kind::Report(name) => shown.strip_prefix(REPORT) == Some(name),
+            Kind::Receipt(name) => shown.strip_prefix(RECEIPT) == Some(name),
+            Kind::Delay(name) => shown.strip_prefix(DELAY) == Some(name),
+            Kind::Notification(name) => shown.strip_prefix(NOTIFICATION) == Some(name),
             Kind::Other => false,
         }
     }
@@ -70,10 +87,10 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Kind::Message(name) => f.write_str(name),
-            Kind::Report(name) => write!(f, "report on {name}"),
-            Kind::Receipt(name) => write!(f, "receipt on {name}"),
-            Kind::Delay(name) => write!(f, "delay of {name}"),
-            Kind::Notification(name) => write!(f, "notification on {name}"),
+            Kind::Report(name) => write!(f, "{REPORT}{name}"),
+            Kind::Receipt(name) => write!(f, "{RECEIPT}{name}"),
+            Kind::Delay(name) => write!(f, "{DELAY}{name}"),
+            Kind::Notification(name) => write!(f, "{NOTIFICATION}{name}"),
             Kind::Other => f.write_str("unknown message"),
         }
     }
@@ -225,6 +242,15 @@ mod tests {
         let item = identify(b"From: a@x.test\r\nSubject: hi\r\nMessage-ID: <m1@plan.test>\r\n\r\nbody\r\n");
         assert_eq!(item.kind, Kind::Message("m1".to_owned()));
         assert_eq!((item.from.as_str(), item.subject.as_str()), ("a@x.test", "hi"));
+    }
+
+    #[test]
+    fn what_is_shown_tells_the_message_that_it_is_about() {
+        let kinds = [Kind::Message, Kind::Report, Kind::Receipt, Kind::Delay, Kind::Notification];
+        for kind in kinds.map(|of| of("m1".to_owned())) {
+            let shown = kind.to_string();
+            assert!(Kind::about(&shown) == "m1" && kind.is(&shown), "{shown}");
+        }
     }
 
     #[test]

@@ -272,6 +272,15 @@ impl Plan {
         std::iter::once(self.gateway.address).chain(others).zip(self.machines().map(AsRef::as_ref))
     }
 
+    /// What each machine is, in the same order.
+    pub fn roles(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once("gateway")
+            .chain(std::iter::repeat_n("client", self.clients.len()))
+            .chain(std::iter::repeat_n("server", self.servers.len()))
+            .chain(std::iter::repeat_n("milter", self.milters.len()))
+            .chain(self.name_server.iter().map(|_| "name-server"))
+    }
+
     /// The place of a machine in the run.
     pub fn machine(&self, name: &str) -> Option<MachineId> {
         self.machines().position(|known| **known == *name).map(MachineId)

@@ -121,13 +121,15 @@ impl Filtering {
 impl fmt::Display for Filtering {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let does: Vec<String> = self.does.iter().map(ToString::to_string).collect();
-        let does = if does.is_empty() { "continue".to_owned() } else { does.join(", ") };
-        write!(f, "asked at {} about {}", self.stage, self.about)?;
-        if !self.id.is_empty() {
-            write!(f, " ({})", self.id)?;
-        }
-        write!(f, ": {does}")
+        f.write_str(&filtering_words(self.stage, &self.about, &self.id, &does))
     }
+}
+
+/// What a milter answers, in words: of a [`Filtering`], or of one that is known by its words alone.
+pub(crate) fn filtering_words(stage: &str, about: &str, id: &str, does: &[String]) -> String {
+    let id = if id.is_empty() { String::new() } else { format!(" ({id})") };
+    let does = if does.is_empty() { "continue".to_owned() } else { does.join(", ") };
+    format!("asked at {stage} about {about}{id}: {does}")
 }
 
 /// A change in the state of the gateway's service.

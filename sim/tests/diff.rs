@@ -17,6 +17,60 @@ use sim::verdict::Replay;
 const Q178091: &str = include_str!("../../scenarios/kb/Q178091.toml");
 const SAVED: &str = include_str!("records/Q178091@5.5-RTM.json");
 
+/// A message past a milter that is down at first.
+const FILTERED: &str = r#"
+title = "One message past a milter"
+starts = "2026-03-02T08:00:00Z"
+duration = "12h"
+seed = 1
+releases = ["current"]
+
+[gateway]
+name = "ims.contoso.test"
+address = "192.0.2.25"
+
+[gateway.config]
+administrator = "administrator@contoso.test"
+relay = { networks = ["198.51.100.7"] }
+route = [{ domain = "contoso.test", to = "<inbound>" }]
+mailbox = [{ address = "administrator@contoso.test" }, { address = "carol@contoso.test" }]
+milter = [{ address = "inet:8891@filter.contoso.test", on_failure = "tempfail" }]
+
+[[client]]
+name = "mail.fabrikam.test"
+address = "198.51.100.7"
+
+[[client.message]]
+name = "m1"
+at = "30s"
+from = "alice@fabrikam.test"
+to = ["dave@partner.test"]
+subject = "Past a milter"
+notify = ["failure"]
+retry = ["40m"]
+
+[[server]]
+name = "mx.partner.test"
+address = "203.0.113.1"
+domains = ["partner.test", "fabrikam.test"]
+offers = ["dsn"]
+
+[[milter]]
+name = "filter.contoso.test"
+address = "192.0.2.61"
+trusts = ["192.0.2.99"]
+act = [
+    { message = "m1", does = { adds-recipient = "carol@contoso.test" } },
+    { message = "m1", does = "adds-field" },
+]
+
+[[fault]]
+kind = "milter"
+milter = "filter.contoso.test"
+until = "30m"
+does = "is-down"
+"#;
+
 fn side(text: &str, release: Release, seed: u64) -> Side {
     let scenario = Scenario::parse("Q178091", "Q178091.toml", text).unwrap();
     let plan = scenario.plan(release, Seed(seed));
@@ -62,6 +116,56 @@ fn a_setting_that_differs_is_named_with_both_values() {
 }
 
 #[test]
+fn what_a_peer_does_otherwise_is_named() {
+    for (of, from, to, left, right) in [
+        (
+            "m1",
+            "notify = [\"failure\"]",
+            "notify = []",
+            "wants to hear of failure",
+            "wants to hear of nothing",
+        ),
+        ("m1", "retry =", "chunks = 2\nretry =", "", "in 2 chunks"),
+        ("m1", "retry =", "pipeline = true\nretry =", "", "says its commands together"),
+        ("m1", "retry =", "ret = \"headers\"\nretry =", "", "wants returned: headers"),
+        ("m1", "retry =", "envid = \"QQ1\"\nretry =", "", "envelope id QQ1"),
+        (
+            "mx.partner.test",
+            "offers = [\"dsn\"]",
+            "offers = [\"pipelining\"]",
+            "offers dsn",
+            "offers pipelining",
+        ),
+        ("filter.contoso.test", "trusts = [\"192.0.2.99\"]", "", "trusts 192.0.2.99", ""),
+        ("filter.contoso.test", "trusts =", "refuses = [\"eve@x.test\"]\ntrusts =", "", "refuses eve@x.test"),
+        ("filter.contoso.test", "trusts =", "terse = true\ntrusts =", "", "is terse"),
+        (
+            "filter.contoso.test",
+            "\"adds-field\"",
+            "\"inserts-field\"",
+            "does to m1: { adds-recipient = carol@contoso.test }, adds-field",
+            "does to m1: { adds-recipient = carol@contoso.test }, inserts-field",
+        ),
+    ] {
+        let other = FILTERED.replacen(from, to, 1);
+        let diff = Diff::new(side(FILTERED, Release::Current, 1), side(&other, Release::Current, 1));
+        let [cause] = &diff.causes()[..] else { panic!("{to}: {:?}", diff.causes()) };
+        assert_eq!((cause.topic, cause.of.as_str()), (Topic::Peers, of), "{to}");
+        assert_eq!((cause.left.join("; "), cause.right.join("; ")), (left.to_owned(), right.to_owned()));
+    }
+}
+
+#[test]
+fn a_name_server_that_one_of_the_two_has_is_named() {
+    let without = format!("names = \"map\"\n{FILTERED}");
+    let diff = Diff::new(side(FILTERED, Release::Current, 1), side(&without, Release::Current, 1));
+    let causes = diff.causes();
+    let machine = causes.iter().find(|cause| cause.topic == Topic::Machines).unwrap();
+    assert_eq!((machine.of.as_str(), machine.right.len()), ("ns.test", 0));
+    assert!(machine.left[0].starts_with("name-server, "), "{machine:?}");
+}
+
+#[test]
 fn a_fault_more_is_named_and_the_messages_that_are_the_same_are_aligned() {
     let kill = "\n[[fault]]\nkind = \"kill\"\nwhen = { at = \"30400ms\" }\nrestart_after = \"1s\"\n";
     let diff =
@@ -91,18 +195,26 @@ fn a_record_that_another_commit_saved_is_compared_row_by_row() {
 
 #[test]
 fn a_run_that_is_written_and_read_again_is_the_same() {
-    let text =
-        format!("{Q178091}\n[[fault]]\nkind = \"kill\"\nwhen = {{ at = \"1m\" }}\nrestart_after = \"1s\"\n");
-    let scenario = Scenario::parse("Q178091", "Q178091.toml", &text).unwrap().apart();
-    let replay =
-        Replay::new(&scenario, Release::V55Sp1, Seed(1), &Leap, Keep::Digest, Path::new("")).unwrap();
-    let mut saved = Vec::new();
-    json::write(&replay, &mut saved).unwrap();
-    let saved = read("saved.json", &String::from_utf8(saved).unwrap()).unwrap();
-    let diff = Diff::new(saved, Side::of(&scenario, &replay.plan, &replay.record));
-    assert!(diff.is_same() && diff.left.digest == diff.right.digest && diff.shift().is_zero());
-    assert_eq!(diff.causes(), []);
-    assert_eq!(diff.unknown(), [Topic::Service, Topic::Configuration, Topic::Peers, Topic::Latencies]);
+    let kill = "\n[[fault]]\nkind = \"kill\"\nwhen = { at = \"1m\" }\nrestart_after = \"1s\"\n";
+    for (text, release) in [(Q178091, Release::V55Sp1), (FILTERED, Release::Current)] {
+        let scenario = Scenario::parse("it", "it.toml", &format!("{text}{kill}")).unwrap().apart();
+        let replay = Replay::new(&scenario, release, Seed(1), &Leap, Keep::Digest, Path::new("")).unwrap();
+        let mut saved = Vec::new();
+        json::write(&replay, &mut saved).unwrap();
+        let saved = read("saved.json", &String::from_utf8(saved).unwrap()).unwrap();
+        let diff = Diff::new(saved, Side::of(&scenario, &replay.plan, &replay.record));
+        let answers = diff.left.rows.iter().filter(|row| row.text.starts_with("asked at "));
+        assert_eq!(answers.count() > 0, text == FILTERED);
+        // In the same order, and nothing more or less.
+        assert!(
+            diff.lines.iter().enumerate().all(|(n, line)| *line == Line::Alike(n, n)),
+            "{}",
+            diff.text(120)
+        );
+        assert!(diff.left.digest == diff.right.digest && diff.shift().is_zero());
+        assert_eq!(diff.causes(), []);
+        assert_eq!(diff.unknown(), [Topic::Service, Topic::Configuration, Topic::Peers, Topic::Latencies]);
+    }
 }
 
 #[test]

@@ -167,6 +167,30 @@ fn each_machine_is_a_process_and_so_are_the_faults() {
 }
 
 #[test]
+fn a_milter_answers_and_takes_no_mail() {
+    let seeds = (0..40).map(|seed| Told::of("mixed", "current", Some(seed), &Leap));
+    let answered = |told: &Told| told.record.entries.iter().any(|it| matches!(it.what, What::Milter(_)));
+    let told = seeds.into_iter().find(answered).unwrap();
+    is_well_formed(&told);
+    arrows_are_whole(&told);
+    let milters: BTreeSet<&str> = told.plan.milters.iter().map(|milter| &*milter.name).collect();
+    let processes: BTreeMap<u64, &str> = told
+        .with("M")
+        .filter(|event| event["name"] == "process_name")
+        .map(|event| (event["pid"].as_u64().unwrap(), event["args"]["name"].as_str().unwrap()))
+        .collect();
+    let of = |thread: &str| -> BTreeSet<&str> {
+        let named =
+            told.with("M").filter(|event| event["name"] == "thread_name" && event["args"]["name"] == thread);
+        named.map(|event| processes[&event["pid"].as_u64().unwrap()]).collect()
+    };
+    assert!(!of("answers").is_empty() && of("answers").is_subset(&milters));
+    assert!(of("mail taken").is_disjoint(&milters));
+    let happened = told.record.entries.iter().filter(|it| matches!(it.what, What::Milter(_)));
+    assert_eq!(told.events.iter().filter(|event| event["cat"] == "answers").count(), happened.count());
+}
+
+#[test]
 fn the_service_is_up_from_each_start_to_its_end() {
     let told = Told::of("Q178091", "5.5", None, &Leap);
     let [mut starts, mut deaths] = [Vec::new(), Vec::new()];

@@ -59,11 +59,14 @@ fn q178091(release: &str) -> Replay {
 #[test]
 fn every_scenario_and_many_drawn_ones_fit_the_schema() {
     let (schema, library) = (Schema::read(), library());
-    let (mut kinds, mut outcomes) = (BTreeSet::new(), BTreeSet::new());
+    let [mut kinds, mut outcomes, mut roles] = [const { BTreeSet::new() }; 3];
     let mut fits = |replay: &Replay| {
         let document = document(replay);
         let complaint = schema.complaint(&document);
         assert_eq!(complaint, None, "{}", replay.plan.scenario);
+        let machines = document["plan"]["machines"].as_array().unwrap();
+        assert_eq!(machines.len(), replay.plan.machines().count());
+        roles.extend(machines.iter().map(|machine| machine["role"].as_str().unwrap().to_owned()));
         for entry in document["entries"].as_array().unwrap() {
             kinds.insert(entry["kind"].as_str().unwrap().to_owned());
             outcomes.extend(entry["outcome"].as_str().map(str::to_owned));
@@ -81,6 +84,8 @@ fn every_scenario_and_many_drawn_ones_fit_the_schema() {
     let all =
         ["accepted", "administrator", "event", "fault", "fault-span", "milter", "service", "smtp", "try"];
     assert_eq!(kinds.iter().map(String::as_str).collect::<Vec<_>>(), all);
+    let all = ["client", "gateway", "milter", "name-server", "server"];
+    assert_eq!(roles.iter().map(String::as_str).collect::<Vec<_>>(), all);
     let all = ["accepted", "died", "lost", "refused", "starts", "unreachable"];
     assert!(all.iter().all(|outcome| outcomes.contains(*outcome)), "{outcomes:?}");
 }

@@ -190,3 +190,73 @@ fn a_run_of_a_thousand_messages_is_shown_whole_in_less_than_two_megabytes() {
     let delivered = |message: &Value| message["ends"].as_array().unwrap().len() == 1;
     assert!(run["messages"].as_array().unwrap().iter().all(delivered));
 }
+
+/// A world with a milter that fails for a while, and a message that is late, of which its sender wants to hear all.
+fn filtered() -> String {
+    let world = WORLD.replace(
+        "relay = ",
+        "milter = [{ address = \"inet:8891@filter.contoso.test\", on_failure = \"accept\" }]\nrelay = ",
+    );
+    world
+        + r#"
+[[client.message]]
+name = "m1"
+at = "30s"
+from = "bob@contoso.test"
+to = ["carol@partner.test"]
+subject = "It"
+notify = ["success", "delay"]
+
+[[milter]]
+name = "filter.contoso.test"
+address = "192.0.2.61"
+
+[[fault]]
+kind = "milter"
+milter = "filter.contoso.test"
+at = "1m"
+until = "30m"
+does = "is-down"
+
+[[fault]]
+kind = "partition"
+between = ["gw.contoso.test", "mail.partner.test"]
+at = "1s"
+until = "6h"
+"#
+}
+
+#[test]
+fn a_milter_has_a_lane_with_what_it_says_and_what_fails_of_it() {
+    let run = data(&of_text(&filtered()));
+    let roles: Vec<_> = run["lanes"].as_array().unwrap().iter().map(|lane| &lane["role"]).collect();
+    assert_eq!(roles, ["client", "gateway", "server", "milter"]);
+    let rows = 0..run["rows"]["lane"].as_array().unwrap().len();
+    let of_milter: Vec<String> =
+        rows.filter(|row| run["rows"]["lane"][row] == 3).map(|row| text(&run, &row.into())).collect();
+    assert!(of_milter.iter().any(|text| text.starts_with("asked at ")), "{of_milter:?}");
+    assert!(of_milter.iter().any(|text| text.ends_with("filter.contoso.test: begins")), "{of_milter:?}");
+    let band = &run["faults"][0];
+    let minutes = |minutes: u64| Value::from(minutes * 60_000_000);
+    assert_eq!((&band["from"], &band["until"]), (&minutes(1), &minutes(30)));
+    assert_eq!(band["lanes"], serde_json::json!([3]));
+}
+
+#[test]
+fn a_name_server_has_a_lane_where_something_is_done_to_it() {
+    let fault = "[[fault]]\nkind = \"partition\"\nbetween = [\"gw.contoso.test\", \"ns.test\"]\nat = \"1s\"\nuntil = \"2m\"\n";
+    let run = data(&of_text(&format!("{}{fault}", filtered())));
+    assert_eq!(run["lanes"][4]["role"], "name-server");
+    assert_eq!(run["faults"][2]["lanes"], serde_json::json!([1, 4]));
+}
+
+#[test]
+fn receipts_and_reports_of_a_delay_belong_to_their_message() {
+    let run = data(&of_text(&filtered()));
+    let ends: Vec<&str> =
+        run["messages"][0]["ends"].as_array().unwrap().iter().map(|end| end.as_str().unwrap()).collect();
+    for words in ["delay of ", "receipt on "] {
+        assert!(ends.contains(&&*format!("{words}m1 in mailbox bob@contoso.test")), "{ends:?}");
+        assert!(run["about"].as_array().unwrap().contains(&words.into()));
+    }
+}

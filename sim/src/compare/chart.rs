@@ -3,9 +3,9 @@
 
 use std::fmt::Write;
 
-use super::page::escaped;
 use super::words::{amount, scale};
 use super::{Estimate, Unit};
+use crate::render::page::escape;
 
 const WIDTH: f64 = 1000.0;
 /// How wide a panel is, between its scale's ends, and what is right of it for the numbers.
@@ -104,13 +104,13 @@ pub(super) fn chart(title: &str, lines: &[Line], unit: Unit) -> String {
     let values = Axis::of(10.0, &of(|line| line.value), unit);
     let differences = Axis::of(WIDTH - PANEL - NUMBERS, &of(|line| line.difference), unit);
     let bottom = lines.len() as f64 * ROW;
-    let (height, title) = (bottom + AXIS, escaped(title));
+    let (height, title) = (bottom + AXIS, escape(title));
     let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{title}\">");
     values.draw(&mut svg, bottom);
     differences.draw(&mut svg, bottom);
     for (number, line) in (0_u32..).zip(lines) {
         let top = f64::from(number) * ROW;
-        let (name, y) = (escaped(&line.name), top + 26.0);
+        let (name, y) = (escape(&line.name), top + 26.0);
         put(&mut svg, format_args!("<text class=\"name\" x=\"14\" y=\"{:.1}\">{name}</text>", top + 14.0));
         match line.value {
             Some(value) => values.point(&mut svg, y, value, line.is_sure),

@@ -7,24 +7,20 @@ use super::chart::{Line, chart};
 use super::words::{amount, sentences};
 use super::{Compared, Difference, Estimate, Row, Unit, Variant, Verdict};
 use crate::count::count;
+use crate::render::{self, page::escape};
 
 /// The page.
 pub fn page(compared: &Compared) -> String {
     let mut out = String::new();
-    let title = escaped(&format!("{} on {}", compared.profile, compared.release));
+    let title = format!("{} on {}", compared.profile, compared.release);
     let mut put = |part: &str| out.push_str(part);
-    put("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
-    put("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
-    put(&format!(
-        "<title>{title}: a comparison</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"
-    ));
-    put(&format!("<h1>{title}</h1>\n{}", what_was_run(compared)));
+    put(&format!("<h1>{}</h1>\n{}", escape(&title), what_was_run(compared)));
     put("<h2>What the numbers support</h2>\n");
     for sentence in sentences(compared) {
-        put(&format!("<p>{}</p>\n", escaped(&sentence)));
+        put(&format!("<p>{}</p>\n", escape(&sentence)));
     }
     put(
-        "<h2>Charts</h2>\n<p class=\"note\">Left, what was measured; right, the difference from the base. The bars are 95 % \
+        "<h2>Charts</h2>\n<p class=\"faint\">Left, what was measured; right, the difference from the base. The bars are 95 % \
          confidence intervals. A full point differs from the base by more than chance explains; a hollow one does not, or \
          is the base.</p>\n",
     );
@@ -33,8 +29,7 @@ pub fn page(compared: &Compared) -> String {
     put("<h2>Numbers</h2>\n");
     put(&table(compared));
     put(HOW_TO_READ);
-    put("</main>\n</body>\n</html>\n");
-    out
+    render::page::page(&format!("{title}: a comparison"), STYLE, &out)
 }
 
 fn what_was_run(compared: &Compared) -> String {
@@ -46,7 +41,7 @@ fn what_was_run(compared: &Compared) -> String {
     );
     for (place, variant) in variants.iter().enumerate() {
         let base = if place == 0 { " (base)" } else { "" };
-        writeln!(out, "<li><code>{}</code>{base}</li>", escaped(&variant.to_string()))
+        writeln!(out, "<li><code>{}</code>{base}</li>", escape(&variant.to_string()))
             .expect("a string takes it");
     }
     out.push_str("</ol>\n");
@@ -54,7 +49,7 @@ fn what_was_run(compared: &Compared) -> String {
         [(refused, "the gateway does not take a variant there"), (broke_down, "a run broke down")]
     {
         if let Some(why) = why {
-            writeln!(out, "<p>{} left out: {what} ({}).</p>", count(*left_out, "seed"), escaped(why))
+            writeln!(out, "<p>{} left out: {what} ({}).</p>", count(*left_out, "seed"), escape(why))
                 .expect("a string takes it");
         }
     }
@@ -70,7 +65,7 @@ fn figure(compared: &Compared, row: &Row) -> String {
         is_sure: is_sure(&row.differences[place]),
     };
     let lines: Vec<Line> = compared.variants.iter().enumerate().map(line).collect();
-    let (name, what) = (escaped(measure.name), escaped(measure.what));
+    let (name, what) = (escape(measure.name), escape(measure.what));
     let chart = chart(measure.name, &lines, measure.unit);
     format!("<figure>\n<figcaption><b>{name}</b> {what}</figcaption>\n{chart}\n</figure>\n")
 }
@@ -88,7 +83,7 @@ fn table(compared: &Compared) -> String {
         out.push_str("<tbody>\n");
         for (place, difference) in row.differences.iter().enumerate() {
             let name = match place {
-                0 => format!("<th rowspan=\"{}\">{}</th>", row.differences.len(), escaped(row.measure.name)),
+                0 => format!("<th rowspan=\"{}\">{}</th>", row.differences.len(), escape(row.measure.name)),
                 _ => String::new(),
             };
             let unit = row.measure.unit;
@@ -102,7 +97,7 @@ fn table(compared: &Compared) -> String {
                 0 => (String::new(), ""),
                 _ => (difference.seeds.to_string(), difference.verdict.word()),
             };
-            let variant = escaped(&compared.variants[place].to_string());
+            let variant = escape(&compared.variants[place].to_string());
             let class = if is_sure(difference) { " class=\"sure\"" } else { "" };
             writeln!(
                 out,
@@ -122,11 +117,6 @@ fn signed(unit: Unit, value: f64) -> String {
 
 fn interval(unit: Unit, by: Estimate) -> String {
     format!("{} to {}", signed(unit, by.low), signed(unit, by.high))
-}
-
-/// A text as it stands in a page.
-pub(super) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 const STYLE: &str = include_str!("page.css");

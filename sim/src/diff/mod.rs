@@ -6,6 +6,7 @@
 //! | module | what it knows |
 //! |---|---|
 //! | `side` | what makes a row of one run the same as a row of another |
+//! | `peers` | what the plan of one run says of its peers |
 //! | `saved` | a run in a file, as `postmortem show --json` writes it |
 //! | `align` | which row of one side is which of the other |
 //! | `text`, `html` | how it is shown |
@@ -14,6 +15,7 @@
 
 mod align;
 mod html;
+mod peers;
 mod saved;
 mod side;
 mod text;

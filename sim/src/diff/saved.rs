@@ -10,10 +10,13 @@ use gateway::release::Release;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::side::{Side, Topic, fault_fact, machine_fact, message_fact, one, rows, time_facts};
+use super::side::{
+    Row, Side, Topic, answer_row, fault_fact, machine_fact, message_fact, one, rows, time_facts,
+};
 use crate::fault::Fault;
 use crate::mailbag::{Item, Kind};
-use crate::record::{Attempt, End, Entry, Outcome, Service, Speaker, Spooled, What};
+use crate::record::{Attempt, End, Entry, Outcome, Service, Speaker, Spooled, What, filtering_words};
+use crate::render::spool_names;
 
 /// The version of the format that is read.
 const VERSION: u32 = 1;
@@ -129,6 +132,14 @@ enum SavedWhat {
         message: String,
         recipients: Vec<String>,
     },
+    Milter {
+        stage: String,
+        about: String,
+        #[serde(default)]
+        id: String,
+        /// In words: what can be read again is what was said, not what was meant.
+        does: Vec<String>,
+    },
     Administrator {
         does: String,
     },
@@ -233,13 +244,12 @@ impl Document {
             (Topic::Messages, messages.collect()),
             (Topic::Faults, plan.faults.iter().map(FaultLine::fact).collect::<BTreeSet<_>>()),
         ]);
-        let entries: Vec<Entry> = entries.into_iter().filter_map(SavedEntry::entry).collect();
         Side {
             name: format!("{scenario} on {release}, seed {seed} ({file})"),
             release,
             digest,
             facts,
-            rows: rows(&entries, &end.end(), release),
+            rows: saved_rows(entries, &end.end(), release),
         }
     }
 }
@@ -253,8 +263,32 @@ impl FaultLine {
     }
 }
 
+/// What happened and how it ended, as rows. A milter's answer is known by its words alone, and is put in at its place.
+fn saved_rows(saved: Vec<SavedEntry>, end: &End, release: Release) -> Vec<Row> {
+    let mut entries = Vec::new();
+    let mut answers = Vec::new();
+    for entry in saved {
+        if let SavedWhat::Milter { stage, about, id, does } = &entry.what {
+            let words = filtering_words(stage, about, id, does);
+            answers.push((entries.len(), Duration::from_micros(entry.at_us), entry.machine, words));
+        } else {
+            entries.extend(entry.entry());
+        }
+    }
+    let names = spool_names(&entries);
+    let (mut rest, mut passed) = (rows(&entries, end, release).into_iter(), 0);
+    let mut all = Vec::new();
+    for (place, at, machine, words) in answers {
+        all.extend(rest.by_ref().take(place - passed));
+        passed = place;
+        all.push(answer_row(at, &machine, &words, &names));
+    }
+    all.extend(rest);
+    all
+}
+
 impl SavedEntry {
-    /// The entry, if it is of a kind that this build knows.
+    /// The entry, if it is of a kind that this build knows, and has all of.
     fn entry(self) -> Option<Entry> {
         let what = match self.what {
             SavedWhat::Event { id, severity, category, description } => {
@@ -276,7 +310,7 @@ impl SavedEntry {
             SavedWhat::Administrator { does } => What::Administrator(does),
             SavedWhat::Fault { what } => What::Fault(what),
             SavedWhat::FaultSpan { fault, what, begins } => What::FaultSpan { fault, what, begins },
-            SavedWhat::Later => return None,
+            SavedWhat::Milter { .. } | SavedWhat::Later => return None,
         };
         Some(Entry { at: Duration::from_micros(self.at_us), machine: self.machine.into(), what })
     }

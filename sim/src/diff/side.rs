@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use gateway::release::Release;
 use toml::Value;
-use xxhash_rust::xxh3::xxh3_64;
 
+use super::peers;
 use crate::fault::Fault;
 use crate::plan::{Plan, Task};
 use crate::record::{Attempt, Content, End, Entry, Record, Speaker, What};
@@ -55,7 +55,8 @@ pub enum Topic {
     Machines,
     /// What the clients hand over, when and to whom.
     Messages,
-    /// What is in it, who the clients are and how patient, and whose mail the servers take.
+    /// What is in it, who the clients are, how patient and what they ask for; whose mail the servers take and what they
+    /// offer; what the milters do.
     Peers,
     /// What goes wrong.
     Faults,
@@ -138,33 +139,15 @@ fn facts(scenario: &Scenario, plan: &Plan) -> Facts {
     let span = |span| String::from(Span(span));
     let pair = |key: &str, value: String| (key.to_owned(), value);
     let names: Vec<_> = plan.machines().collect();
-    let mut machines = BTreeSet::from([machine_fact(&plan.gateway.name, "gateway", plan.gateway.address)]);
-    let mut messages = BTreeSet::new();
-    let mut peers = BTreeSet::new();
-    for client in &plan.clients {
-        machines.insert(machine_fact(&client.name, "client", client.address));
-        if let Some(account) = &client.account {
-            peers.insert(pair(&client.name, format!("as {}", account.name)));
-        }
-        for message in &client.messages {
+    let machines = plan.addresses().zip(plan.roles());
+    let machines = machines.map(|((address, name), role)| machine_fact(name, role, address));
+    let messages = plan.clients.iter().flat_map(|client| {
+        client.messages.iter().map(|message| {
             let to: Vec<_> = message.to.iter().map(ToString::to_string).collect();
             let fact = message_fact(message.at, &client.name, &message.from, &to, message.content.len());
-            messages.insert(pair(&message.name, fact));
-            let retry: Vec<_> = message.retry.iter().map(|wait| span(*wait)).collect();
-            let content = xxh3_64(&message.content);
-            peers.insert(pair(
-                &message.name,
-                format!("content {content:016x}, tries again after {}", or_never(&retry)),
-            ));
-        }
-    }
-    for server in &plan.servers {
-        machines.insert(machine_fact(&server.name, "server", server.address));
-        let domains: Vec<_> = server.domains.iter().map(ToString::to_string).collect();
-        if !domains.is_empty() {
-            peers.insert(pair(&server.name, format!("takes mail for {}", domains.join(", "))));
-        }
-    }
+            pair(&message.name, fact)
+        })
+    });
     let restarts = format!(
         "started again {} times, {} after its end",
         plan.service.restarts,
@@ -189,9 +172,9 @@ fn facts(scenario: &Scenario, plan: &Plan) -> Facts {
         (Topic::Time, time_facts(plan.starts, plan.duration)),
         (Topic::Service, errands.chain([pair("", restarts)]).collect()),
         (Topic::Configuration, configuration),
-        (Topic::Machines, machines),
-        (Topic::Messages, messages),
-        (Topic::Peers, peers),
+        (Topic::Machines, machines.collect()),
+        (Topic::Messages, messages.collect()),
+        (Topic::Peers, peers::facts(plan)),
         (Topic::Faults, plan.faults.iter().map(fault_fact).collect()),
         (Topic::Latencies, latencies.collect()),
     ])
@@ -206,10 +189,6 @@ pub(super) fn time_facts(starts: jiff::Timestamp, duration: Duration) -> BTreeSe
 /// A machine, as the facts have it.
 pub(super) fn machine_fact(name: &str, role: &str, address: impl fmt::Display) -> (String, String) {
     (name.to_owned(), format!("{role}, {address}"))
-}
-
-fn or_never(waits: &[String]) -> String {
-    if waits.is_empty() { "nothing".to_owned() } else { waits.join(", ") }
 }
 
 /// Each value below a value, and where it is. The elements of a list are all at the same place.
@@ -236,6 +215,9 @@ pub(super) fn rows(entries: &[Entry], end: &End, release: Release) -> Vec<Row> {
     let connections = connections(entries);
     let known = |text: &str| text.replace(release.build(), "(build)");
     let entry_row = |entry: &Entry| {
+        if let What::Milter(filtering) = &entry.what {
+            return answer_row(entry.at, &entry.machine, &filtering.to_string(), &names);
+        }
         let text = rename(&entry.what.to_string(), &names);
         let (key, sort) = match &entry.what {
             What::Smtp { connection, speaker, line } => {
@@ -251,8 +233,7 @@ pub(super) fn rows(entries: &[Entry], end: &End, release: Release) -> Vec<Row> {
             What::Event(event) => (known(&text), format!("event {}", event.id)),
             What::Client(Attempt { message, number, .. }) => (text.clone(), format!("{message} {number}")),
             What::Accepted { message, .. } => (text.clone(), format!("takes {message}")),
-            What::Milter(_) => (text.clone(), "milter".to_owned()),
-            What::Service(_) => (text.clone(), "service".to_owned()),
+            What::Milter(_) | What::Service(_) => (text.clone(), "service".to_owned()),
             What::Administrator(_) => (text.clone(), "administrator".to_owned()),
             What::Fault(_) => (text.clone(), text.clone()),
             // Its place in the plan is another where a line more is before it.
@@ -271,6 +252,13 @@ pub(super) fn rows(entries: &[Entry], end: &End, release: Release) -> Vec<Row> {
         Row { at: None, machine: String::new(), key: format!("at the end {text}"), sort, text }
     };
     entries.iter().map(entry_row).chain(end_lines(end).into_iter().map(end_row)).collect()
+}
+
+/// What a milter answers, as a row.
+pub(super) fn answer_row(at: Duration, machine: &str, words: &str, names: &BTreeMap<String, String>) -> Row {
+    let text = rename(words, names);
+    let (key, sort) = (format!("{machine} {text}"), format!("{machine} milter"));
+    Row { at: Some(at), machine: machine.to_owned(), text, key, sort }
 }
 
 /// What each connection is known by: how it was opened, the message that went over it, and which of several it is.

@@ -16,7 +16,8 @@ impl Fault {
             | Fault::Loss { at, until, .. }
             | Fault::LowSpace { at, until, .. }
             | Fault::Dns { at, until, .. }
-            | Fault::Server { at, until, .. } => Some(at.0..until.0),
+            | Fault::Server { at, until, .. }
+            | Fault::Milter { at, until, .. } => Some(at.0..until.0),
             _ => None,
         }
     }
@@ -27,8 +28,9 @@ impl Fault {
         match self {
             Fault::PartitionOneWay { from, to, .. } => format!("{kind} from {from} to {to}"),
             Fault::Dns { name, .. } => format!("{kind} about {name}"),
-            Fault::Server { server, connection: Some(nth), .. } => {
-                format!("{kind} of {server}, on connection {nth}")
+            Fault::Server { server: machine, connection: Some(nth), .. }
+            | Fault::Milter { milter: machine, connection: Some(nth), .. } => {
+                format!("{kind} of {machine}, on connection {nth}")
             }
             _ => match &self.machines()[..] {
                 [] => kind.to_owned(),

@@ -355,7 +355,8 @@ impl Fault {
             | Fault::LowSpace { at, .. }
             | Fault::ClockJump { at, .. }
             | Fault::Dns { at, .. }
-            | Fault::Server { at, .. } => Some(at.0),
+            | Fault::Server { at, .. }
+            | Fault::Milter { at, .. } => Some(at.0),
             Fault::ClockSkew { .. } => Some(Duration::ZERO),
             _ => None,
         }

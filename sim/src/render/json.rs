@@ -113,10 +113,7 @@ struct FaultView<'a> {
 
 impl<'a> PlanView<'a> {
     fn of(plan: &'a Plan, record: &Record) -> Self {
-        let roles = std::iter::once("gateway")
-            .chain(std::iter::repeat_n("client", plan.clients.len()))
-            .chain(std::iter::repeat_n("server", plan.servers.len()));
-        let machines = plan.addresses().zip(roles).map(|((address, name), role)| Machine {
+        let machines = plan.addresses().zip(plan.roles()).map(|((address, name), role)| Machine {
             name,
             role,
             address: address.to_string(),

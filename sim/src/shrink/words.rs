@@ -79,6 +79,10 @@ fn fate(name: &str, last: &Attempt, end: &End) -> String {
     };
     let reports = places(end, |kind| matches!(kind, Kind::Report(message) if message == name));
     words.extend(about("a report on", reports));
+    let receipts = places(end, |kind| matches!(kind, Kind::Receipt(message) if message == name));
+    words.extend(about("a receipt on", receipts));
+    let delays = places(end, |kind| matches!(kind, Kind::Delay(message) if message == name));
+    words.extend(about("a report of the delay of", delays));
     let told = places(end, |kind| matches!(kind, Kind::Notification(message) if message == name));
     words.extend(about("a notification on", told));
     words.join("; ")
@@ -137,11 +141,37 @@ fn sums(last: &BTreeMap<&str, &Attempt>, end: &End) -> Vec<String> {
     let ends = || end.mailboxes.iter().chain(&end.servers).flat_map(|(_, items)| items);
     let are = |is_it: fn(&Kind) -> bool| ends().filter(|item| is_it(&item.kind)).count();
     let delivered = are(|kind| matches!(kind, Kind::Message(_)));
-    let told = are(|kind| matches!(kind, Kind::Report(_) | Kind::Notification(_)));
+    let told = are(|kind| !matches!(kind, Kind::Message(_) | Kind::Other));
     vec![words.join(", "), format!("{delivered} delivered, reports: {told}")]
 }
 
 /// A text without the names of spool files, which are nobody's business here.
 fn without_spool_names(text: &str) -> String {
     text.split(' ').filter(|word| word.parse::<SpoolId>().is_err()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mailbag::{Item, identify};
+
+    #[test]
+    fn receipts_and_reports_of_a_delay_are_told_and_counted() {
+        let kinds = [Kind::Message, Kind::Report, Kind::Receipt, Kind::Delay, Kind::Notification];
+        let item = |of: fn(String) -> Kind| Item { kind: of("m1".to_owned()), ..identify(b"") };
+        let mailboxes = vec![("bob".to_owned(), kinds.map(item).to_vec())];
+        let end = End { mailboxes, ..End::default() };
+        let outcome = Outcome::Accepted { recipients: Vec::new(), reply: String::new() };
+        let last = Attempt { message: "m1".to_owned(), number: 1, outcome };
+        let told: Vec<String> = fate("m1", &last, &end).split("; ").map(str::to_owned).collect();
+        let all = [
+            "m1",
+            "a report on m1",
+            "a receipt on m1",
+            "a report of the delay of m1",
+            "a notification on m1",
+        ];
+        assert_eq!(told, all.map(|what| format!("{what} is delivered to bob")));
+        assert_eq!(sums(&BTreeMap::from([("m1", &last)]), &end)[1], "1 delivered, reports: 4");
+    }
 }

@@ -60,13 +60,20 @@ fn machines(plan: &Plan, record: &Record) -> Vec<Process> {
         gateway.tracks.extend(tracks);
         gateway.counters.extend(counters);
     }
-    let (clients, servers) = peers.split_at_mut(plan.clients.len());
+    let (clients, others) = peers.split_at_mut(plan.clients.len());
+    // Behind the servers are the milters, and behind those a name server, whose answers are in no Record.
+    let (servers, others) = others.split_at_mut(plan.servers.len());
+    let (milters, _) = others.split_at_mut(plan.milters.len());
     for (client, process) in plan.clients.iter().zip(clients) {
         process.tracks.push(Track { name: "tries".to_owned(), slices: tries(client, record) });
     }
     for process in servers {
         let slices = taken(record, &process.name);
         process.tracks.push(Track { name: "mail taken".to_owned(), slices });
+    }
+    for process in milters {
+        let slices = answers(plan, record, &process.name);
+        process.tracks.push(Track { name: "answers".to_owned(), slices });
     }
     for process in &mut machines {
         let slices = troubles(record, &process.name);
@@ -206,6 +213,19 @@ fn taken(record: &Record, server: &str) -> Vec<Slice> {
         _ => None,
     });
     taken.collect()
+}
+
+/// Each answer of a milter. An arrow follows a message of the plan, and nobody else that it is asked about.
+fn answers(plan: &Plan, record: &Record, milter: &str) -> Vec<Slice> {
+    let of_it = record.entries.iter().filter(|entry| &*entry.machine == milter);
+    let answers = of_it.filter_map(|entry| match &entry.what {
+        What::Milter(filtering) => Some(Slice {
+            subject: plan.messages().find(|it| it.name == filtering.about).map(|it| it.name.clone()),
+            ..moment(entry, filtering.to_string(), json!(null))
+        }),
+        _ => None,
+    });
+    answers.collect()
 }
 
 /// Each line of the plan that has a time of its own, within the run; nothing if there is none.

@@ -9,10 +9,11 @@ use serde::Serialize;
 
 use super::bands::{Band, bands};
 use super::messages::{connections, messages};
-use super::rows::{Kind, Row, base, rows};
+use super::rows::{Kind, Row, rows};
 use super::{Shown, micros};
 use crate::breach;
 use crate::capture::FileChange;
+use crate::mailbag;
 use crate::oracle::ORACLES;
 use crate::plan::Plan;
 use crate::record::{Record, Spooled};
@@ -93,7 +94,7 @@ pub(super) struct Part {
 impl<'a> Run<'a> {
     pub(super) fn new(shown: &'a Shown<'a>) -> Self {
         let (plan, record) = (&shown.replay.plan, &shown.replay.record);
-        let lanes = lanes(plan);
+        let lanes = lanes(plan, record);
         let places: BTreeMap<&str, usize> = lanes.iter().map(|lane| lane.name).zip(0..).collect();
         let lane = |name: &str| places.get(name).copied();
         let bands = bands(plan, record, lane);
@@ -163,6 +164,7 @@ impl<'a> Run<'a> {
             "messages": messages,
             "connections": connections,
             "kinds": Kind::NAMES,
+            "about": mailbag::Kind::ABOUT,
             "rows": columns,
             "files": files,
             "texts": texts.all,
@@ -235,13 +237,20 @@ fn findings<'a>(shown: &Shown<'a>, rows: &[Row]) -> Vec<Finding<'a>> {
     replay.findings.iter().map(finding).collect()
 }
 
-/// Clients to the left of the gateway, mail servers to the right.
-fn lanes(plan: &Plan) -> Vec<Lane<'_>> {
-    let lane = |name, address: &std::net::IpAddr, role| Lane { name, address: address.to_string(), role };
-    let clients = plan.clients.iter().map(|client| lane(&client.name, &client.address, "client"));
-    let servers = plan.servers.iter().map(|server| lane(&server.name, &server.address, "server"));
-    let gateway = lane(&plan.gateway.name, &plan.gateway.address, "gateway");
-    clients.chain([gateway]).chain(servers).collect()
+/// Clients to the left of the gateway, all others to the right. A name server has a lane if there is anything to see in
+/// it: what it is asked is in no row.
+fn lanes<'a>(plan: &'a Plan, record: &Record) -> Vec<Lane<'a>> {
+    let has_rows = |name: &str| {
+        record.entries.iter().any(|entry| *entry.machine == *name)
+            || plan.faults.iter().any(|fault| fault.machines().contains(&name))
+    };
+    let machines = plan.addresses().zip(plan.roles());
+    let mut lanes: Vec<Lane<'_>> = machines
+        .filter(|((_, name), role)| *role != "name-server" || has_rows(name))
+        .map(|((address, name), role)| Lane { name, address: address.to_string(), role })
+        .collect();
+    lanes[..=plan.clients.len()].rotate_left(1);
+    lanes
 }
 
 fn planned<'a>(plan: &'a Plan, record: &Record, lane: impl Fn(&str) -> Option<usize>) -> Vec<Message<'a>> {
@@ -254,7 +263,7 @@ fn planned<'a>(plan: &'a Plan, record: &Record, lane: impl Fn(&str) -> Option<us
             from: &message.from,
             to: message.to.iter().map(ToString::to_string).collect(),
             octets: message.content.len(),
-            subject: crate::mailbag::identify(&message.content).subject,
+            subject: mailbag::identify(&message.content).subject,
             ends: ends.remove(&message.name).unwrap_or_default(),
         }));
     }
@@ -265,7 +274,7 @@ fn planned<'a>(plan: &'a Plan, record: &Record, lane: impl Fn(&str) -> Option<us
 fn ends(record: &Record) -> BTreeMap<String, Vec<String>> {
     let mut ends: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut add = |shown: String, place: String| {
-        ends.entry(base(&shown).to_owned()).or_default().push(format!("{shown} in {place}"));
+        ends.entry(mailbag::Kind::about(&shown).to_owned()).or_default().push(format!("{shown} in {place}"));
     };
     for (mailbox, items) in &record.end.mailboxes {
         items.iter().for_each(|item| add(item.kind.to_string(), format!("mailbox {mailbox}")));

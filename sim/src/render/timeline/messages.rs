@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::rows::base;
 use crate::breach::words;
+use crate::mailbag::Kind;
 use crate::oracle::session::{opening, path, verb};
 use crate::plan::{MessagePlan, Plan};
 use crate::record::{Content, Record, Speaker, What};
@@ -50,8 +50,8 @@ pub(super) fn messages(plan: &Plan, record: &Record) -> Vec<Option<String>> {
     for (place, entry) in record.entries.iter().enumerate() {
         match &entry.what {
             What::Client(attempt) => about[place] = Some(attempt.message.clone()),
-            What::Milter(filtering) => about[place] = Some(base(&filtering.about).to_owned()),
-            What::Accepted { message, .. } => about[place] = Some(base(message).to_owned()),
+            What::Milter(filtering) => about[place] = Some(Kind::about(&filtering.about).to_owned()),
+            What::Accepted { message, .. } => about[place] = Some(Kind::about(message).to_owned()),
             What::Event(event) => {
                 about[place] = words(&event.description).find_map(|word| files.get(word)).cloned()
             }
@@ -85,7 +85,7 @@ fn files(record: &Record) -> BTreeMap<&str, String> {
         let message = &change.holds.as_ref()?.message;
         let name = change.file.split('.').next()?;
         (!message.is_empty() && !change.folder.starts_with("mailboxes/"))
-            .then(|| (name, base(message).to_owned()))
+            .then(|| (name, Kind::about(message).to_owned()))
     });
     named.collect()
 }
@@ -109,7 +109,7 @@ impl<'a> Dialogue<'a> {
             return;
         }
         if let Some(content) = Content::read(line) {
-            self.message = content.message.as_deref().map(|shown| base(shown).to_owned());
+            self.message = content.message.as_deref().map(|shown| Kind::about(shown).to_owned());
             self.is_whole = true;
             return;
         }

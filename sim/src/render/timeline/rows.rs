@@ -11,6 +11,7 @@ use super::bands::Band;
 use super::micros;
 use crate::capture::FileChange;
 use crate::explain::at_the_end;
+use crate::mailbag;
 use crate::plan::Plan;
 use crate::record::{Outcome, Record, Service, Speaker, What};
 use crate::service_control::ends_the_service;
@@ -84,11 +85,6 @@ pub(super) struct Row {
     pub(super) entry: Option<usize>,
 }
 
-/// The message of the plan that is meant where a message is shown as `m1` or as `report on m1`.
-pub(super) fn base(shown: &str) -> &str {
-    ["report on ", "notification on "].iter().find_map(|on| shown.strip_prefix(on)).unwrap_or(shown)
-}
-
 /// Every row. `messages` are those that the entries of the Record are about.
 pub(super) fn rows(
     plan: &Plan,
@@ -126,7 +122,7 @@ pub(super) fn rows(
         kind: Kind::Disk,
         lane: gateway,
         text,
-        message: Some(base(shown).to_owned()),
+        message: Some(mailbag::Kind::about(shown).to_owned()),
         connection: 0,
         entry: None,
     }));

@@ -85,9 +85,13 @@ function filesAt(time) {
   return folders;
 }
 
-/** The message of the plan that is meant by `m1`, `report on m1`. */
 const byName = new Map(messages.map((message, place) => [message.name, place + 1]));
-const numberOf = (shown) => byName.get(shown.replace(/^(report|notification) on /, '')) ?? 0;
+
+/** The message of the plan that is meant by `m1`, `report on m1`, `delay of m1`; 0 if it is none. */
+function numberOf(shown) {
+  const words = run.about.find((words) => shown.startsWith(words)) ?? '';
+  return byName.get(shown.slice(words.length)) ?? 0;
+}
 
 function clock(time) {
   const [milliseconds, seconds] = [Math.floor(time / 1000) % 1000, Math.floor(time / 1e6)];
