@@ -153,12 +153,16 @@ const tests = {
     assert.match(await text('#panel'), /Following m1.*at the end m1 in mailbox bob@contoso\.test/);
     assert.deepEqual(new Set(await all('.row:not(.pause) .message')), new Set(['m1']));
     const steps = await all('.row .text');
-    for (const step of [/^#1MAIL FROM/, /^m1 now in in\//, /^m1, try 1: 250 OK/, /^m1 from in\/ to mailbox bob/]) {
+    for (const step of [/^#1MAIL FROM/, /^m1 now in in\//, /^m1, try 1: 250 2\.6\.0 OK/, /^m1 from in\/ to mailbox bob/]) {
       assert.ok(steps.some((text) => step.test(text)), `${step} is not among the steps`);
     }
     assert.ok((await shown()) < whole);
     await browser.press('Escape');
     assert.equal(await shown(), whole);
+    for (const words of ['', 'report on ', 'receipt on ', 'delay of ', 'notification on ']) {
+      assert.equal(await see(`numberOf('${words}m1')`), 1, words);
+    }
+    assert.equal(await see(`numberOf('unknown message')`), 0);
   },
   async 'the spool and the mailboxes are shown as they are at the cursor'() {
     await browser.press('Home');
