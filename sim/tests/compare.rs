@@ -117,8 +117,8 @@ fn what_cannot_be_compared_is_refused_with_the_nearest_before_anything_runs() {
         ),
         (&["mixed"], "--vary", "required"),
         (
-            &["mixed", "--vary", "retry.schedule=15m,1h"],
-            "no key `retry.schedule`",
+            &["mixed", "--vary", "retry.waits=15m,1h"],
+            "no key `retry.waits`",
             "did you mean `delivery.retry`?",
         ),
         (

@@ -9,7 +9,7 @@ const STYLE: &str = "\
 table { width: 100%; } thead th { position: sticky; top: 0; background: var(--panel); }
 th, td { padding: .2rem .35rem; } th[scope=row] { min-width: 13rem; } th small { font-weight: normal; }
 td.cell { font-size: .82rem; } td.unnamed { background: none; }
-td.cell a { display: block; color: inherit; text-decoration: none; } td.cell a:is(:hover, :focus) { text-decoration: underline; }
+td.cell a { display: block; color: inherit; text-decoration: underline dotted 1px; text-underline-offset: 3px; } td.cell a:is(:hover, :focus) { text-decoration-style: solid; }
 td small { display: block; }
 ";
 

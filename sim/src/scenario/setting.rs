@@ -22,6 +22,9 @@ use super::{Scenario, config};
 use crate::fault::Family;
 use crate::nearest::nearest;
 
+/// What a key is called besides: a schedule of tries is what everybody looks for.
+const CALLED: [(&str, &str); 1] = [("retry.schedule", "delivery.retry")];
+
 /// A key and the text of its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
@@ -83,6 +86,7 @@ impl Setting {
     /// # Errors
     /// There is no such key, or it is not a scenario's to set.
     pub fn new(key: &str, text: &str) -> Result<Self, SettingError> {
+        let key = CALLED.iter().find(|(called, _)| *called == key).map_or(key, |(_, name)| name);
         if config::is_decided(key) {
             return Err(SettingError::Decided(key.to_owned()));
         }
@@ -316,7 +320,7 @@ mod tests {
     fn what_cannot_be_set_is_refused_with_the_nearest_that_can() {
         for (pair, says, helps) in [
             ("delivery.expire", "sets nothing", "write a key"),
-            ("retry.schedule=1h", "no key `retry.schedule`", "did you mean `delivery.retry`?"),
+            ("retry.waits=1h", "no key `retry.waits`", "did you mean `delivery.retry`?"),
             ("delivery.expiry=1h", "no key `delivery.expiry`", "did you mean `delivery.expire`?"),
             ("release=5.0", "the same in every scenario", "--release"),
             ("extension.on_failure=bypas", "cannot be `bypas`", "did you mean `bypass`?"),
