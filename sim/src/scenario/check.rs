@@ -270,7 +270,6 @@ fn there_are(known: &BTreeSet<&str>) -> String {
 
 /// What is wrong with a line that could never do anything, and the remedy.
 fn says_nothing(fault: &Fault) -> Option<(&'static str, &'static str)> {
-    let never = ("it ends before it begins", "let `until` be later than `at`");
     match fault {
         Fault::Partition { between: [a, b], .. }
         | Fault::Hold { between: [a, b], .. }
@@ -282,18 +281,8 @@ fn says_nothing(fault: &Fault) -> Option<(&'static str, &'static str)> {
         {
             Some(("a machine has no link to itself", "name two machines"))
         }
-        Fault::Partition { at, until, .. }
-        | Fault::PartitionOneWay { at, until, .. }
-        | Fault::Hold { at, until, .. }
-        | Fault::SlowLink { at, until, .. }
-        | Fault::Loss { at, until, .. }
-        | Fault::LowSpace { at, until, .. }
-        | Fault::Dns { at, until, .. }
-        | Fault::Server { at, until, .. }
-        | Fault::Milter { at, until, .. }
-            if until <= at =>
-        {
-            Some(never)
+        _ if fault.lasts().is_some_and(|span| span.is_empty()) => {
+            Some(("it ends before it begins", "let `until` be later than `at`"))
         }
         Fault::Loss { one_in: 0 | 1, .. } => Some((
             "a link that loses every segment is cut",
