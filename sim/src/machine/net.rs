@@ -179,7 +179,7 @@ struct Chunk {
 #[derive(Default)]
 struct Reading {
     content: Content,
-    /// Of a chunk, the line that is not whole yet.
+    /// Of a message in chunks, the line that is not whole yet.
     line: Vec<u8>,
     is_within_line: bool,
     is_past_header: bool,
@@ -208,31 +208,48 @@ impl Dialogue {
         self.journal.note(&self.machine, What::Smtp { connection: self.connection, speaker, line });
     }
 
-    fn said(&mut self, speaker: Speaker, bytes: &[u8]) {
-        for byte in bytes {
-            if speaker == Speaker::Client && self.chunk.is_some() {
-                self.octet_of_a_chunk(*byte);
-                continue;
+    fn said(&mut self, speaker: Speaker, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let to_the_line_feed = bytes.iter().position(|octet| *octet == b'\n').map(|at| at + 1);
+            let mut length = to_the_line_feed.unwrap_or(bytes.len());
+            if speaker == Speaker::Client
+                && let Some(chunk) = &self.chunk
+            {
+                length = length.min(usize::try_from(chunk.left).unwrap_or(usize::MAX));
+                self.piece_of_a_chunk(&bytes[..length]);
+            } else {
+                self.piece_of_a_line(speaker, &bytes[..length], to_the_line_feed.is_some());
             }
-            let line = if speaker == Speaker::Client { &mut self.client } else { &mut self.server };
-            line.push(*byte);
-            if *byte == b'\n' {
-                let line = std::mem::take(line);
-                match speaker {
-                    Speaker::Server => self.reply(&line),
-                    _ => self.request(line),
-                }
-            }
+            bytes = &bytes[length..];
         }
     }
 
-    fn request(&mut self, line: Vec<u8>) {
+    fn piece_of_a_line(&mut self, speaker: Speaker, piece: &[u8], ends_it: bool) {
+        let begun = if speaker == Speaker::Client { &mut self.client } else { &mut self.server };
+        if !ends_it {
+            begun.extend_from_slice(piece);
+            return;
+        }
+        let mut line = std::mem::take(begun);
+        let whole = if line.is_empty() {
+            piece
+        } else {
+            line.extend_from_slice(piece);
+            &line
+        };
+        match speaker {
+            Speaker::Server => self.reply(whole),
+            _ => self.request(whole),
+        }
+    }
+
+    fn request(&mut self, line: &[u8]) {
         if self.data.is_some() {
-            self.held.push(line);
+            self.held.push(line.to_owned());
             return;
         }
         match &mut self.content {
-            Some(reading) if reading.is_within_line || line != b".\r\n" => return reading.read(&line),
+            Some(reading) if reading.is_within_line || line != b".\r\n" => return reading.read(line),
             Some(_) => {
                 let content = self.content.take().unwrap_or_default().content;
                 self.note(Speaker::Client, content.to_string());
@@ -243,9 +260,9 @@ impl Dialogue {
         if line.trim_ascii().eq_ignore_ascii_case(b"DATA") {
             self.data = Some(self.owed);
         }
-        match Chunk::announced(&line) {
+        match Chunk::announced(line) {
             Some(chunk) if self.gateway == Speaker::Server => self.begin_chunk(chunk),
-            _ => self.note(Speaker::Client, shown(&line)),
+            _ => self.note(Speaker::Client, shown(line)),
         }
     }
 
@@ -258,14 +275,11 @@ impl Dialogue {
         }
     }
 
-    fn octet_of_a_chunk(&mut self, octet: u8) {
-        self.client.push(octet);
-        if octet == b'\n' {
-            let piece = std::mem::take(&mut self.client);
-            self.chunks.read_raw(&piece);
-        }
+    /// Takes octets of a chunk up to a line feed, or to the end of the chunk or of what has come.
+    fn piece_of_a_chunk(&mut self, piece: &[u8]) {
+        self.chunks.read_raw(piece);
         let chunk = self.chunk.as_mut().expect("one is being read");
-        chunk.left -= 1;
+        chunk.left -= piece.len() as u64;
         if chunk.left == 0 {
             self.end_chunk();
         }
@@ -273,8 +287,6 @@ impl Dialogue {
 
     fn end_chunk(&mut self) {
         let Chunk { command, is_last, .. } = self.chunk.take().expect("one is being read");
-        let rest = std::mem::take(&mut self.client);
-        self.chunks.read_raw(&rest);
         if is_last {
             let content = std::mem::take(&mut self.chunks).content;
             self.note(Speaker::Client, content.to_string());
@@ -301,13 +313,17 @@ impl Dialogue {
         if is_due {
             self.data = None;
             self.content = begins_content.then(Reading::default);
-            std::mem::take(&mut self.held).into_iter().for_each(|line| self.request(line));
+            std::mem::take(&mut self.held).into_iter().for_each(|line| self.request(&line));
         }
     }
 }
 
 fn shown(line: &[u8]) -> String {
-    let line = line.strip_suffix(b"\r\n").unwrap_or(line).escape_ascii().to_string();
+    let line = line.strip_suffix(b"\r\n").unwrap_or(line);
+    if line.iter().all(|octet| matches!(octet, b' '..=b'[' | b']'..=b'~')) {
+        return String::from_utf8_lossy(line).into_owned();
+    }
+    let line = line.escape_ascii().to_string();
     line.replace("\\\"", "\"").replace("\\'", "'")
 }
 
@@ -324,7 +340,7 @@ impl Chunk {
 }
 
 impl Reading {
-    /// Takes octets of a chunk up to a line feed, or to the end of the chunk: no dots are stuffed into it.
+    /// Takes octets of a chunk up to a line feed, or fewer: no dots are stuffed into it.
     fn read_raw(&mut self, piece: &[u8]) {
         self.line.extend_from_slice(piece);
         self.content.octets += piece.len();
