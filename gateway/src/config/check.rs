@@ -36,6 +36,9 @@ const DNS_PORT: u16 = 53;
 /// The keys of an extension's table that are not the extension's own.
 pub(super) const LINK_KEYS: [&str; 2] = ["name", "on_failure"];
 
+/// The most connections there may be (Q156063).
+const CONNECTIONS: i64 = 1_000;
+
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 
@@ -318,6 +321,13 @@ fn delivery(
             None => None,
         },
         port: number(source, delivery.port.as_ref(), 25, 1..=i64::from(u16::MAX))?,
+        connections: number(source, delivery.connections.as_ref(), 20, 1..=CONNECTIONS)?,
+        connections_per_host: number(
+            source,
+            delivery.connections_per_host.as_ref(),
+            if release == Release::Current { 5 } else { 10 },
+            1..=CONNECTIONS,
+        )?,
     })
 }
 

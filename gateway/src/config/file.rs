@@ -123,6 +123,8 @@ pub(super) struct Delivery {
     pub(super) delay_notice: Option<Text>,
     pub(super) smart_host: Option<Text>,
     pub(super) port: Option<Spanned<i64>>,
+    pub(super) connections: Option<Spanned<i64>>,
+    pub(super) connections_per_host: Option<Spanned<i64>>,
 }
 
 #[derive(Default, Deserialize)]

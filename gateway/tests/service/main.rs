@@ -1,6 +1,7 @@
 //! A running service and the hosts around it, on an in-memory network and a paused clock.
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod connections;
 mod courier;
 mod destination;
 mod disk;

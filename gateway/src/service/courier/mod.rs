@@ -4,6 +4,7 @@
 //! What became of each recipient is noted in the entry's journal, so that a crash repeats at most the attempt that it
 //! cut off: a delivery before anything else follows from it, a failure when its report is in the spool.
 
+mod connections;
 mod destination;
 mod round;
 
@@ -15,19 +16,19 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until};
 
+use self::connections::{Connections, Limits};
 use self::destination::{Destination, destination};
-use self::round::Round;
+use self::round::{Round, Visited};
 use super::core::Core;
 use super::filing;
 use crate::env::DiskError;
 use crate::eventlog::Event;
 use crate::exception;
 use crate::reach::{Point, reached};
+use crate::release::Release;
 use crate::report::Reason;
 use crate::spool::{Aside, EntryName, Folder, Progress, ReadError};
 
-/// How many entries are carried at a time.
-const AT_ONCE: usize = 20;
 /// How long an entry waits when the disk fails it.
 const DISK_PAUSE: Duration = Duration::from_mins(1);
 
@@ -88,8 +89,16 @@ impl Courier {
 
     /// Carries for ever.
     pub(super) async fn run(mut self) {
-        let places = Arc::new(Semaphore::new(AT_ONCE));
+        let delivery = &self.core.config.delivery;
+        // An entry that is carried has at most one connection.
+        let places = Arc::new(Semaphore::new(delivery.connections));
         let (back, mut carried) = mpsc::unbounded_channel::<Carried>();
+        let limits = Limits {
+            all: delivery.connections,
+            per_host: delivery.connections_per_host,
+            keeps: self.core.config.release == Release::Current,
+        };
+        let connections = Connections::new(limits, Arc::clone(&self.core.env.spawn), back.clone());
         let mut schedule: BTreeSet<(Instant, EntryName)> = BTreeSet::new();
         // What is scheduled or being carried. An entry that is ordered twice is one entry still.
         let mut known: BTreeSet<EntryName> = BTreeSet::new();
@@ -113,9 +122,16 @@ impl Courier {
                     let Some((_, name)) = schedule.pop_first() else { continue };
                     let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
                     let (core, back) = (Arc::clone(&self.core), back.clone());
+                    let connections = Arc::clone(&connections);
                     let spawn = Arc::clone(&core.env.spawn);
                     spawn.spawn("delivery", Box::pin(async move {
-                        let again = carry(&core, &name).await.map(|wait| Instant::now() + wait);
+                        let next = carry(&core, &name, &connections).await;
+                        connections.ended(&name);
+                        let again = match next {
+                            Next::Nothing => None,
+                            Next::Try(wait) => Some(Instant::now() + wait),
+                            Next::Call => return,
+                        };
                         // Without a courier nothing is carried any more.
                         let _ = back.send(Carried { name, again });
                         drop(place);
@@ -132,14 +148,24 @@ struct Carried {
     again: Option<Instant>,
 }
 
-/// One try of one entry, with the exception filter around it. How long to wait for the next, if there is to be one.
-async fn carry(core: &Core, name: &EntryName) -> Option<Duration> {
-    match exception::filter(attempt(core, name)).await {
-        Ok(Ok(again)) => again,
+/// What comes after a try of an entry.
+enum Next {
+    /// Nothing: it is done with.
+    Nothing,
+    /// Another try, after so long.
+    Try(Duration),
+    /// Another try, when there is room at the host that it waits for.
+    Call,
+}
+
+/// One try of one entry, with the exception filter around it.
+async fn carry(core: &Core, name: &EntryName, connections: &Arc<Connections>) -> Next {
+    match exception::filter(attempt(core, name, connections)).await {
+        Ok(Ok(next)) => next,
         Ok(Err(error)) => {
             reached(Point::CarryingPutOff);
             Event::RetriedLater { id: name.id.clone(), why: error.to_string() }.log();
-            Some(DISK_PAUSE)
+            Next::Try(DISK_PAUSE)
         }
         Err(exception) => {
             let why = format!("sending it raised an exception, {exception}");
@@ -151,7 +177,7 @@ async fn carry(core: &Core, name: &EntryName) -> Option<Duration> {
 }
 
 /// Moves an entry to `bad/`, with event 4116. If the disk does not let it, that is tried again later.
-async fn set_aside(core: &Core, name: &EntryName, why: &str) -> Option<Duration> {
+async fn set_aside(core: &Core, name: &EntryName, why: &str) -> Next {
     let file = name.to_string();
     let moved = match core.spool.move_aside(Folder::Out, &file, Aside::Bad).await {
         Ok(_) => {
@@ -163,17 +189,17 @@ async fn set_aside(core: &Core, name: &EntryName, why: &str) -> Option<Duration>
     match moved {
         Ok(()) => {
             filing::announce(core, name);
-            None
+            Next::Nothing
         }
         Err(error) => {
             Event::RetriedLater { id: name.id.clone(), why: error.to_string() }.log();
-            Some(DISK_PAUSE)
+            Next::Try(DISK_PAUSE)
         }
     }
 }
 
-/// One try of one entry. How long to wait for the next, if there is to be one.
-async fn attempt(core: &Core, name: &EntryName) -> Result<Option<Duration>, DiskError> {
+/// One try of one entry.
+async fn attempt(core: &Core, name: &EntryName, connections: &Arc<Connections>) -> Result<Next, DiskError> {
     let message = match core.spool.read(Folder::Out, name).await {
         Ok(message) => message,
         Err(ReadError::Damaged { damage, .. }) => {
@@ -185,7 +211,7 @@ async fn attempt(core: &Core, name: &EntryName) -> Result<Option<Duration>, Disk
             reached(Point::EntryGone);
             core.spool.settle(Folder::Out, &name.to_string()).await?;
             filing::announce(core, name);
-            return Ok(None);
+            return Ok(Next::Nothing);
         }
         Err(ReadError::Disk(error)) => return Err(error),
     };
@@ -200,7 +226,10 @@ async fn attempt(core: &Core, name: &EntryName) -> Result<Option<Duration>, Disk
         None
     } else {
         match destination(core, &message.envelope).await {
-            Destination::Hosts(hosts) => round.visit(hosts).await?,
+            Destination::Hosts(hosts) => match round.visit(hosts, connections).await {
+                Visited::Tried(deferred) => deferred,
+                Visited::MustWait => return Ok(Next::Call),
+            },
             Destination::NotNow(why) => {
                 reached(Point::NoDnsAnswer);
                 Some(why)
@@ -222,5 +251,5 @@ async fn attempt(core: &Core, name: &EntryName) -> Result<Option<Duration>, Disk
             }
         }
     };
-    round.settle(deferred).await
+    Ok(round.settle(deferred).await?.map_or(Next::Nothing, Next::Try))
 }

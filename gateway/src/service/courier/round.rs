@@ -1,12 +1,14 @@
 //! One try of one entry: visits hosts with it, and settles what became of each recipient.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::timeout;
 
 use super::DISK_PAUSE;
+use super::connections::{Connection, Connections, Found};
 use super::destination::Host;
 use crate::address::Address;
 use crate::dsn::Condition;
@@ -18,13 +20,33 @@ use crate::release::Release;
 use crate::report::{Direction, Failure, News, Reason, RemoteReply};
 use crate::service::core::Core;
 use crate::service::filing;
-use crate::smtp::client::{self, Letter, NoService, Outcome, Sent};
+use crate::smtp::client::{Conversation, Letter, NoService, Outcome, Sent};
 use crate::smtp::extensions::Extensions;
 use crate::smtp::reply::Reply;
 use crate::spool::{EntryName, Folder, Message, Progress};
 
 /// How long a host may take to answer a connection.
 const CONNECT_TIME: Duration = Duration::from_mins(1);
+
+/// What came of visiting the hosts.
+pub(super) enum Visited {
+    /// What deferred those who wait still.
+    Tried(Option<String>),
+    /// There is no room for a connection to the host whose turn it is: the entry is called when there is.
+    MustWait,
+}
+
+/// What came of calling one host.
+enum Called {
+    /// It spoke of the message. What deferred those who wait still.
+    Said(Option<String>),
+    /// It serves no mail now.
+    NoService(NoService),
+    /// It could not be connected to.
+    NoConnection(String),
+    /// There is no room for a connection to it.
+    Full,
+}
 
 /// One try: what it does to the recipients still waiting.
 pub(super) struct Round<'a> {
@@ -82,35 +104,35 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Tries one host after another until no recipient waits or no host is left. What deferred those who wait still.
-    pub(super) async fn visit(&mut self, hosts: Vec<Host>) -> Result<Option<String>, DiskError> {
+    /// Tries one host after another until no recipient waits or no host is left.
+    pub(super) async fn visit(&mut self, hosts: Vec<Host>, connections: &Arc<Connections>) -> Visited {
         let mut deferred = None;
         let mut without_service = Vec::new();
         let count = hosts.len();
         let mut came_from = None;
+        // Once a host has said something of the message, no host is waited for.
+        let mut may_wait = true;
         for host in hosts {
             came_from.take().into_iter().for_each(reached);
-            match connect(self.core, &host).await {
-                Ok(stream) => match self.converse(stream, &host.name).await? {
-                    Ok(why) => deferred = why,
-                    // Nothing was said of the message: the next host may take it.
-                    Err(no_service) => {
-                        deferred = Some(format!("{}: {no_service}", host.name));
-                        came_from = Some(Point::NextAfterNoService);
-                        if let Outcome::Failed(reply) = no_service.into() {
-                            without_service.push((host.name, reply));
-                        }
+            match self.call(&host, connections, may_wait).await {
+                Called::Full if may_wait => return Visited::MustWait,
+                Called::Full => {}
+                Called::Said(why) => (deferred, may_wait) = (why, false),
+                // Nothing was said of the message: the next host may take it.
+                Called::NoService(no_service) => {
+                    deferred = Some(format!("{}: {no_service}", host.name));
+                    came_from = Some(Point::NextAfterNoService);
+                    if let Outcome::Failed(reply) = no_service.into() {
+                        without_service.push((host.name, reply));
                     }
-                },
-                Err(why) => {
-                    let (name, address) = (host.name.clone(), host.address);
-                    Event::ConnectFailed { host: name, address, why: why.clone() }.log();
+                }
+                Called::NoConnection(why) => {
                     deferred = Some(format!("{}: {why}", host.name));
                     came_from = Some(Point::NextAfterConnectFailure);
                 }
             }
             if self.waiting.is_empty() {
-                return Ok(None);
+                return Visited::Tried(None);
             }
         }
         match without_service.pop() {
@@ -118,27 +140,63 @@ impl<'a> Round<'a> {
             Some((host, reply)) if without_service.len() + 1 == count => {
                 self.refused(&host, &reply);
                 self.fail_all(&Reason::Refused(remote(&host, &reply)), &reply.to_string());
-                Ok(None)
+                Visited::Tried(None)
             }
-            _ => Ok(deferred),
+            _ => Visited::Tried(deferred),
         }
     }
 
-    /// One conversation with one host. What deferred those who wait still, or that the host serves no mail now.
-    async fn converse(
-        &mut self,
-        stream: Box<dyn Stream>,
-        host: &str,
-    ) -> Result<Result<Option<String>, NoService>, DiskError> {
-        let envelope = &self.message.envelope;
-        let helo = &self.core.config.host;
-        let known = Extensions::of(self.core.config.release);
-        let Envelope { reverse_path, dsn, .. } = envelope;
-        let letter = Letter { reverse_path, recipients: &self.waiting, dsn, content: &self.message.content };
-        let Sent { outcomes, reports } = match client::send(stream, helo, known, letter).await {
-            Ok(sent) => sent,
-            Err(no_service) => return Ok(Err(no_service)),
+    /// Hands the message to one host, over a connection that was kept or a new one.
+    async fn call(&mut self, host: &Host, connections: &Arc<Connections>, may_wait: bool) -> Called {
+        let seat = match connections.find(host.address, self.name, may_wait).await {
+            Found::Full => {
+                reached(Point::NoRoomAtHost);
+                return Called::Full;
+            }
+            Found::Failed(why) => return Called::NoConnection(why),
+            Found::Room(seat) => seat,
+            Found::Kept(mut connection) => {
+                let sent = self.send(&mut connection).await;
+                if !sent.is_stillborn {
+                    reached(Point::ConnectionReused);
+                    connections.put_back(connection).await;
+                    return Called::Said(self.take_note(sent, &host.name).await);
+                }
+                // The host had closed it meanwhile: that was no try.
+                reached(Point::KeptConnectionStale);
+                connection.into_seat()
+            }
         };
+        let conversation = match connect(self.core, host).await {
+            Ok(stream) => {
+                let (helo, known) = (&self.core.config.host, Extensions::of(self.core.config.release));
+                match Conversation::open(stream, helo, known).await {
+                    Ok(conversation) => conversation,
+                    Err(no_service) => return Called::NoService(no_service),
+                }
+            }
+            Err(why) => {
+                let (name, address) = (host.name.clone(), host.address);
+                Event::ConnectFailed { host: name, address, why: why.clone() }.log();
+                connections.failed(seat, &why);
+                return Called::NoConnection(why);
+            }
+        };
+        let mut connection = Connection::new(conversation, seat);
+        let sent = self.send(&mut connection).await;
+        connections.put_back(connection).await;
+        Called::Said(self.take_note(sent, &host.name).await)
+    }
+
+    async fn send(&self, connection: &mut Connection) -> Sent {
+        let Envelope { reverse_path, dsn, .. } = &self.message.envelope;
+        let content = &self.message.content;
+        connection.conversation.send(Letter { reverse_path, recipients: &self.waiting, dsn, content }).await
+    }
+
+    /// Takes note of what became of each recipient at a host. What deferred those who wait still.
+    async fn take_note(&mut self, sent: Sent, host: &str) -> Option<String> {
+        let Sent { outcomes, reports, .. } = sent;
         note_the_differences(&outcomes);
         let (mut deferred, mut delivered) = (None, Vec::new());
         for (recipient, outcome) in std::mem::take(&mut self.waiting).into_iter().zip(outcomes) {
@@ -163,14 +221,14 @@ impl<'a> Round<'a> {
         if count > 0 {
             Event::Delivered {
                 id: self.name.id.clone(),
-                from: envelope.reverse_path.clone(),
+                from: self.message.envelope.reverse_path.clone(),
                 to: host.to_owned(),
                 delivered: count,
                 undeliverable: self.failures.len(),
             }
             .log();
         }
-        Ok(Ok(deferred))
+        deferred
     }
 
     /// Notes deliveries, as often as it takes: what is not in the journal would be delivered again. Where they were the
