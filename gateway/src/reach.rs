@@ -72,6 +72,9 @@ points! {
     BareLineEndInData: "refused a message for a bare CR or LF",
     SizeRefusedAtEnd: "refused a message for the size that it had",
     NotHomedHere: "refused a sender who is not homed here",
+    EtrnGranted: "was asked for mail that waited",
+    EtrnForNothing: "was asked for mail of which none waited",
+    EtrnRefused: "refused to be asked for mail",
     ExemptNotHomedHere: "refused an exempt host's sender who is not homed here",
     AccountMismatch: "refused a sender who is not the account",
 
@@ -137,6 +140,8 @@ points! {
     CutAtThisHost: "cut the hosts that are no better than this one",
     NextAfterConnectFailure: "tried the next host after one that could not be connected to",
     NextAfterNoService: "tried the next host after one that serves no mail",
+    HeldForEtrn: "kept an entry until somebody asks for it",
+    HeldExpired: "gave up an entry for which nobody asked",
     ConnectionReused: "sent a message over a connection that was kept",
     KeptConnectionClosed: "found a connection closed that was kept",
     KeptConnectionStale: "could not begin a message on a connection that was kept",

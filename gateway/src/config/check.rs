@@ -24,6 +24,7 @@ use crate::extension::OnFailure;
 use crate::release::Release;
 use crate::report::Category;
 use crate::routing::{Route, Table, Target};
+use crate::smtp::extensions::Extensions;
 
 const ADDRESS_REMEDY: &str = "write a mailbox, such as \"alice@contoso.test\"";
 const HOST_REMEDY: &str = "write a host name without a final dot, \"host:port\", or an IP address";
@@ -247,9 +248,34 @@ fn routes(source: &Source, entries: &[file::Route], release: Release) -> Result<
         }
         let to: Target =
             source.read(&entry.to, &format!("{HOST_REMEDY}, or \"<inbound>\" for this server"))?;
+        let to = match &entry.hold {
+            Some(hold) => held(source, to, hold, release)?,
+            None => to,
+        };
         routes.push((domain, to));
     }
     Ok(Table::new(routes).expect("every entry was checked"))
+}
+
+/// The target of a route whose mail waits.
+fn held(
+    source: &Source,
+    to: Target,
+    hold: &Spanned<file::Hold>,
+    release: Release,
+) -> Result<Target, ConfigError> {
+    let file::Hold::UntilEtrn = hold.as_ref();
+    if !Extensions::of(release).etrn {
+        let what = format!("{release} knows no ETRN: it came with 5.5 (Q262986)");
+        return Err(source.error(hold.span(), what, "take `hold` out, or write a later `release`"));
+    }
+    match to {
+        Target::Host(next_hop) | Target::Held(next_hop) => Ok(Target::Held(next_hop)),
+        Target::Inbound => {
+            let remedy = "take `hold` out, or name the host in `to` that is called when somebody asks";
+            Err(source.error(hold.span(), "mail for this server waits for nobody", remedy))
+        }
+    }
 }
 
 fn extension(source: &Source, entry: &Spanned<toml::Table>) -> Result<ExtensionConfig, ConfigError> {

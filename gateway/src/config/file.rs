@@ -105,6 +105,15 @@ pub(super) struct Mailbox {
 pub(super) struct Route {
     pub(super) domain: Text,
     pub(super) to: Text,
+    pub(super) hold: Option<Spanned<Hold>>,
+}
+
+/// Until when the mail of a route waits.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Hold {
+    /// Until somebody asks for it.
+    UntilEtrn,
 }
 
 #[derive(Deserialize)]

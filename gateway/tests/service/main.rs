@@ -6,6 +6,7 @@ mod courier;
 mod destination;
 mod disk;
 mod dsn;
+mod etrn;
 mod extension;
 mod flush_mode;
 mod machine;

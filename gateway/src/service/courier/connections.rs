@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
-use super::Carried;
+use super::{Again, Carried};
 use crate::env::Spawn;
 use crate::reach::{Point, reached};
 use crate::smtp::client::Conversation;
@@ -302,6 +302,6 @@ impl Connections {
 
     fn send_back(&self, name: EntryName) {
         // Without a courier nothing is carried any more.
-        let _ = self.back.send(Carried { name, again: Some(Instant::now()) });
+        let _ = self.back.send(Carried { name, again: Again::At(Instant::now()) });
     }
 }

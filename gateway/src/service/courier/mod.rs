@@ -7,6 +7,7 @@
 mod connections;
 mod destination;
 mod round;
+mod schedule;
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -19,14 +20,18 @@ use tokio::time::{Instant, sleep_until};
 use self::connections::{Connections, Limits};
 use self::destination::{Destination, destination};
 use self::round::{Round, Visited};
+use self::schedule::{Ordered, Schedule};
 use super::core::Core;
 use super::filing;
+use crate::address::Domain;
 use crate::env::DiskError;
+use crate::envelope::Envelope;
 use crate::eventlog::Event;
 use crate::exception;
 use crate::reach::{Point, reached};
 use crate::release::Release;
 use crate::report::Reason;
+use crate::routing::Route;
 use crate::spool::{Aside, EntryName, Folder, Progress, ReadError};
 
 /// How long an entry waits when the disk fails it.
@@ -99,27 +104,31 @@ impl Courier {
             keeps: self.core.config.release == Release::Current,
         };
         let connections = Connections::new(limits, Arc::clone(&self.core.env.spawn), back.clone());
-        let mut schedule: BTreeSet<(Instant, EntryName)> = BTreeSet::new();
-        // What is scheduled or being carried. An entry that is ordered twice is one entry still.
-        let mut known: BTreeSet<EntryName> = BTreeSet::new();
+        let mut schedule = Schedule::default();
         loop {
-            let next = schedule.first().map(|(due, _)| *due);
+            let next = schedule.next();
             tokio::select! {
                 biased;
                 Some(Carried { name, again }) = carried.recv() => match again {
-                    Some(due) => { schedule.insert((due, name)); }
-                    None => { known.remove(&name); }
+                    Again::At(due) => schedule.put(name, due),
+                    // Somebody may have asked for it while it was looked at.
+                    Again::Held { .. } if self.core.held.is_asked_for(&name) => {
+                        schedule.put(name, Instant::now());
+                    }
+                    Again::Held { until } => schedule.put(name, until),
+                    Again::Never => {
+                        self.core.held.forget(&name);
+                        schedule.forget(&name);
+                    }
                 },
                 order = self.orders.recv() => match order {
-                    Some(Order { name, due }) => if known.insert(name.clone()) {
-                        schedule.insert((due, name));
-                    } else {
+                    Some(Order { name, due }) => if schedule.order(name, due) == Ordered::Known {
                         reached(Point::OrderedTwice);
                     },
                     None => return,
                 },
                 () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
-                    let Some((_, name)) = schedule.pop_first() else { continue };
+                    let Some(name) = schedule.pop() else { continue };
                     let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
                     let (core, back) = (Arc::clone(&self.core), back.clone());
                     let connections = Arc::clone(&connections);
@@ -128,8 +137,9 @@ impl Courier {
                         let next = carry(&core, &name, &connections).await;
                         connections.ended(&name);
                         let again = match next {
-                            Next::Nothing => None,
-                            Next::Try(wait) => Some(Instant::now() + wait),
+                            Next::Nothing => Again::Never,
+                            Next::Try(wait) => Again::At(Instant::now() + wait),
+                            Next::Hold(wait) => Again::Held { until: Instant::now() + wait },
                             Next::Call => return,
                         };
                         // Without a courier nothing is carried any more.
@@ -142,10 +152,21 @@ impl Courier {
     }
 }
 
-/// An entry that was tried, and when it is due again, if it is.
+/// An entry that was tried, and when it is due again.
 struct Carried {
     name: EntryName,
-    again: Option<Instant>,
+    again: Again,
+}
+
+/// When an entry is due again.
+enum Again {
+    At(Instant),
+    /// When somebody asks for it, or then at the latest.
+    Held {
+        until: Instant,
+    },
+    /// It is done with.
+    Never,
 }
 
 /// What comes after a try of an entry.
@@ -154,6 +175,8 @@ enum Next {
     Nothing,
     /// Another try, after so long.
     Try(Duration),
+    /// Another try, when somebody asks for it, or a look after so long.
+    Hold(Duration),
     /// Another try, when there is room at the host that it waits for.
     Call,
 }
@@ -218,12 +241,19 @@ async fn attempt(core: &Core, name: &EntryName, connections: &Arc<Connections>) 
     filing::withdraw(core, name).await?;
     let progress = core.spool.progress(name).await?;
     let mut round = Round::new(core, name, &message, &progress);
+    let held_for = held_for(core, &message.envelope);
 
     let deferred = if round.waiting.is_empty() {
         None
-    } else if round.is_too_old() {
+    } else if round.is_too_old(held_for.is_some()) {
+        if held_for.is_some() {
+            reached(Point::HeldExpired);
+        }
         round.expire();
         None
+    } else if held_for.is_some_and(|domain| !core.held.may_go(name, domain)) {
+        reached(Point::HeldForEtrn);
+        return Ok(Next::Hold(round.hold().await?));
     } else {
         match destination(core, &message.envelope).await {
             Destination::Hosts(hosts) => match round.visit(hosts, connections).await {
@@ -251,5 +281,21 @@ async fn attempt(core: &Core, name: &EntryName, connections: &Arc<Connections>) 
             }
         }
     };
-    Ok(round.settle(deferred).await?.map_or(Next::Nothing, Next::Try))
+    // What is held again is looked at again at once, after a restart too: until then nobody could ask for it.
+    let longest = if held_for.is_some() { Duration::ZERO } else { Duration::MAX };
+    Ok(match round.settle(deferred, longest).await? {
+        None => Next::Nothing,
+        Some(wait) => {
+            core.held.wait_again(name);
+            Next::Try(wait)
+        }
+    })
+}
+
+/// The domain that an entry is for, where its mail waits for ETRN. An extension may have sent it elsewhere.
+fn held_for<'a>(core: &Core, envelope: &'a Envelope) -> Option<&'a Domain> {
+    let domain = envelope.recipients.first()?.domain();
+    let Route::Held(next_hop) = core.route(domain) else { return None };
+    let is_alone = envelope.recipients.iter().all(|recipient| recipient.domain() == domain);
+    (is_alone && envelope.next_hop == Some(next_hop)).then_some(domain)
 }

@@ -262,11 +262,11 @@ impl<'a> Round<'a> {
         Event::RemoteRefused { id, host: host.to_owned(), reply: reply.to_string() }.log();
     }
 
-    /// Whether the message has been tried and has grown too old since. A clock that is set back makes it no older; the
-    /// waits between the tries then say how old it is.
-    pub(super) fn is_too_old(&self) -> bool {
+    /// Whether the message has been tried, or is `held`, and has grown too old since. A clock that is set back makes it no
+    /// older; the waits between the tries then say how old it is.
+    pub(super) fn is_too_old(&self, held: bool) -> bool {
         let expire = self.core.config.delivery.expire;
-        self.tries > 0 && (self.waited >= expire || self.time_left().is_zero())
+        (self.tries > 0 || held) && (self.waited >= expire || self.time_left().is_zero())
     }
 
     /// How long until the message has grown too old.
@@ -305,8 +305,29 @@ impl<'a> Round<'a> {
         self.failures.push(Failure { recipient, why });
     }
 
-    /// Reports what failed and either ends with the entry or notes when it is due again.
-    pub(super) async fn settle(self, deferred: Option<String>) -> Result<Option<Duration>, DiskError> {
+    /// Leaves the message where it is until somebody asks for it; tells its sender if it is late. How long it is to stay
+    /// so at most.
+    pub(super) async fn hold(self) -> Result<Duration, DiskError> {
+        if self.is_late() {
+            let why = "it waits until somebody asks for it with ETRN";
+            tell_of_delay(self.core, self.name, self.message, &self.waiting, why).await?;
+            note_for_good(self.core, self.name, &Progress::DelayReported).await;
+            filing::announce(self.core, self.name);
+            return Ok(self.time_left());
+        }
+        let delivery = &self.core.config.delivery;
+        let age = delivery.expire.saturating_sub(self.time_left());
+        let until_late = delivery.delay_notice.filter(|_| !self.delay_reported);
+        let until_late = until_late.map_or(Duration::MAX, |after| after.saturating_sub(age));
+        Ok(self.time_left().min(until_late))
+    }
+
+    /// Reports what failed and either ends with the entry or notes when it is due again, after `longest` at the latest.
+    pub(super) async fn settle(
+        self,
+        deferred: Option<String>,
+        longest: Duration,
+    ) -> Result<Option<Duration>, DiskError> {
         if self.is_gone {
             return Ok(None);
         }
@@ -327,11 +348,7 @@ impl<'a> Round<'a> {
         }
         let why = deferred.unwrap_or_else(|| "no host took it".to_owned());
         if is_late {
-            let until = envelope.received.saturating_add(signed(core.config.delivery.expire));
-            let news = News::Delayed { why: why.clone(), until: until.unwrap_or(Timestamp::MAX) };
-            let wants = |recipient: &&Address| envelope.dsn.wants(recipient, Condition::Delay);
-            let told: Vec<Address> = waiting.iter().filter(wants).cloned().collect();
-            filing::give_notice(core, &news, envelope, content, &told, name).await?;
+            tell_of_delay(core, name, message, &waiting, &why).await?;
         }
         // The reports are filed: from here on nobody may try these recipients again, nor take the reports back.
         for failed in &noted {
@@ -348,11 +365,27 @@ impl<'a> Round<'a> {
         if time_left < wait {
             reached(Point::WaitCutToExpiry);
         }
-        let wait = wait.min(time_left);
+        let wait = wait.min(time_left).min(longest);
         let next = core.now().saturating_add(signed(wait)).unwrap_or(Timestamp::MAX);
         core.spool.note(name, &Progress::Deferred { attempt, next, why }).await?;
         Ok(Some(wait))
     }
+}
+
+/// Tells the sender that the message is late for those who wait for it, as far as that was asked for.
+async fn tell_of_delay(
+    core: &Core,
+    name: &EntryName,
+    message: &Message,
+    waiting: &[Address],
+    why: &str,
+) -> Result<(), DiskError> {
+    let Message { envelope, content } = message;
+    let until = envelope.received.saturating_add(signed(core.config.delivery.expire));
+    let news = News::Delayed { why: why.to_owned(), until: until.unwrap_or(Timestamp::MAX) };
+    let wants = |recipient: &&Address| envelope.dsn.wants(recipient, Condition::Delay);
+    let told: Vec<Address> = waiting.iter().filter(wants).cloned().collect();
+    filing::give_notice(core, &news, envelope, content, &told, name).await
 }
 
 /// Notes something, as often as it takes.
