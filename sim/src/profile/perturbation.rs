@@ -15,6 +15,14 @@ use crate::fault::{
 use crate::scenario::file::{Client, Milter};
 use crate::span::{Span, Step};
 
+/// Kinds that came later. Each is drawn from a stream of its own, in so many of a hundred seeds, and changes nothing that
+/// a seed drew before.
+const LATER: [(Family, &str, u64); 3] = [
+    (Family::Servers, "server-closes-between-messages", 8),
+    (Family::Servers, "server-limits-messages", 8),
+    (Family::Clients, "client-asks-for-mail", 5),
+];
+
 /// Draws the faults.
 pub(super) fn draw(
     faults: &Faults,
@@ -41,6 +49,14 @@ pub(super) fn draw(
         let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, dice };
         drawn.extend((0..lines).filter_map(|_| hand.line(*family)));
     }
+    for (family, kind, chance) in LATER {
+        let mut dice = Dice::of(seed, &format!("faults {kind}"));
+        let is_on = faults.families.get(&family).is_some_and(|chance| *chance > 0);
+        if is_on && faults.kinds.get(kind) != Some(&0) && dice.chance(chance) {
+            let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, dice };
+            drawn.extend(hand.line_of(family, kind));
+        }
+    }
     drawn
 }
 
@@ -58,8 +74,14 @@ struct Hand<'a> {
 impl<'a> Hand<'a> {
     fn line(&mut self, family: Family) -> Option<Fault> {
         let weight = |kind: &&'static str| self.faults.kinds.get(*kind).copied().unwrap_or(1);
-        let kinds: Vec<_> = family.kinds().iter().map(|kind| (*kind, weight(kind))).collect();
+        let is_later = |kind: &&&str| LATER.iter().any(|(_, later, _)| later == *kind);
+        let kinds = family.kinds().iter().filter(|kind| !is_later(kind));
+        let kinds: Vec<_> = kinds.map(|kind| (*kind, weight(kind))).collect();
         let kind = self.dice.weighted(kinds.into_iter())?;
+        self.line_of(family, kind)
+    }
+
+    fn line_of(&mut self, family: Family, kind: &str) -> Option<Fault> {
         Some(match family {
             Family::Network => self.network(kind),
             Family::Process => self.process(kind),
@@ -276,6 +298,12 @@ impl<'a> Hand<'a> {
             "server-drips" => ServerDoes::Drips,
             "server-knows-no-ehlo" => ServerDoes::KnowsNoEhlo,
             "server-grants-data" => ServerDoes::GrantsData,
+            "server-closes-between-messages" => {
+                let at_once = self.dice.chance(50);
+                let after = if at_once { Span::ZERO } else { self.dice.span([Span::ZERO, seconds(6)]) };
+                ServerDoes::ClosesBetweenMessages { after }
+            }
+            "server-limits-messages" => ServerDoes::LimitsMessages { to: self.dice.small_number([1, 3]) },
             _ => ServerDoes::HandsBack,
         };
         Fault::Server { server, connection, at, until, does }
@@ -301,6 +329,7 @@ impl<'a> Hand<'a> {
             "client-chatters" => ClientDoes::Chatters,
             "client-says-helo" => ClientDoes::SaysHelo,
             "client-interrupts-chunks" => ClientDoes::InterruptsChunks,
+            "client-asks-for-mail" => ClientDoes::AsksForMail,
             _ => ClientDoes::GuessesPasswords,
         };
         Fault::Client { message: self.message(), attempt: self.dice.small_number([1, 3]) as usize, does }
