@@ -85,12 +85,11 @@ fn kept(case: &Case<'_>, session: &Session<'_>, sheet: &mut Sheet) {
     for (place, exchange) in session.exchanges.iter().enumerate() {
         let taken = exchange.reply.as_ref().filter(|reply| exchange.content.is_some() && reply.is_positive());
         let Some(taken) = taken else { continue };
-        let ended = match session.exchanges.get(place + 1) {
-            Some(next) => at(next.index),
-            None if session.is_closed => at(session.span[1]),
-            // With its process all of a machine's connections end.
-            None => ends(case).find(|end| *end > taken.index).map_or(case.record.ended, at),
-        };
+        let next = session.exchanges.get(place + 1).map(|next| next.index);
+        let closed = session.is_closed.then_some(session.span[1]);
+        // With its process all of a machine's connections end.
+        let died = ends(case).find(|end| *end > taken.index);
+        let ended = [next, closed, died].into_iter().flatten().min().map_or(case.record.ended, at);
         sheet.judges();
         if ended > taken.at + KEPT {
             let what = format!("to {}, for {:?} after a message", session.peer, ended - taken.at);

@@ -136,7 +136,8 @@ struct Configuration {
     smart_host: u64,
     /// Routes to hosts of one's own choice.
     routes: Range,
-    /// A small limit instead of the default one, for each of message size, connections and hops.
+    /// A small limit instead of the default one, for each of message size, connections from clients and hops, and for
+    /// connections to other hosts.
     tight_limit: u64,
     /// A file in the spool that is no message, for each of two kinds: of a name that no message has, and of one.
     stray_file: u64,

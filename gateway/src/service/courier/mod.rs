@@ -6,6 +6,7 @@
 
 mod connections;
 mod destination;
+mod history;
 mod round;
 mod schedule;
 

@@ -1,6 +1,5 @@
 //! One try of one entry: visits hosts with it, and settles what became of each recipient.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use tokio::time::timeout;
 use super::DISK_PAUSE;
 use super::connections::{Connection, Connections, Found};
 use super::destination::Host;
+use super::history;
 use crate::address::Address;
 use crate::dsn::Condition;
 use crate::env::{DiskError, Stream};
@@ -91,14 +91,14 @@ impl<'a> Round<'a> {
             core,
             name,
             message,
-            waiting: waiting(&message.envelope, progress),
-            tries: tries(progress),
-            waited: waited(message.envelope.received, progress),
+            waiting: history::waiting(&message.envelope, progress),
+            tries: history::tries(progress),
+            waited: history::waited(message.envelope.received, progress),
             unanswered: false,
             is_gone: false,
             last_why,
             failures: Vec::new(),
-            relayed: relayed(progress),
+            relayed: history::relayed(progress),
             delay_reported: progress.contains(&Progress::DelayReported),
             noted: Vec::new(),
         }
@@ -394,53 +394,6 @@ async fn note_for_good(core: &Core, name: &EntryName, progress: &Progress) {
         Event::RetriedLater { id: name.id.clone(), why: error.to_string() }.log();
         tokio::time::sleep(DISK_PAUSE).await;
     }
-}
-
-/// The recipients that nothing final has been noted of.
-fn waiting(envelope: &Envelope, progress: &[Progress]) -> Vec<Address> {
-    let settled: BTreeSet<&Address> = progress
-        .iter()
-        .filter_map(|progress| match progress {
-            Progress::Delivered { recipient, .. } | Progress::Failed { recipient, .. } => Some(recipient),
-            Progress::Unanswered { .. } | Progress::Deferred { .. } | Progress::DelayReported => None,
-        })
-        .collect();
-    envelope.recipients.iter().filter(|recipient| !settled.contains(recipient)).cloned().collect()
-}
-
-/// The recipients of whom the sender is to hear that the message was passed on.
-/// Each is named once, whatever was noted twice: the names make the notice's own.
-fn relayed(progress: &[Progress]) -> Vec<Address> {
-    let mut relayed: Vec<Address> = Vec::new();
-    for progress in progress {
-        if let Progress::Delivered { recipient, relayed: true } = progress
-            && !relayed.contains(recipient)
-        {
-            relayed.push(recipient.clone());
-        }
-    }
-    relayed
-}
-
-/// How often the entry has been tried.
-fn tries(progress: &[Progress]) -> u32 {
-    let numbers = progress.iter().filter_map(|progress| match progress {
-        Progress::Deferred { attempt, .. } => Some(*attempt),
-        _ => None,
-    });
-    numbers.max().unwrap_or_default()
-}
-
-/// How long the entry has waited for its tries: the steps from each to the next, without those of a clock set back.
-fn waited(received: Timestamp, progress: &[Progress]) -> Duration {
-    let (mut waited, mut last) = (Duration::ZERO, received);
-    for progress in progress {
-        if let Progress::Deferred { next, .. } = progress {
-            waited += Duration::try_from(last.duration_until(*next)).unwrap_or_default();
-            last = *next;
-        }
-    }
-    waited
 }
 
 /// Says of the outcomes for several recipients whether they were one.
