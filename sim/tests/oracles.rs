@@ -448,7 +448,7 @@ fn more_of_everything_than_the_limits_allow() {
 #[test]
 fn more_conversations_with_other_hosts_than_the_limits_allow() {
     let (mut plan, record) = ran();
-    plan.gateway.config.delivery.connections = 1;
+    plan.gateway.config.delivery.connections = 0;
     finds(&plan, &record, "bounds", "too many conversations with other hosts at once");
     let (mut plan, record) = ran();
     plan.gateway.config.delivery.connections_per_host = 0;
@@ -552,8 +552,8 @@ fn mail_that_stays_for_ever() {
 #[test]
 fn mail_that_waits_may_do_so_until_it_is_asked_for() {
     let (mut plan, mut record) = ran();
-    plan.gateway.holds.push(("contoso.test".to_owned(), "until-etrn".to_owned()));
-    plan.gateway.holds.push(("branch.test".to_owned(), "until-etrn".to_owned()));
+    plan.gateway.holds =
+        ["contoso.test", "branch.test"].map(|domain| (domain.to_owned(), "until-etrn".to_owned())).to_vec();
     let item = Some(mailbox(&mut record, "bob@contoso.test")[0].clone());
     let recipients = vec!["bob@contoso.test".to_owned()];
     let file = Spooled { file: "ABCDEFGH".to_owned(), item, recipients, octets: 500 };

@@ -87,9 +87,13 @@ fn kept(case: &Case<'_>, session: &Session<'_>, sheet: &mut Sheet) {
         let Some(taken) = taken else { continue };
         let next = session.exchanges.get(place + 1).map(|next| next.index);
         let closed = session.is_closed.then_some(session.span[1]);
-        // With its process all of a machine's connections end.
-        let died = ends(case).find(|end| *end > taken.index);
-        let ended = [next, closed, died].into_iter().flatten().min().map_or(case.record.ended, at);
+        let ended = next.into_iter().chain(closed).min();
+        // With its process all of a machine's connections end, and nobody says when.
+        let died = ends(case).any(|end| end > taken.index && ended.is_none_or(|ended| end < ended));
+        if died || ended.is_none() && !case.record.end.service_up {
+            continue;
+        }
+        let ended = ended.map_or(case.record.ended, at);
         sheet.judges();
         if ended > taken.at + KEPT {
             let what = format!("to {}, for {:?} after a message", session.peer, ended - taken.at);
