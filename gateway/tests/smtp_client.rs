@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use gateway::address::{Address, ReversePath};
+use gateway::address::{Address, Domain, ReversePath};
 use gateway::dsn::{DsnRequest, RecipientRequest};
 use gateway::release::Release;
-use gateway::smtp::client::{Deferral, Interruption, Letter, NoService, Outcome, Stage, send};
+use gateway::smtp::client::{Conversation, Deferral, Interruption, Letter, NoService, Outcome, Sent, Stage};
 use gateway::smtp::extensions::Extensions;
 use gateway::smtp::reply::Reply;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
@@ -63,6 +63,15 @@ async fn play(script: &str, stream: DuplexStream) {
     }
 }
 
+/// Hands one message to one host, and takes leave of it.
+async fn send(stream: DuplexStream, helo: &Domain, letter: Letter<'_>) -> Result<Sent, NoService> {
+    let mut conversation =
+        Conversation::open(Box::new(stream), helo, Extensions::of(Release::Current)).await?;
+    let sent = conversation.send(letter).await;
+    conversation.quit().await;
+    Ok(sent)
+}
+
 /// Sends `content` from Jane to recipients one and two, to a host that plays `script`.
 async fn send_content(content: &[u8], script: &[&str]) -> Result<Vec<Outcome>, NoService> {
     let (near, far) = tokio::io::duplex(64 * 1024);
@@ -73,7 +82,7 @@ async fn send_content(content: &[u8], script: &[&str]) -> Result<Vec<Outcome>, N
     let original = Some("rfc822;Two@example.net".parse().unwrap());
     dsn.ask(&recipients[1], RecipientRequest { notify: Some("SUCCESS".parse().unwrap()), original }, false);
     let letter = Letter { reverse_path: &reverse_path, recipients: &recipients, dsn: &dsn, content };
-    let sending = send(Box::new(near), &helo, Extensions::of(Release::Current), letter);
+    let sending = send(near, &helo, letter);
     let script = script.concat();
     tokio::join!(sending, play(&script, far)).0.map(|sent| sent.outcomes)
 }
@@ -269,7 +278,7 @@ async fn a_host_that_answers_everything_at_the_last_moment_is_given_up_after_two
     let start = Instant::now();
     let (reverse_path, dsn) = (&ReversePath::Null, &DsnRequest::default());
     let letter = Letter { reverse_path, recipients: &recipients, dsn, content: b"Hello\r\n" };
-    let sending = send(Box::new(near), &helo, Extensions::of(Release::Current), letter);
+    let sending = send(near, &helo, letter);
     let (outcomes, heard) = tokio::join!(sending, slow);
     assert_eq!(
         outcomes.unwrap().outcomes,

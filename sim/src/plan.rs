@@ -69,6 +69,8 @@ pub struct GatewayPlan {
     pub config: Config,
     /// The entries of its routing table and their targets, as they were written.
     pub routes: Vec<(String, String)>,
+    /// The same entries, and until when their mail waits: empty for not at all.
+    pub holds: Vec<(String, String)>,
     /// Files that are on its disk from the start.
     pub files: Vec<(PathBuf, String)>,
 }
@@ -116,6 +118,17 @@ pub struct ClientPlan {
     pub account: Option<Account>,
     /// What it hands over.
     pub messages: Vec<MessagePlan>,
+    /// For what it asks with ETRN.
+    pub asks: Vec<Ask>,
+}
+
+/// A time at which a client asks for mail with ETRN (RFC 1985).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// When, since the start of the run.
+    pub at: Duration,
+    /// Whose mail, as it is said.
+    pub node: String,
 }
 
 /// An account and its password.

@@ -446,6 +446,88 @@ fn more_of_everything_than_the_limits_allow() {
 }
 
 #[test]
+fn more_conversations_with_other_hosts_than_the_limits_allow() {
+    let (mut plan, record) = ran();
+    plan.gateway.config.delivery.connections = 0;
+    finds(&plan, &record, "bounds", "too many conversations with other hosts at once");
+    let (mut plan, record) = ran();
+    plan.gateway.config.delivery.connections_per_host = 0;
+    finds(&plan, &record, "bounds", "too many conversations with one host at once");
+}
+
+#[test]
+fn a_connection_that_is_never_closed() {
+    let (plan, mut record) = ran();
+    let hello = line(&record, Speaker::Client, "EHLO gw.contoso.test");
+    let What::Smtp { connection: ours, .. } = record.entries[hello].what else { unreachable!() };
+    let is_ours = |entry: &Entry| matches!(&entry.what, What::Smtp { connection, .. } if *connection == ours);
+    let quit = |entry: &Entry| is_ours(entry) && entry.what.to_string().ends_with("QUIT");
+    let place = record.entries.iter().position(quit).unwrap();
+    let after = record.entries.split_off(place);
+    record.entries.extend(after.into_iter().filter(|entry| !is_ours(entry)));
+    assert_eq!(judge(&plan, &record), [], "it may still be needed");
+    record.ended += Duration::from_mins(2);
+    finds(&plan, &record, "bounds", "a connection was kept for nothing");
+}
+
+#[test]
+fn mail_that_waits_and_was_sent_unasked() {
+    let (mut plan, record) = ran();
+    plan.gateway.holds.push(("partner.test".to_owned(), "until-etrn".to_owned()));
+    finds(&plan, &record, "policy", "mail that waits was sent before anybody asked for it");
+}
+
+/// Has a client of the gateway ask for mail, on a connection of its own.
+fn ask_for_mail(record: &mut Record, from: &str, at: Duration, reply: &str) {
+    let opening = format!("connection from {from}");
+    let dialogue = [
+        (Speaker::Network, opening.as_str()),
+        (Speaker::Server, "220 gw.contoso.test"),
+        (Speaker::Client, "EHLO mail.branch.test"),
+        (Speaker::Server, "250-gw.contoso.test"),
+        (Speaker::Server, "250-SIZE 0"),
+        (Speaker::Server, "250-8BITMIME"),
+        (Speaker::Server, "250-PIPELINING"),
+        (Speaker::Server, "250-ENHANCEDSTATUSCODES"),
+        (Speaker::Server, "250-CHUNKING"),
+        (Speaker::Server, "250-DSN"),
+        (Speaker::Server, "250-ETRN"),
+        (Speaker::Server, "250 AUTH PLAIN"),
+        (Speaker::Client, "ETRN branch.test"),
+        (Speaker::Server, reply),
+    ];
+    record.entries.extend(dialogue.map(|(speaker, line)| Entry {
+        at,
+        machine: "gw.contoso.test".into(),
+        what: What::Smtp { connection: 99, speaker, line: line.to_owned() },
+    }));
+}
+
+#[test]
+fn who_may_ask_for_mail_and_who_may_not() {
+    let granted = "253 2.0.0 OK, 1 pending messages for node branch.test started";
+    let refused = "459 4.7.1 Node branch.test not allowed";
+    let with = |from: &str, reply: &str| {
+        let (mut plan, mut record) = ran();
+        plan.gateway.holds.push(("branch.test".to_owned(), "until-etrn".to_owned()));
+        let at = record.ended;
+        ask_for_mail(&mut record, from, at, reply);
+        (plan, record)
+    };
+    for (from, reply) in [("198.51.100.7", granted), ("203.0.113.25", refused)] {
+        let (plan, record) = with(from, reply);
+        assert_eq!(judge(&plan, &record), [], "{from}");
+    }
+    let (plan, record) = with("203.0.113.25", granted);
+    finds(&plan, &record, "policy", "mail was started for a client that may not ask for it");
+    let (plan, record) = with("198.51.100.7", refused);
+    finds(&plan, &record, "policy", "a client was refused mail that it may ask for");
+    let (mut plan, record) = with("198.51.100.7", granted);
+    plan.gateway.holds.clear();
+    finds(&plan, &record, "policy", "mail was started for a client that may not ask for it");
+}
+
+#[test]
 fn a_command_line_that_is_too_long() {
     let (plan, mut record) = ran();
     let place = line(&record, Speaker::Client, "EHLO mail.fabrikam.test");
@@ -465,6 +547,32 @@ fn mail_that_stays_for_ever() {
     assert_eq!(judge(&plan, &record), []);
     record.ended = Duration::from_hours(8);
     finds(&plan, &record, "liveness", "accepted mail never leaves in/");
+}
+
+#[test]
+fn mail_that_waits_may_do_so_until_it_is_asked_for() {
+    let (mut plan, mut record) = ran();
+    plan.gateway.holds =
+        ["contoso.test", "branch.test"].map(|domain| (domain.to_owned(), "until-etrn".to_owned())).to_vec();
+    let item = Some(mailbox(&mut record, "bob@contoso.test")[0].clone());
+    let recipients = vec!["bob@contoso.test".to_owned()];
+    let file = Spooled { file: "ABCDEFGH".to_owned(), item, recipients, octets: 500 };
+    record.end.spool.push(("out".to_owned(), vec![file]));
+    record.ended = Duration::from_hours(40);
+    assert_eq!(judge(&plan, &record), [], "nobody asked");
+    record.ended = Duration::from_hours(80);
+    finds(&plan, &record, "liveness", "accepted mail never leaves out/");
+    record.ended = Duration::from_hours(40);
+    ask_for_mail(&mut record, "198.51.100.7", Duration::from_hours(10), "251 2.0.0 OK, no messages waiting");
+    assert_eq!(judge(&plan, &record), [], "somebody asked for other mail");
+    for entry in &mut record.entries {
+        if let What::Smtp { line, .. } = &mut entry.what
+            && line == "ETRN branch.test"
+        {
+            *line = "ETRN contoso.test".to_owned();
+        }
+    }
+    finds(&plan, &record, "liveness", "accepted mail never leaves out/");
 }
 
 #[test]

@@ -24,6 +24,7 @@ use crate::extension::OnFailure;
 use crate::release::Release;
 use crate::report::Category;
 use crate::routing::{Route, Table, Target};
+use crate::smtp::extensions::Extensions;
 
 const ADDRESS_REMEDY: &str = "write a mailbox, such as \"alice@contoso.test\"";
 const HOST_REMEDY: &str = "write a host name without a final dot, \"host:port\", or an IP address";
@@ -35,6 +36,9 @@ const SPAN_REMEDY: &str = "write hours, minutes and seconds, such as \"48h\" or 
 const DNS_PORT: u16 = 53;
 /// The keys of an extension's table that are not the extension's own.
 pub(super) const LINK_KEYS: [&str; 2] = ["name", "on_failure"];
+
+/// The most connections there may be (Q156063).
+const CONNECTIONS: i64 = 1_000;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -68,9 +72,9 @@ pub(super) fn config(source: &Source) -> Result<Config, ConfigError> {
         submission: submission(source, &file.submission, file.accept.require)?,
         relay: relay(source, &file.relay)?,
         mailboxes: file.mailbox.iter().map(|entry| mailbox(source, entry)).collect::<Result<_, _>>()?,
+        extensions: file.extension.iter().map(|entry| extension(source, entry)).collect::<Result<_, _>>()?,
         routes: routes(source, &file.route, release)?,
         milters: milters(source, &file.milter, release)?,
-        extensions: file.extension.iter().map(|entry| extension(source, entry)).collect::<Result<_, _>>()?,
         delivery: delivery(source, &file.delivery, release)?,
         dns: dns(source, &file.dns)?,
         notifications: notifications(source, file.notifications.administrator.as_deref())?,
@@ -244,9 +248,34 @@ fn routes(source: &Source, entries: &[file::Route], release: Release) -> Result<
         }
         let to: Target =
             source.read(&entry.to, &format!("{HOST_REMEDY}, or \"<inbound>\" for this server"))?;
+        let to = match &entry.hold {
+            Some(hold) => held(source, to, hold, release)?,
+            None => to,
+        };
         routes.push((domain, to));
     }
     Ok(Table::new(routes).expect("every entry was checked"))
+}
+
+/// The target of a route whose mail waits.
+fn held(
+    source: &Source,
+    to: Target,
+    hold: &Spanned<file::Hold>,
+    release: Release,
+) -> Result<Target, ConfigError> {
+    let file::Hold::UntilEtrn = hold.as_ref();
+    if !Extensions::of(release).etrn {
+        let what = format!("{release} knows no ETRN: it came with 5.5 (Q262986)");
+        return Err(source.error(hold.span(), what, "take `hold` out, or write a later `release`"));
+    }
+    match to {
+        Target::Host(next_hop) | Target::Held(next_hop) => Ok(Target::Held(next_hop)),
+        Target::Inbound => {
+            let remedy = "take `hold` out, or name the host in `to` that is called when somebody asks";
+            Err(source.error(hold.span(), "mail for this server waits for nobody", remedy))
+        }
+    }
 }
 
 fn extension(source: &Source, entry: &Spanned<toml::Table>) -> Result<ExtensionConfig, ConfigError> {
@@ -318,6 +347,13 @@ fn delivery(
             None => None,
         },
         port: number(source, delivery.port.as_ref(), 25, 1..=i64::from(u16::MAX))?,
+        connections: number(source, delivery.connections.as_ref(), 20, 1..=CONNECTIONS)?,
+        connections_per_host: number(
+            source,
+            delivery.connections_per_host.as_ref(),
+            if release == Release::Current { 5 } else { 10 },
+            1..=CONNECTIONS,
+        )?,
     })
 }
 

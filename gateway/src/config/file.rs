@@ -105,6 +105,15 @@ pub(super) struct Mailbox {
 pub(super) struct Route {
     pub(super) domain: Text,
     pub(super) to: Text,
+    pub(super) hold: Option<Spanned<Hold>>,
+}
+
+/// Until when the mail of a route waits.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Hold {
+    /// Until somebody asks for it.
+    UntilEtrn,
 }
 
 #[derive(Deserialize)]
@@ -123,6 +132,8 @@ pub(super) struct Delivery {
     pub(super) delay_notice: Option<Text>,
     pub(super) smart_host: Option<Text>,
     pub(super) port: Option<Spanned<i64>>,
+    pub(super) connections: Option<Spanned<i64>>,
+    pub(super) connections_per_host: Option<Spanned<i64>>,
 }
 
 #[derive(Default, Deserialize)]

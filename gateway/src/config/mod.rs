@@ -208,6 +208,11 @@ pub struct DeliveryConfig {
     pub smart_host: Option<NextHop>,
     /// The port of next hops that name none. Default: 25.
     pub port: u16,
+    /// The most connections to other hosts at one time, from 1 to 1,000. Default: 20.
+    pub connections: usize,
+    /// The most of them to one host, so that a slow one leaves room for others. Default: 5; on the historical releases 10
+    /// (Q153655). In all, no more than `connections`.
+    pub connections_per_host: usize,
 }
 
 /// `[dns]`: who is asked about names.

@@ -99,6 +99,7 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!(config.relay, RelayConfig { authenticated: true, networks: vec![] });
     assert_eq!(config.delivery.retry, [15, 30, 60, 240].map(minutes));
     assert_eq!((config.delivery.expire, config.delivery.port), (minutes(48 * 60), 25));
+    assert_eq!((config.delivery.connections, config.delivery.connections_per_host), (20, 5));
     assert_eq!(config.dns.servers, []);
     assert_eq!((config.delivery.smart_host, config.administrator), (None, None));
     assert_eq!(config.notifications.administrator, BTreeSet::from(Category::ALL));
@@ -213,6 +214,8 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("[delivery]\nexpire = 48", 8, "integer `48`", "a text in quotes"),
     ("[delivery]\nsmart_host = \"<inbound>\"", 8, "`<inbound>` is no host to route to", "IP address"),
     ("[delivery]\nsmart_host = \"relay:0\"", 8, "its port is not a number from 1 to 65535", "\"host:port\""),
+    ("[delivery]\nconnections = 0", 8, "0 is out of range", "from 1 to 1000"),
+    ("[delivery]\nconnections_per_host = 1001", 8, "1001 is out of range", "from 1 to 1000"),
     ("[delivery]\nport = 65536", 8, "65536 is out of range", "from 1 to 65535"),
     ("[notifications]\nadministrator = [\"none\"]", 8, "`none` is no kind of notification", "\"protocol-error\""),
     ("[dns]\nservers = [\"127.0.0.1:5353\", \"ns.test\"]", 8, "`ns.test` is not the address of", "192.0.2.53"),
@@ -244,6 +247,8 @@ const ROUTING_MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("[[route]]\ndomain = \"a.test\"\nto = \"inbound>\"", 3, "`inbound>` is no host to route to", "\"<inbound>\""),
     ("[[route]]\ndomain = \"a.test\"\nto = \"relay.test.\"", 3, "`relay.test.` is no host to route to", "without a final dot"),
     ("[[route]]\ndomain = \"a.test\"\nto = \"relay.test:smtp\"", 3, "its port is not a number from 1 to 65535", "\"host:port\""),
+    ("[[route]]\ndomain = \"a.test\"\nto = \"b\"\nhold = \"for-ever\"", 4, "unknown variant `for-ever`", "`until-etrn`"),
+    ("[[route]]\ndomain = \"a.test\"\nto = \"<inbound>\"\nhold = \"until-etrn\"", 4, "waits for nobody", "take `hold` out"),
     ("[[route]]\ndomain = \"a.test\"\nto = \"192.0.2.256\"", 3, "`192.0.2.256` is no host to route to", "IP address"),
 ];
 
@@ -299,6 +304,21 @@ fn exact_entries_came_with_5_0_sp2() {
     assert!(error.remedy().contains("write \"contoso.test\""));
     let table = on("5.0 SP2").unwrap().routes;
     assert_eq!(table.route(&"sales.contoso.test".parse().unwrap()), Route::Onward);
+}
+
+#[test]
+fn mail_that_waits_for_etrn_came_with_5_5() {
+    let on = |release: &str| {
+        let route = "[[route]]\ndomain = \"branch.test\"\nto = \"mail.branch.test\"\nhold = \"until-etrn\"";
+        let text = format!("host = \"a\"\nspool = \"b\"\nstore = \"c\"\nrelease = \"{release}\"\n{route}");
+        Config::parse(&text, "gateway.toml")
+    };
+    let error = on("5.0 SP2").unwrap_err();
+    assert_eq!((error.line(), error.what()), (8, "5.0 SP2 knows no ETRN: it came with 5.5 (Q262986)"));
+    let config = on("5.5 RTM").unwrap();
+    let held = Route::Held("mail.branch.test".parse().unwrap());
+    assert_eq!(config.routes.route(&"x.branch.test".parse().unwrap()), held);
+    assert_eq!(config.delivery.connections_per_host, 10);
 }
 
 #[test]

@@ -101,6 +101,15 @@ pub enum Event {
         /// What the resolver said.
         why: String,
     },
+    /// 2010: a client asked with ETRN for mail that waited, and it is sent. The number is ours.
+    QueueStarted {
+        /// What the client called itself.
+        client: String,
+        /// Whose mail.
+        node: String,
+        /// How many messages.
+        messages: usize,
+    },
     /// 3010: a host could not be connected to (Q283255).
     ConnectFailed {
         /// The host's name or address.
@@ -268,9 +277,9 @@ pub enum Event {
 
 impl Event {
     /// The number of every event, in order.
-    pub const IDS: [u16; 27] = [
-        1000, 1001, 2001, 2002, 2006, 3010, 3018, 3019, 3020, 3030, 3031, 3032, 4007, 4031, 4037, 4055, 4070,
-        4084, 4098, 4116, 4117, 4120, 4123, 4151, 4182, 4183, 4188,
+    pub const IDS: [u16; 28] = [
+        1000, 1001, 2001, 2002, 2006, 2010, 3010, 3018, 3019, 3020, 3030, 3031, 3032, 4007, 4031, 4037, 4055,
+        4070, 4084, 4098, 4116, 4117, 4120, 4123, 4151, 4182, 4183, 4188,
     ];
 
     /// The event's number, which is one of [`IDS`](Self::IDS).
@@ -281,6 +290,7 @@ impl Event {
             Event::Delivered { .. } => 2001,
             Event::Received { .. } => 2002,
             Event::Unresolved { .. } => 2006,
+            Event::QueueStarted { .. } => 2010,
             Event::ConnectFailed { .. } => 3010,
             Event::FlushModeEntered { .. } => 3018,
             Event::FlushModeLeft { .. } => 3019,
@@ -333,6 +343,7 @@ impl Event {
             | Event::FlushModeLeft { .. }
             | Event::Dropped { .. } => Category::MessageTransfer,
             Event::Unresolved { .. }
+            | Event::QueueStarted { .. }
             | Event::ConnectFailed { .. }
             | Event::MilterFailed { .. }
             | Event::MilterChangeRefused { .. }
@@ -371,6 +382,9 @@ impl fmt::Display for Event {
                 )
             }
             Event::Unresolved { domain, why } => write!(f, "No host was found for {domain}: {why}."),
+            Event::QueueStarted { client, node, messages } => {
+                write!(f, "{client} asked for the mail that waits for {node}: {messages} message(s) started.")
+            }
             Event::ConnectFailed { host, address, why } => {
                 write!(f, "Connecting to {host} at {address} failed: {why}.")
             }

@@ -33,6 +33,8 @@ pub enum Target {
     Inbound,
     /// The message goes to this host.
     Host(NextHop),
+    /// The message goes to this host, once somebody has asked for it with ETRN.
+    Held(NextHop),
 }
 
 impl Target {
@@ -43,7 +45,7 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Target::Inbound => f.write_str(Self::INBOUND),
-            Target::Host(next_hop) => next_hop.fmt(f),
+            Target::Host(next_hop) | Target::Held(next_hop) => next_hop.fmt(f),
         }
     }
 }
@@ -85,6 +87,8 @@ pub enum Route {
     Inbound,
     /// To this host, whatever DNS says of the domain.
     Host(NextHop),
+    /// The same, once somebody has asked for it with ETRN (RFC 1985).
+    Held(NextHop),
     /// On to the destination domain: nothing in the table matches.
     Onward,
 }
@@ -123,6 +127,7 @@ impl Table {
         match self.exact.get(domain.as_str()).or_else(|| self.suffixes.most_specific(domain)) {
             Some(Target::Inbound) => Route::Inbound,
             Some(Target::Host(next_hop)) => Route::Host(next_hop.clone()),
+            Some(Target::Held(next_hop)) => Route::Held(next_hop.clone()),
             None => Route::Onward,
         }
     }

@@ -12,7 +12,7 @@ fn table(entries: &[(&str, &str)]) -> Table {
 fn routed(table: &Table, domain: &str) -> String {
     match table.route(&domain.parse().unwrap()) {
         Route::Inbound => "<inbound>".to_owned(),
-        Route::Host(next_hop) => next_hop.to_string(),
+        Route::Host(next_hop) | Route::Held(next_hop) => next_hop.to_string(),
         Route::Onward => "onward".to_owned(),
     }
 }
@@ -113,6 +113,7 @@ fn slow(entries: &[(&'static str, String, Target)], domain: &str) -> Route {
     match best {
         Some((_, _, Target::Inbound)) => Route::Inbound,
         Some((_, _, Target::Host(next_hop))) => Route::Host(next_hop.clone()),
+        Some((_, _, Target::Held(next_hop))) => Route::Held(next_hop.clone()),
         None => Route::Onward,
     }
 }

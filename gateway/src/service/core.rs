@@ -11,6 +11,7 @@ use super::StartError;
 use super::courier::Order;
 use super::filing::Filed;
 use super::flush_mode::FlushMode;
+use super::held::Held;
 use crate::accept::Rules;
 use crate::address::Domain;
 use crate::config::Config;
@@ -38,6 +39,7 @@ pub(super) struct Core {
     pub(super) resolver: Arc<dyn Resolver>,
     pub(super) identity: Identity,
     pub(super) filed: Filed,
+    pub(super) held: Held,
     flush_mode: FlushMode,
     channels: Channels,
 }
@@ -80,6 +82,7 @@ impl Core {
             directory: Directory::new(&config),
             identity: config.identity(),
             filed: Filed::default(),
+            held: Held::default(),
             flush_mode: FlushMode::new(config.limits.disk_low_water),
             extensions,
             spool,

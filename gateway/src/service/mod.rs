@@ -8,6 +8,7 @@ mod core;
 mod courier;
 mod filing;
 mod flush_mode;
+mod held;
 mod inbound;
 mod patience;
 mod session;

@@ -25,7 +25,8 @@ pub(super) struct Sorted {
     pub(super) mailboxes: Vec<Address>,
     /// The recipients whose mailboxes these are.
     pub(super) here: Vec<Address>,
-    /// To other hosts: recipients by next hop, or by domain where the domain's own hosts are to be asked.
+    /// To other hosts: recipients by next hop, or by domain where the domain's own hosts are to be asked; by both where
+    /// the mail waits for ETRN.
     pub(super) parts: BTreeMap<(Option<NextHop>, String), Vec<Address>>,
     /// Nowhere.
     pub(super) failures: Vec<Failure>,
@@ -78,6 +79,7 @@ pub(super) async fn sort(
         match route {
             Route::Inbound => sorted.add_local(core, recipient),
             Route::Host(next_hop) => sorted.add_part(Some(next_hop), recipient),
+            Route::Held(next_hop) => sorted.add_held_part(next_hop, recipient),
             Route::Onward => sorted.add_part(core.config.delivery.smart_host.clone(), recipient),
         }
     }
@@ -115,6 +117,12 @@ impl Sorted {
                 self.failures.push(Failure { recipient: recipient.clone(), why: Reason::UnknownRecipient });
             }
         }
+    }
+
+    /// What waits for ETRN has a part for each domain: each is asked for by itself.
+    fn add_held_part(&mut self, next_hop: NextHop, recipient: &Address) {
+        let key = (Some(next_hop), recipient.domain().to_string());
+        self.parts.entry(key).or_default().push(recipient.clone());
     }
 
     fn add_part(&mut self, next_hop: Option<NextHop>, recipient: &Address) {

@@ -1,4 +1,6 @@
-//! The client: hands one message to one host (RFC 5321, 3).
+//! The client: hands messages to one host, one after the other (RFC 5321, 3).
+//!
+//! A [`Conversation`] is opened, hands over as many messages as its holder likes, and takes its leave.
 //!
 //! Every recipient gets an outcome of its own, because hosts take some and refuse others. What goes wrong with the
 //! connection only defers: the message stays the gateway's until the other host has said that it took it. When a
@@ -29,8 +31,9 @@ const BLOCK: usize = 32 * 1024;
 /// the other to read (RFC 2920, 3.1).
 const AT_ONCE: usize = 50;
 
-/// How long a conversation may take up to the end of data, however patient each of its time-outs is: a host that answers
+/// How long a message may take up to the end of data, however patient each of the time-outs is: a host that answers
 /// every one of many recipients at the last moment, or takes the message drop by drop, holds a place that others need.
+/// The first has the greeting in it.
 /// The answer to the end of data is waited for in any case, lest the message arrive twice.
 const CONVERSATION_TIME: Duration = Duration::from_hours(2);
 
@@ -187,38 +190,90 @@ pub struct Letter<'a> {
     pub content: &'a [u8],
 }
 
-/// What a conversation came to.
+/// What the handing over of a message came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
     /// What became of each recipient, in their order.
     pub outcomes: Vec<Outcome>,
     /// Whether the host was told what is asked of reports, and sees to those that are due.
     pub reports: bool,
+    /// Whether it ended before it began: MAIL was not answered, or with 421, and the host knows of no message.
+    pub is_stillborn: bool,
 }
 
-/// Hands a message to the host at the other end of `stream`, which has just been opened. `helo` is this host's name.
-///
-/// Content with octets past ASCII is declared as such to hosts that offer 8BITMIME, and sent as it is to the others.
-/// What is asked of reports is passed on to hosts that offer DSN. Commands go out together where PIPELINING is offered
-/// (RFC 2920). Of what is offered, use is made of what this host knows of.
-///
-/// # Errors
-/// The host serves no mail now.
-pub async fn send(
-    stream: Box<dyn Stream>,
-    helo: &Domain,
-    known: Extensions,
-    letter: Letter<'_>,
-) -> Result<Sent, NoService> {
-    let mut conversation = Conversation { wire: Wire::new(stream), end: Instant::now() + CONVERSATION_TIME };
-    let offered = conversation.greet(helo).await?.and(known);
-    let mut outcomes = vec![None; letter.recipients.len()];
-    match conversation.transfer(letter, offered, &mut outcomes).await {
-        Ok(()) => conversation.quit().await,
-        Err(interruption) => settle(&mut outcomes, &Outcome::Deferred(interruption.into())),
+/// A conversation with a host that serves mail.
+pub struct Conversation {
+    wire: Wire,
+    /// What the host offers and this one knows of.
+    offered: Extensions,
+    /// When the message that is being handed over is given up.
+    end: Instant,
+    state: State,
+}
+
+/// How far a conversation has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The host has answered for the last message, or has been given none: there may be another.
+    Between,
+    /// There is more to say before that.
+    Within,
+    /// It broke off.
+    Broken,
+}
+
+impl Conversation {
+    /// Begins a conversation with the host at the other end of `stream`, which has just been opened. `helo` is this
+    /// host's name; of the service extensions that are offered, use is made of those `known`.
+    ///
+    /// # Errors
+    /// The host serves no mail now.
+    pub async fn open(stream: Box<dyn Stream>, helo: &Domain, known: Extensions) -> Result<Self, NoService> {
+        let mut conversation = Conversation {
+            wire: Wire::new(stream),
+            offered: Extensions::default(),
+            end: Instant::now() + CONVERSATION_TIME,
+            state: State::Between,
+        };
+        conversation.offered = conversation.greet(helo).await?.and(known);
+        Ok(conversation)
     }
-    let outcomes = outcomes.into_iter().map(|outcome| outcome.expect("a transfer settles every recipient"));
-    Ok(Sent { outcomes: outcomes.collect(), reports: offered.dsn })
+
+    /// Hands over a message.
+    ///
+    /// Content with octets past ASCII is declared as such to hosts that offer 8BITMIME, and sent as it is to the others.
+    /// What is asked of reports is passed on to hosts that offer DSN. Commands go out together where PIPELINING is
+    /// offered (RFC 2920).
+    pub async fn send(&mut self, letter: Letter<'_>) -> Sent {
+        let mut outcomes = vec![None; letter.recipients.len()];
+        self.state = State::Within;
+        let mut is_stillborn = true;
+        if let Err(interruption) = self.transfer(letter, &mut outcomes, &mut is_stillborn).await {
+            self.state = State::Broken;
+            settle(&mut outcomes, &Outcome::Deferred(interruption.into()));
+        }
+        self.end = Instant::now() + CONVERSATION_TIME;
+        let outcomes =
+            outcomes.into_iter().map(|outcome| outcome.expect("a transfer settles every recipient"));
+        Sent { outcomes: outcomes.collect(), reports: self.offered.dsn, is_stillborn }
+    }
+
+    /// Whether it can go on with another message: the host took the last one, and has said nothing since.
+    pub fn may_go_on(&self) -> bool {
+        self.state == State::Between && !self.wire.has_input()
+    }
+
+    /// Whether the host has left it open and said nothing, as far as is known here.
+    pub async fn is_quiet(&mut self) -> bool {
+        self.wire.is_quiet().await
+    }
+
+    /// Takes leave of the host, if it can be spoken to. Whatever happens now changes no outcome.
+    pub async fn quit(mut self) {
+        if self.state != State::Broken && self.ask(Stage::Quit, "QUIT").await.is_ok() {
+            let _ = self.wire.close().await;
+        }
+    }
 }
 
 /// What is asked before the message itself is sent.
@@ -282,12 +337,6 @@ fn rcpt_command(recipient: &Address, dsn: &DsnRequest, offered: Extensions) -> S
     command + "\r\n"
 }
 
-struct Conversation {
-    wire: Wire,
-    /// When it is given up.
-    end: Instant,
-}
-
 impl Conversation {
     /// Waits for the greeting and says EHLO, or HELO to a host that does not know EHLO (RFC 5321, 3.2).
     async fn greet(&mut self, helo: &Domain) -> Result<Extensions, NoService> {
@@ -311,9 +360,10 @@ impl Conversation {
     async fn transfer(
         &mut self,
         letter: Letter<'_>,
-        offered: Extensions,
         outcomes: &mut [Option<Outcome>],
+        is_stillborn: &mut bool,
     ) -> Result<(), Interruption> {
+        let offered = self.offered;
         let recipients = (0..letter.recipients.len()).map(Step::Rcpt);
         let steps: Vec<Step> = [Step::Mail].into_iter().chain(recipients).chain([Step::Data]).collect();
         let at_once = if offered.pipelining { AT_ONCE } else { 1 };
@@ -336,6 +386,7 @@ impl Conversation {
                     settle(outcomes, &refused(reply, step.stage())?);
                     return Ok(());
                 }
+                *is_stillborn = false;
                 match step {
                     Step::Data if reply.is_intermediate() => may_send = true,
                     Step::Mail | Step::Rcpt(_) if reply.is_completion() => {}
@@ -367,18 +418,14 @@ impl Conversation {
         }
         let reply = self.hear(Stage::EndOfData).await?;
         let outcome = match reply.is_completion() {
-            true => Outcome::Delivered(reply),
+            true => {
+                self.state = State::Between;
+                Outcome::Delivered(reply)
+            }
             false => refused(reply, Stage::EndOfData)?,
         };
         settle(outcomes, &outcome);
         Ok(())
-    }
-
-    /// Takes leave. Whatever happens now changes no outcome.
-    async fn quit(mut self) {
-        if self.ask(Stage::Quit, "QUIT").await.is_ok() {
-            let _ = self.wire.close().await;
-        }
     }
 
     /// How long a stage may take that begins now.

@@ -1,9 +1,11 @@
-//! Commands: what a client's command line says (RFC 5321, 4.1; RFC 1870, 3030, 3461, 4954, 6152).
+//! Commands: what a client's command line says (RFC 5321, 4.1; RFC 1870, 1985, 3030, 3461, 4954, 6152).
 //!
 //! Paths are kept as they were written, but for a source route, which is taken off (Q140940). A service extension
 //! that is not offered is an unrecognised command or an unknown parameter, here as for the client.
 //!
 //! This module does not know whether a command is allowed now.
+
+use std::fmt;
 
 use super::extensions::Extensions;
 use super::reply::Reply;
@@ -49,6 +51,43 @@ pub enum Command {
         /// The initial response in base64, if it came along; empty where the client wrote `=`.
         initial_response: Option<String>,
     },
+    /// ETRN: start sending the mail that waits (RFC 1985).
+    Etrn(Node),
+}
+
+/// Whose mail ETRN asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Node {
+    /// A domain's.
+    Domain(Domain),
+    /// That of a domain and of all below it: `@` stands before it.
+    Below(Domain),
+    /// A queue's that has a name of its own: `#` stands before it.
+    Queue(String),
+}
+
+impl Node {
+    /// Whether this domain's mail is among it.
+    pub fn has(&self, domain: &Domain) -> bool {
+        match self {
+            Node::Domain(own) => own == domain,
+            Node::Below(own) => {
+                let rest = domain.as_str().strip_suffix(own.as_str());
+                rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            }
+            Node::Queue(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Node::Domain(domain) => domain.fmt(f),
+            Node::Below(domain) => write!(f, "@{domain}"),
+            Node::Queue(name) => write!(f, "#{name}"),
+        }
+    }
 }
 
 /// What MAIL says.
@@ -154,6 +193,7 @@ impl Command {
             "EXPN" => Ok(Command::Expn(something(argument, "EXPN list")?)),
             "HELP" => Ok(Command::Help(argument.to_owned())),
             "AUTH" => auth(argument),
+            "ETRN" if offered.etrn => etrn(argument),
             _ => Err(CommandError::Unrecognized(verb.to_owned())),
         }
     }
@@ -201,6 +241,17 @@ fn auth(argument: &str) -> Result<Command, CommandError> {
         return Err(SYNTAX);
     }
     Ok(Command::Auth { mechanism, initial_response })
+}
+
+fn etrn(argument: &str) -> Result<Command, CommandError> {
+    const SYNTAX: &str = "ETRN domain, or ETRN @domain";
+    let word = one_word(argument, SYNTAX)?;
+    let domain = |name: &str| name.parse::<Domain>().map_err(|_| CommandError::Syntax(SYNTAX));
+    Ok(Command::Etrn(match word.split_at_checked(1) {
+        Some(("@", name)) => Node::Below(domain(name)?),
+        Some(("#", name)) => Node::Queue(something(name, SYNTAX)?),
+        _ => Node::Domain(domain(&word)?),
+    }))
 }
 
 fn bdat(argument: &str) -> Result<Command, CommandError> {
@@ -434,6 +485,11 @@ mod tests {
             "BDAT -1",
             "BDAT 10 FIRST",
             "BDAT 10 LAST now",
+            "ETRN",
+            "ETRN two words",
+            "ETRN @",
+            "ETRN #",
+            "ETRN a..example",
         ] {
             assert_eq!(code(line), 501, "{line}");
         }
@@ -470,6 +526,7 @@ mod tests {
             ("MAIL FROM:<a@example.com> RET=FULL", 555),
             ("RCPT TO:<a@example.com> NOTIFY=NEVER", 555),
             ("BDAT 10 LAST", 500),
+            ("ETRN a.example", 500),
         ] {
             assert_eq!(parse(line).unwrap_err().reply().code(), code, "{line}");
         }
@@ -479,6 +536,26 @@ mod tests {
     fn a_chunk_has_a_length_and_may_be_the_last() {
         assert_eq!(parse("bdat 86"), Ok(Command::Bdat { octets: 86, is_last: false }));
         assert_eq!(parse("BDAT 0 last"), Ok(Command::Bdat { octets: 0, is_last: true }));
+    }
+
+    #[test]
+    fn a_node_is_a_domain_or_that_and_all_below_it_or_a_queue() {
+        let node = |words: &str| match parse(words) {
+            Ok(Command::Etrn(node)) => node,
+            other => panic!("{words}: {other:?}"),
+        };
+        let has = |words: &str, domain: &str| node(words).has(&domain.parse().unwrap());
+        for (words, domain, expected) in [
+            ("ETRN Branch.example", "branch.example", true),
+            ("ETRN branch.example", "x.branch.example", false),
+            ("etrn @branch.example", "branch.example", true),
+            ("ETRN @branch.example", "x.branch.example", true),
+            ("ETRN @branch.example", "mybranch.example", false),
+            ("ETRN #branch.example", "branch.example", false),
+        ] {
+            assert_eq!(has(words, domain), expected, "{words}, {domain}");
+        }
+        assert_eq!(node("ETRN @Branch.example").to_string(), "@branch.example");
     }
 
     #[test]

@@ -6,9 +6,12 @@
 //!
 //! This module knows no command and no reply.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::task::Poll;
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use super::data::DataReader;
 use crate::env::Stream;
@@ -58,6 +61,11 @@ impl Wire {
     /// Whether the other end has said more than was asked for: what it sent before the last answer.
     pub fn has_input(&self) -> bool {
         !self.stream.buffer().is_empty()
+    }
+
+    /// Whether there is nothing to read, and the other end has not closed, as far as is known here.
+    pub async fn is_quiet(&mut self) -> bool {
+        poll_fn(|cx| Poll::Ready(Pin::new(&mut self.stream).poll_fill_buf(cx).is_pending())).await
     }
 
     /// Reads a line of at most `limit` octets with its CRLF, and gives it back without.

@@ -75,6 +75,7 @@ async fn a_rewritten_message_has_its_new_content_everywhere() {
     for mailbox in ["alice", "administrator"] {
         assert!(machine.mailbox(mailbox)[0].ends_with("Please.\r\nSeen.\r\nSeen again.\r\n"));
     }
+    pass(MINUTE).await;
     let said = machine.network.visits().pop().unwrap().said;
     assert!(said.ends_with(&["Seen again.".to_owned(), ".".to_owned(), "QUIT".to_owned()]), "{said:?}");
 }

@@ -80,8 +80,17 @@ impl Machine {
         self.try_to_start(configuration).await.unwrap();
     }
 
+    /// Starts the gateway, with a route more.
+    pub(crate) async fn start_with_route(&self, route: &str, configuration: &str) {
+        self.launch(route, configuration).await.unwrap();
+    }
+
     /// Starts the gateway if it can.
     pub(crate) async fn try_to_start(&self, configuration: &str) -> Result<(), StartError> {
+        self.launch("", configuration).await
+    }
+
+    async fn launch(&self, route: &str, configuration: &str) -> Result<(), StartError> {
         let text = format!(
             r#"
                 host = "ims.contoso.test"
@@ -89,7 +98,7 @@ impl Machine {
                 spool = "{spool}"
                 store = "{store}"
                 relay.networks = ["{RELAY_CLIENT}"]
-                route = [{{ domain = "contoso.test", to = "<inbound>" }}]
+                route = [{{ domain = "contoso.test", to = "<inbound>" }}, {route}]
                 mailbox = [
                     {{ address = "administrator@contoso.test" }},
                     {{ address = "alice@contoso.test", account = "alice", password = "winter" }},

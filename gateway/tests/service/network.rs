@@ -1,6 +1,6 @@
 //! The network in memory: the clients that dial the gateway, the hosts that it connects to, and their names.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -29,6 +29,8 @@ struct State {
     exchangers: BTreeMap<Domain, Result<Vec<MailExchanger>, DnsError>>,
     addresses: BTreeMap<String, Vec<IpAddr>>,
     visits: Vec<Visit>,
+    /// The addresses at which a connection is never answered.
+    silent: BTreeSet<IpAddr>,
 }
 
 /// One connection that the gateway asked for.
@@ -72,6 +74,11 @@ impl Network {
     pub(crate) fn name_server_answers(&self, domain: &str, answers: bool) {
         let answer = if answers { Ok(Vec::new()) } else { Err(DnsError::NoAnswer("it is down".to_owned())) };
         self.0.lock().unwrap().exchangers.insert(domain.parse().unwrap(), answer);
+    }
+
+    /// From now on no connection to this address is answered.
+    pub(crate) fn stay_silent(&self, address: &str) {
+        self.0.lock().unwrap().silent.insert(address.parse().unwrap());
     }
 
     /// The connections so far.
@@ -129,9 +136,16 @@ impl Network {
 impl Net for Network {
     fn connect(&self, to: SocketAddr) -> IoFuture<'_, Box<dyn Stream>> {
         Box::pin(async move {
+            let is_silent = {
+                let mut state = self.0.lock().unwrap();
+                state.visits.push(Visit { at: Instant::now(), host: to.ip(), said: Vec::new() });
+                state.silent.contains(&to.ip())
+            };
+            if is_silent {
+                std::future::pending::<()>().await;
+            }
             let mut state = self.0.lock().unwrap();
-            let visit = state.visits.len();
-            state.visits.push(Visit { at: Instant::now(), host: to.ip(), said: Vec::new() });
+            let visit = state.visits.len() - 1;
             let manners = match state.hosts.get_mut(&to.ip()) {
                 Some(manners) if manners.len() > 1 => manners.pop_front(),
                 Some(manners) => manners.front().copied(),

@@ -108,6 +108,8 @@ impl Family {
                 "server-drips",
                 "server-knows-no-ehlo",
                 "server-grants-data",
+                "server-closes-between-messages",
+                "server-limits-messages",
                 "server-hands-back",
             ],
             Family::Clients => &[
@@ -127,6 +129,7 @@ impl Family {
                 "client-chatters",
                 "client-says-helo",
                 "client-interrupts-chunks",
+                "client-asks-for-mail",
             ],
             Family::Extension => &[
                 "extension-panics",
@@ -211,6 +214,8 @@ impl Fault {
                 ServerDoes::Drips => "server-drips",
                 ServerDoes::KnowsNoEhlo => "server-knows-no-ehlo",
                 ServerDoes::GrantsData => "server-grants-data",
+                ServerDoes::ClosesBetweenMessages { .. } => "server-closes-between-messages",
+                ServerDoes::LimitsMessages { .. } => "server-limits-messages",
                 ServerDoes::HandsBack => "server-hands-back",
             },
             Fault::Client { does, .. } => match does {
@@ -230,6 +235,7 @@ impl Fault {
                 ClientDoes::Chatters => "client-chatters",
                 ClientDoes::SaysHelo => "client-says-helo",
                 ClientDoes::InterruptsChunks => "client-interrupts-chunks",
+                ClientDoes::AsksForMail => "client-asks-for-mail",
             },
             Fault::Milter { does, .. } => match does {
                 MilterFails::IsDown => "milter-is-down",

@@ -143,6 +143,16 @@ pub enum ServerDoes {
     KnowsNoEhlo,
     /// It offers PIPELINING, and grants DATA though it has refused every recipient (RFC 2920, 3.1).
     GrantsData,
+    /// It closes the connection without a word when it has taken a message and is told of no other.
+    ClosesBetweenMessages {
+        /// How long it waits; `"0s"` for not at all.
+        after: Span,
+    },
+    /// It answers MAIL with 421 when it has taken so many messages over the connection.
+    LimitsMessages {
+        /// How many.
+        to: u64,
+    },
     /// It takes a message, and five seconds later hands it back to the gateway for the same recipients: a routing loop.
     HandsBack,
 }
@@ -187,6 +197,9 @@ pub enum ClientDoes {
     Chatters,
     /// It says HELO, and neither authenticates nor uses any extension.
     SaysHelo,
+    /// It asks with ETRN for mail that it may not have, in many ways, and then over and over for that of its recipients
+    /// (RFC 1985).
+    AsksForMail,
     /// It sends the message in chunks, and between them commands that cannot be said there (RFC 3030).
     InterruptsChunks,
 }

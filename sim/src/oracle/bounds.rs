@@ -1,11 +1,15 @@
 //! Bounds: nothing grows past its limit, whatever clients ask for (Q166584, Q272672; RFC 5321, 4.5.3.1; RFC 1870).
 //!
-//! So many clients converse at once, and so many conversations with other hosts are open at once; a message that is
+//! So many clients converse at once, and so many conversations with other hosts are open at once, so many of them with
+//! one host; one that is kept for another message is not kept for long when there is none. A message that is
 //! taken has so many recipients and so many octets; a command line is not obeyed that is longer than 512 octets; and
 //! no file in the spool is much larger than its message.
 //!
 //! It counts what the Record shows: a connection counts from its greeting to the moment when either side closes it.
 //! Not judged: memory, the octets of `archive/`, and what is refused below a limit (policy).
+
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::protocol::{longest, octets};
 use super::session::verb;
@@ -19,8 +23,8 @@ pub(super) const ORACLE: Oracle = Oracle {
     judge,
 };
 
-/// How many conversations with other hosts the gateway has at once.
-const OUTBOUND: usize = 20;
+/// How long a connection may be kept without a message, and until one that is not needed is closed.
+const KEPT: Duration = Duration::from_mins(1);
 
 /// What the envelope, the trace header and the footer of a spool file take at most, and each recipient more.
 const ENVELOPE: usize = 4 * 1024;
@@ -31,8 +35,30 @@ const RETURNED: usize = 64 * 1024;
 
 fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     let limits = &case.plan.gateway.config.limits;
-    connections(case, true, limits.inbound_connections, "too many clients at once", sheet);
-    connections(case, false, OUTBOUND, "too many conversations with other hosts at once", sheet);
+    let delivery = &case.plan.gateway.config.delivery;
+    let is_client = |session: &Session<'_>| {
+        let code = session.exchanges[0].reply.as_ref().map(|reply| reply.code);
+        session.is_inbound && code == Some(220)
+    };
+    connections(case, is_client, limits.inbound_connections, "too many clients at once", sheet);
+    let is_outbound = |session: &Session<'_>| !session.is_inbound;
+    let all = "too many conversations with other hosts at once";
+    connections(case, is_outbound, delivery.connections, all, sheet);
+    let hosts: BTreeSet<_> = case
+        .ledger
+        .sessions
+        .iter()
+        .filter(|session| is_outbound(session))
+        .map(|session| session.peer)
+        .collect();
+    for host in hosts {
+        let is_there = |session: &Session<'_>| is_outbound(session) && session.peer == host;
+        let cause = "too many conversations with one host at once";
+        connections(case, is_there, delivery.connections_per_host, cause, sheet);
+    }
+    for session in case.ledger.sessions.iter().filter(|session| is_outbound(session)) {
+        kept(case, session, sheet);
+    }
     for transfer in
         case.ledger.transfers.iter().filter(|transfer| transfer.is_inbound && transfer.is_answered())
     {
@@ -53,25 +79,52 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     spool(case, sheet);
 }
 
+/// Judges how long a connection was kept after each message that went over it.
+fn kept(case: &Case<'_>, session: &Session<'_>, sheet: &mut Sheet) {
+    let at = |index: usize| case.record.entries[index].at;
+    for (place, exchange) in session.exchanges.iter().enumerate() {
+        let taken = exchange.reply.as_ref().filter(|reply| exchange.content.is_some() && reply.is_positive());
+        let Some(taken) = taken else { continue };
+        let next = session.exchanges.get(place + 1).map(|next| next.index);
+        let closed = session.is_closed.then_some(session.span[1]);
+        let ended = next.into_iter().chain(closed).min();
+        // With its process all of a machine's connections end, and nobody says when.
+        let died = ends(case).any(|end| end > taken.index && ended.is_none_or(|ended| end < ended));
+        if died || ended.is_none() && !case.record.end.service_up {
+            continue;
+        }
+        let ended = ended.map_or(case.record.ended, at);
+        sheet.judges();
+        if ended > taken.at + KEPT {
+            let what = format!("to {}, for {:?} after a message", session.peer, ended - taken.at);
+            sheet.finds("a connection was kept for nothing", what);
+        }
+    }
+}
+
+/// The places in the Record at which the gateway's process began or ended.
+fn ends(case: &Case<'_>) -> impl Iterator<Item = usize> {
+    let entries = case.record.entries.iter().enumerate();
+    entries.filter(|(_, entry)| matches!(entry.what, What::Service(_))).map(|(index, _)| index)
+}
+
 /// Judges how many connections of one kind were open at once.
-fn connections(case: &Case<'_>, is_inbound: bool, limit: usize, cause: &str, sheet: &mut Sheet) {
-    let greeted = |session: &&Session<'_>| {
-        let code = session.exchanges[0].reply.as_ref().map(|reply| reply.code);
-        session.is_inbound == is_inbound && (!is_inbound || code == Some(220))
-    };
+fn connections(
+    case: &Case<'_>,
+    is_meant: impl Fn(&Session<'_>) -> bool,
+    limit: usize,
+    cause: &str,
+    sheet: &mut Sheet,
+) {
     let mut changes: Vec<(usize, bool)> = Vec::new();
-    for session in case.ledger.sessions.iter().filter(greeted) {
+    for session in case.ledger.sessions.iter().filter(|session| is_meant(session)) {
         changes.extend([(session.span[0], false), (session.span[1], true)]);
     }
     changes.sort_unstable();
-    let ends: Vec<usize> = (case.record.entries.iter().enumerate())
-        .filter(|(_, entry)| matches!(entry.what, What::Service(_)))
-        .map(|(index, _)| index)
-        .collect();
-    let (mut open, mut most, mut ended) = (0_usize, 0, ends.iter().peekable());
+    let (mut open, mut most, mut ended) = (0_usize, 0, ends(case).peekable());
     for (index, closes) in changes {
         // With its process all of a machine's connections end.
-        while ended.next_if(|end| **end < index).is_some() {
+        while ended.next_if(|end| *end < index).is_some() {
             open = 0;
         }
         open = if closes { open.saturating_sub(1) } else { open + 1 };

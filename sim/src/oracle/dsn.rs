@@ -16,7 +16,7 @@ use gateway::release::Release;
 
 use super::reports::restarts;
 use super::session::{Session, path, verb};
-use super::{Case, Oracle, Place, Sheet, copies, ledger};
+use super::{Case, Exchange, Oracle, Place, Sheet, copies, ledger};
 use crate::fault::{DiskFolder, Family};
 use crate::mailbag::{Item, Kind};
 use crate::plan::Hears;
@@ -315,14 +315,22 @@ fn passed_on(case: &Case<'_>, session: &Session<'_>, requests: &Requests<'_>, sh
     if !session.offers("DSN") {
         return;
     }
+    // Several messages may go over one connection: each begins with MAIL.
+    for exchanges in session.exchanges.chunk_by(|_, next| verb(next.command) != "MAIL") {
+        passed_on_with(case, exchanges, requests, sheet);
+    }
+}
+
+/// The same, of one message.
+fn passed_on_with(case: &Case<'_>, exchanges: &[Exchange<'_>], requests: &Requests<'_>, sheet: &mut Sheet) {
     let sent = |index: usize| {
         case.ledger.transfers.iter().find(|transfer| transfer.index == index).and_then(|sent| sent.message())
     };
-    let message = session.exchanges.iter().find_map(|exchange| sent(exchange.index));
+    let message = exchanges.iter().find_map(|exchange| sent(exchange.index));
     let about =
         |rcpt: &str| message.and_then(|message| requests.get(&(message, path(rcpt).to_ascii_lowercase())));
     let said = |name: &'static str| {
-        let commands = session.exchanges.iter().map(|exchange| exchange.command);
+        let commands = exchanges.iter().map(|exchange| exchange.command);
         commands.filter(move |command| verb(command) == name)
     };
     let mails: Vec<&str> =

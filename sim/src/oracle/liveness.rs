@@ -10,16 +10,20 @@
 //!   well again, the age at which it expires and one wait more; the same again for the report on it, where that goes to
 //!   such a host.
 //!
+//! Mail that waits for ETRN may do so until it expires. Once somebody has asked for it in a world that is well, it has the
+//! time of any.
+//!
 //! A run that ends sooner says nothing of a message that is still under way. On the historical releases a service that
 //! is down proves nothing: what brings it down is found by *service*.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use gateway::extension::OnFailure;
 use gateway::release::Release;
 use jiff::SignedDuration;
 
-use super::{Case, Oracle, Place, Sheet};
+use super::{Case, Oracle, Place, Sheet, etrn};
 use crate::fault::{Family, Fault};
 use crate::machine::FAULTY_EXTENSION;
 use crate::mailbag::Kind;
@@ -54,6 +58,11 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
         }
         let recipients: Vec<&String> = accepted.flat_map(|accepted| &accepted.recipients).collect();
         let within = bound + waits(case, message, &recipients, &planned.from);
+        let (healed, within) = match asked_for(case, &recipients, healed) {
+            Asked::NeedNot => (healed, within),
+            Asked::At(at) => (at, within),
+            Asked::Never => (healed, within + too_old(case)),
+        };
         let about = |kind: &Kind| match kind {
             Kind::Message(name)
             | Kind::Report(name)
@@ -133,17 +142,52 @@ fn waits(case: &Case<'_>, message: &str, recipients: &[&String], sender: &str) -
             hosts.iter().any(|host| case.ledger.server_at(*host).is_none()) || hosts.is_empty()
         }
     };
-    // A clock that is set back makes no message older.
-    let jumps = case.plan.faults.iter().filter_map(|fault| match fault {
-        Fault::ClockJump { by, .. } => Duration::try_from(SignedDuration::abs(by.0)).ok(),
-        _ => None,
-    });
-    let too_old = case.plan.gateway.config.delivery.expire + longest_wait(case) + jumps.sum::<Duration>();
+    let too_old = too_old(case);
     let once = if recipients.iter().any(|to| takes_none(to)) { too_old } else { Duration::ZERO };
     let again = if !sender.is_empty() && takes_none(sender) { too_old } else { Duration::ZERO };
     let is_about_it = |fault: &Fault| fault.family() == Family::Extension && fault.message() == Some(message);
     let kept = if retries(case) && case.ledger.bit(is_about_it) { too_old } else { Duration::ZERO };
     once + again + kept
+}
+
+/// When a message has grown too old, at the latest.
+fn too_old(case: &Case<'_>) -> Duration {
+    // A clock that is set back makes no message older.
+    let jumps = case.plan.faults.iter().filter_map(|fault| match fault {
+        Fault::ClockJump { by, .. } => Duration::try_from(SignedDuration::abs(by.0)).ok(),
+        _ => None,
+    });
+    case.plan.gateway.config.delivery.expire + longest_wait(case) + jumps.sum::<Duration>()
+}
+
+/// Since when a message has been asked for.
+enum Asked {
+    /// It does not wait for that.
+    NeedNot,
+    /// All of it, by then.
+    At(Duration),
+    /// Some of it never, or when the world was not well.
+    Never,
+}
+
+/// Since when all mail for these recipients has been asked for that waits for ETRN, in a world that was well and had had
+/// time to sort it.
+fn asked_for(case: &Case<'_>, recipients: &[&String], healed: Duration) -> Asked {
+    let domains: BTreeSet<&str> = recipients
+        .iter()
+        .filter_map(|recipient| Some(recipient.rsplit_once('@')?.1))
+        .filter(|domain| case.model.waits(domain))
+        .collect();
+    if domains.is_empty() {
+        return Asked::NeedNot;
+    }
+    let sorted = healed + base_bound(case);
+    let first = |domain: &&str| {
+        let in_time = |asked: &etrn::Granted<'_>| asked.at >= sorted && asked.is_about(domain);
+        etrn::granted(case).filter(in_time).map(|asked| asked.at).min()
+    };
+    let times: Option<Vec<Duration>> = domains.iter().map(first).collect();
+    times.and_then(|times| times.into_iter().max()).map_or(Asked::Never, Asked::At)
 }
 
 /// Judges whether the service is up at the end, where it is today's and nobody has decided otherwise.

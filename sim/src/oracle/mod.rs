@@ -11,6 +11,7 @@ mod copies;
 mod custody;
 mod dsn;
 mod duplicates;
+mod etrn;
 mod filters;
 mod integrity;
 mod ledger;

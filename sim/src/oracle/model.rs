@@ -120,15 +120,27 @@ impl<'a> Model<'a> {
 
     /// Whether a recipient is one that this client may name (Q193922).
     pub fn may_name(&self, client: IpAddr, account: Option<&str>, recipient: &str) -> bool {
+        self.is_inbound(domain(recipient)) || self.may_relay(client, account)
+    }
+
+    /// Whether this client may have mail passed on, and ask for what waits.
+    pub fn may_relay(&self, client: IpAddr, account: Option<&str>) -> bool {
         let relay = &self.plan.gateway.config.relay;
-        self.is_inbound(domain(recipient))
-            || (relay.authenticated && account.is_some())
+        (relay.authenticated && account.is_some())
             || relay.networks.iter().any(|network| length_if_within(client, &network.to_string()).is_some())
     }
 
     fn is_inbound(&self, domain: &str) -> bool {
         domain.eq_ignore_ascii_case(&self.plan.gateway.name)
             || matches!(look_up(&self.plan.gateway.routes, domain, "<inbound>"), Some(Hop::Here))
+    }
+
+    /// Whether the mail for a domain waits until somebody asks for it (RFC 1985).
+    pub fn waits(&self, domain: &str) -> bool {
+        let holds = &self.plan.gateway.holds;
+        look_up(&self.extension, domain, "localhost").is_none()
+            && !domain.eq_ignore_ascii_case(&self.plan.gateway.name)
+            && matches!(look_up(holds, domain, "until-etrn"), Some(Hop::Here))
     }
 
     /// Where the mail for a recipient goes. `is_rerouted`: the extension says that the recipient is of this host.

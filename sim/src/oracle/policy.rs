@@ -2,7 +2,8 @@
 //!
 //! The [model](super::model) reads the configuration a second time and goes through each dialogue beside the gateway:
 //! who may connect (Q155920), who is who (RFC 4954), who must say so first, who may submit as whom (Q188250, Q262945;
-//! a host that is exempt from authentication is exempt from nothing else, Q178091), who may relay (Q193922). Then it
+//! a host that is exempt from authentication is exempt from nothing else, Q178091), who may relay (Q193922), and ask for
+//! mail that waits (RFC 1985), which goes to nobody before. Then it
 //! asks of each copy of a message whether it is where a recipient's mail goes (Q169683, Q217217; RFC 5321, 5.1), and of
 //! each message over which an extension failed whether that was dealt with as the extension's link of the chain says.
 //!
@@ -20,7 +21,9 @@ use gateway::address::Address;
 use gateway::extension::OnFailure;
 
 use super::session::{path, verb};
-use super::{Case, Exchange, Model, Oracle, Place, Session, Sheet, Verdict, Where, copies, filters, ledger};
+use super::{
+    Case, Exchange, Model, Oracle, Place, Session, Sheet, Verdict, Where, copies, etrn, filters, ledger,
+};
 use crate::fault::Fault;
 use crate::machine::FAULTY_EXTENSION;
 use crate::mailbag::Kind;
@@ -37,6 +40,7 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
         Guest::of(case, session).go_through(sheet);
     }
     places(case, sheet);
+    waits(case, sheet);
     failures(case, sheet);
     filters::judge(case, sheet);
 }
@@ -86,6 +90,7 @@ impl<'a, 'b> Guest<'a, 'b> {
                     "AUTH" => self.authenticates(exchange.command, reply.code, sheet),
                     "MAIL" => self.mail(exchange.command, yes, reply.code, sheet),
                     "RCPT" => self.recipient(exchange.command, yes, reply.code, sheet),
+                    "ETRN" => self.asks_for_mail(exchange, yes, reply.code, sheet),
                     _ => {}
                 }
             }
@@ -182,6 +187,21 @@ impl<'a, 'b> Guest<'a, 'b> {
         }
     }
 
+    fn asks_for_mail(&self, exchange: &Exchange<'_>, yes: bool, code: u16, sheet: &mut Sheet) {
+        sheet.judges();
+        let must_authenticate = self.verdict == Verdict::Authenticate && self.account.is_none();
+        let node = etrn::node(exchange).unwrap_or_default();
+        let may = self.model.may_relay(self.session.peer, self.account.as_deref())
+            && !must_authenticate
+            && self.model.waits(node.strip_prefix('@').unwrap_or(node));
+        if yes && !may {
+            sheet.finds("mail was started for a client that may not ask for it", exchange.command);
+        }
+        if may && matches!(code, 459 | 530) {
+            sheet.finds("a client was refused mail that it may ask for", exchange.command);
+        }
+    }
+
     fn end_of_data(&self, exchange: &Exchange<'_>, yes: bool, no: bool, sheet: &mut Sheet) {
         sheet.judges();
         let Some(content) = &exchange.content else { return };
@@ -253,6 +273,34 @@ fn places(case: &Case<'_>, sheet: &mut Sheet) {
             } else if !leads_to(&place_of(taken.message, recipient), address) {
                 let what = format!("{} for {recipient} to {server}", taken.message);
                 sheet.finds("a message went to a host to which nothing leads", what);
+            }
+        }
+    }
+}
+
+/// Whether what waits until somebody asks for it goes nowhere before.
+fn waits(case: &Case<'_>, sheet: &mut Sheet) {
+    if case.plan.gateway.holds.iter().all(|(_, until)| until.is_empty()) {
+        return;
+    }
+    let granted: Vec<_> = etrn::granted(case).collect();
+    let (inbound, outbound): (Vec<_>, Vec<_>) =
+        case.ledger.transfers.iter().partition(|transfer| transfer.is_inbound);
+    for sent in outbound.into_iter().filter(|sent| sent.message().is_some()) {
+        let came = inbound.iter().find(|came| came.message() == sent.message()).map(|came| came.index);
+        let Some(came) = came else { continue };
+        for recipient in &sent.recipients {
+            let domain = recipient.rsplit_once('@').map_or("", |(_, domain)| domain);
+            if !case.model.waits(domain) {
+                continue;
+            }
+            sheet.judges();
+            let asked = |asked: &etrn::Granted<'_>| {
+                asked.is_about(domain) && (came..sent.index).contains(&asked.index)
+            };
+            if !granted.iter().any(asked) {
+                let what = format!("{} for {recipient}", sent.message().unwrap_or_default());
+                sheet.finds("mail that waits was sent before anybody asked for it", what);
             }
         }
     }

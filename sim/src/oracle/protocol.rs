@@ -135,10 +135,10 @@ fn form(reply: &Reply<'_>, sheet: &mut Sheet) {
 fn offers(reply: &Reply<'_>, release: Release, sheet: &mut Sheet) {
     let expected: &[&str] = match release {
         Release::Current => {
-            &["SIZE", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES", "CHUNKING", "DSN", "AUTH"]
+            &["SIZE", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES", "CHUNKING", "DSN", "ETRN", "AUTH"]
         }
         Release::V50Rtm | Release::V50Sp1 | Release::V50Sp2 => &["SIZE", "AUTH"],
-        _ => &["SIZE", "DSN", "AUTH"],
+        _ => &["SIZE", "DSN", "ETRN", "AUTH"],
     };
     for keyword in expected {
         let says = |line: &&str| line.get(4..).unwrap_or_default().split(' ').next() == Some(keyword);
@@ -190,6 +190,8 @@ fn legal(command: &str) -> &'static [u16] {
         "VRFY" => &[250, 251, 252, 502, 504, 550, 551, 553],
         "EXPN" => &[250, 252, 502, 504, 550],
         "HELP" => &[211, 214, 502, 504],
+        // RFC 1985, 5.1; and it is a command that needs a greeting, and may need authentication.
+        "ETRN" => &[250, 251, 252, 253, 458, 459, 503, 530],
         "AUTH" => &[235, 334, 432, 454, 503, 504, 530, 534, 535, 538],
         "a response" => &[235, 334, 432, 454, 534, 535],
         _ => &[502, 503, 504],
@@ -205,7 +207,7 @@ impl State {
             None if self.is_challenged => "a response".to_owned(),
             None => match verb(exchange.command).as_str() {
                 known @ ("EHLO" | "HELO" | "MAIL" | "RCPT" | "DATA" | "BDAT" | "RSET" | "NOOP" | "QUIT"
-                | "VRFY" | "EXPN" | "HELP" | "AUTH") => known.to_owned(),
+                | "VRFY" | "EXPN" | "HELP" | "AUTH" | "ETRN") => known.to_owned(),
                 _ => "an unknown command".to_owned(),
             },
         }
@@ -230,6 +232,10 @@ impl State {
             ("AUTH" | "a response", 235) if self.is_authenticated => Some("AUTH was granted twice"),
             ("AUTH" | "a response", 235) if self.transaction.is_some() => {
                 Some("AUTH was granted within a message")
+            }
+            ("ETRN", 250..=253) if !self.is_greeted => Some("ETRN was granted before EHLO"),
+            ("ETRN", 250..=253) if self.transaction.is_some() || self.is_in_chunks => {
+                Some("ETRN was granted within a message")
             }
             _ if self.is_unclear => None,
             ("MAIL", 503) if self.is_greeted && self.transaction.is_none() => {

@@ -27,6 +27,8 @@ pub struct Session<'a> {
     pub hasty: usize,
     /// How often the server said more than was due, and the gateway took it for the reply to its next line.
     pub early: usize,
+    /// Whether either side closed it, or the network did.
+    pub is_closed: bool,
 }
 
 /// A line of the client and its reply.
@@ -133,7 +135,6 @@ struct Reader<'a> {
     early: VecDeque<Reply<'a>>,
     content: Option<Content>,
     lines: Vec<&'a str>,
-    is_closed: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -147,17 +148,18 @@ impl<'a> Reader<'a> {
             stray: Vec::new(),
             hasty: 0,
             early: 0,
+            is_closed: false,
         };
         let due = VecDeque::from([0]);
-        Reader { session, due, early: VecDeque::new(), content: None, lines: Vec::new(), is_closed: false }
+        Reader { session, due, early: VecDeque::new(), content: None, lines: Vec::new() }
     }
 
     fn hear(&mut self, speaker: Speaker, line: &'a str, index: usize, at: Duration) {
-        if !self.is_closed {
+        if !self.session.is_closed {
             self.session.span[1] = index;
         }
         match speaker {
-            Speaker::Network => self.is_closed = true,
+            Speaker::Network => self.session.is_closed = true,
             Speaker::Client => {
                 self.session.hasty += usize::from(!self.due.is_empty() && !self.may_go_on());
                 match Content::read(line) {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use gateway::address::Address;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -15,7 +15,7 @@ use super::dialogue::{Dialogue, Reply, dotted};
 use super::mischief::Mischief;
 use crate::engine::Seat;
 use crate::fault::Stage;
-use crate::plan::{ClientPlan, Hears, MessagePlan, Returns, Uses};
+use crate::plan::{Account, Ask, ClientPlan, Hears, MessagePlan, Returns, Uses};
 use crate::record::{Attempt, Outcome, What};
 use crate::scene::Scene;
 
@@ -34,7 +34,20 @@ impl Client {
     /// Hands over every message, each at its time. Ends when there is nothing more to try.
     pub(crate) async fn run(&self, seat: &Seat) {
         let start = Instant::now();
-        join_all(self.plan.messages.iter().map(|message| self.hand_over(seat, message, start))).await;
+        let messages = self.plan.messages.iter().map(|message| self.hand_over(seat, message, start));
+        let asks = self.plan.asks.iter().map(|ask| self.ask(seat, ask, start));
+        join(join_all(messages), join_all(asks)).await;
+    }
+
+    /// Asks for mail, once: who is not answered asks another time as planned.
+    async fn ask(&self, seat: &Seat, ask: &Ask, start: Instant) {
+        sleep_until(start + ask.at).await;
+        let Ok(Ok(stream)) = timeout(PATIENCE, seat.net.connect(self.gateway)).await else { return };
+        let mut talk = Talk { dialogue: Dialogue::new(stream) };
+        let asked = talk.ask_for_mail(&self.machine, self.plan.account.as_ref(), &ask.node).await;
+        if asked.is_ok_and(|reply| matches!(reply.code, 252 | 253)) {
+            self.scene.points.reached(super::MAIL_ASKED_FOR);
+        }
     }
 
     async fn hand_over(&self, seat: &Seat, message: &MessagePlan, start: Instant) {
@@ -85,7 +98,7 @@ pub(super) const FINAL_DOT: &str = "the final dot";
 /// Who hands over what.
 pub(super) struct Caller<'a> {
     pub(super) name: &'a str,
-    pub(super) account: Option<&'a crate::plan::Account>,
+    pub(super) account: Option<&'a Account>,
     pub(super) message: &'a MessagePlan,
 }
 
@@ -174,6 +187,30 @@ impl Talk {
         // The message is handed over: whatever becomes of QUIT changes nothing.
         let _ = self.command(Stage::Quit, "QUIT", 221, mischief).await;
         Ok(Outcome::Accepted { recipients, reply: reply.text })
+    }
+
+    /// Says who it is and ETRN. The answer to that.
+    async fn ask_for_mail(
+        &mut self,
+        name: &str,
+        account: Option<&Account>,
+        node: &str,
+    ) -> Result<Reply, Outcome> {
+        self.expect(CONNECTION, 220).await?;
+        let mut commands = vec![(format!("EHLO {name}"), 250)];
+        commands.extend(account.map(|account| (format!("AUTH PLAIN {}", account.sasl_plain()), 235)));
+        for (command, wanted) in commands {
+            self.send(format!("{command}\r\n").as_bytes(), &command).await?;
+            self.expect(&command, wanted).await?;
+        }
+        let etrn = format!("ETRN {node}");
+        self.send(format!("{etrn}\r\n").as_bytes(), &etrn).await?;
+        let reply = self.hear(&etrn).await?;
+        // Whatever becomes of QUIT changes nothing.
+        if self.send(b"QUIT\r\n", "QUIT").await.is_ok() {
+            let _ = self.hear("QUIT").await;
+        }
+        Ok(reply)
     }
 
     /// MAIL and RCPT, one after the other. The recipients that were accepted.

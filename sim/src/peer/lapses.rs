@@ -75,6 +75,19 @@ impl Lapses {
         }
     }
 
+    /// How long the server waits for another message before it closes the connection. It does not bite yet.
+    pub(super) fn closes_after(&self) -> Option<Duration> {
+        self.lines.iter().find_map(|(_, does)| match does {
+            ServerDoes::ClosesBetweenMessages { after } => Some(after.0),
+            _ => None,
+        })
+    }
+
+    /// Whether the server takes no more messages than these over one connection.
+    pub(super) fn has_enough(&self, messages: u64) -> bool {
+        self.has(|does| matches!(does, ServerDoes::LimitsMessages { to } if messages >= *to))
+    }
+
     /// Whether the server keeps a message whose final dot it has read.
     pub(super) fn keep_the_message(&self) -> bool {
         let stands_there = |(_, does): &&(usize, ServerDoes)| stage_of(does) == Some(Stage::FinalDot);
@@ -193,6 +206,8 @@ fn stage_of(does: &ServerDoes) -> Option<Stage> {
         | ServerDoes::Stalls { .. }
         | ServerDoes::Drips
         | ServerDoes::GrantsData
+        | ServerDoes::ClosesBetweenMessages { .. }
+        | ServerDoes::LimitsMessages { .. }
         | ServerDoes::HandsBack => None,
     }
 }

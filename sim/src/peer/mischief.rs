@@ -30,7 +30,7 @@ const DOT: &[u8] = b".\r\n";
 const WILD: &str = "%s%n%x%d";
 /// How long a client that dawdles waits before each piece of its message, and how many pieces it has.
 const DAWDLE: (Duration, usize) = (Duration::from_mins(4), 20);
-/// How often a client that chatters says NOOP.
+/// How often a client that chatters says NOOP, and one that asks for mail ETRN.
 const CHATTER: usize = 120;
 
 /// What is wrong with one try.
@@ -269,8 +269,8 @@ impl Mischief {
     /// The conversation ended there.
     pub(super) async fn after_ehlo(&self, talk: &mut Talk, caller: &Caller<'_>) -> Result<(), Outcome> {
         let says = |does: &ClientDoes| {
-            use ClientDoes::{Chatters, GuessesPasswords, LongCommand, Misorders, Percent};
-            matches!(does, Chatters | GuessesPasswords | LongCommand | Misorders | Percent)
+            use ClientDoes::{AsksForMail, Chatters, GuessesPasswords, LongCommand, Misorders, Percent};
+            matches!(does, AsksForMail | Chatters | GuessesPasswords | LongCommand | Misorders | Percent)
         };
         let recipient = caller.message.to.first().map(ToString::to_string).unwrap_or_default();
         let from = &caller.message.from;
@@ -278,6 +278,13 @@ impl Mischief {
             None => return Ok(()),
             Some(ClientDoes::LongCommand) => vec![format!("NOOP {}", "x".repeat(TOO_LONG))],
             Some(ClientDoes::Chatters) => vec!["NOOP".to_owned(); CHATTER],
+            Some(ClientDoes::AsksForMail) => {
+                let domain = recipient.rsplit_once('@').map_or("", |(_, domain)| domain);
+                let strange =
+                    ["", " ", " @", " #", " a b", " partner1.test", " @test", " #queue", " ims.contoso.test"];
+                let strange = strange.map(|node| format!("ETRN{node}"));
+                strange.into_iter().chain(std::iter::repeat_n(format!("ETRN {domain}"), CHATTER)).collect()
+            }
             Some(ClientDoes::GuessesPasswords) => {
                 let outcome = guess(talk).await;
                 if let (Err(Outcome::Lost { .. }), Some(line)) = (&outcome, &self.0) {

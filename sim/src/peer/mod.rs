@@ -53,6 +53,8 @@ const FILTERING_ABORTED: &str = "a milter was told that a message was not to be"
 const FILTER_WAITED_FOR: &str = "a milter that took its time was waited for";
 
 const CHUNKS_INTERRUPTED: &str = "a client said other commands between the chunks of a message";
+const SEVERAL_ON_ONE_CONNECTION: &str = "a server was given more than one message over a connection";
+const MAIL_ASKED_FOR: &str = "a client asked for the mail that waited and was told that it comes";
 const DATA_GRANTED_IN_VAIN: &str = "a server granted DATA without a recipient";
 
 /// The points of the peers.
@@ -76,6 +78,8 @@ pub(crate) const POINTS: &[&str] = &[
     ALL_AT_ONCE_TAKEN,
     CHUNKS_INTERRUPTED,
     DATA_GRANTED_IN_VAIN,
+    SEVERAL_ON_ONE_CONNECTION,
+    MAIL_ASKED_FOR,
     FILTERING_ABORTED,
     FILTER_WAITED_FOR,
 ];

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use smtp_proto::Request;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::dialogue::Dialogue;
 use super::hand_back::HandBack;
@@ -86,8 +86,18 @@ impl Server {
         let greeting = format!("220 {} ESMTP", self.machine);
         let mut said = lapses.reply(&mut dialogue, Stage::Connection, &[&greeting]).await?;
         let mut transaction = Transaction::default();
+        // How many messages it has taken over this connection, and whether the last was only just.
+        let (mut messages, mut is_between) = (0, false);
         while said != Said::Nothing {
-            let Some(line) = dialogue.line().await? else { break };
+            let line = match lapses.closes_after().filter(|_| is_between) {
+                None => dialogue.line().await,
+                Some(after) => timeout(after, dialogue.line()).await.unwrap_or_else(|_| {
+                    lapses.has(|does| matches!(does, ServerDoes::ClosesBetweenMessages { .. }));
+                    Ok(None)
+                }),
+            };
+            let Some(line) = line? else { break };
+            is_between = false;
             let talk = &mut dialogue;
             said = match Request::parse(&mut [&line[..], b"\r\n"].concat().iter()) {
                 Ok(Request::Ehlo { .. }) => {
@@ -102,7 +112,14 @@ impl Server {
                     dialogue.say("250 OK").await?;
                     Said::AsDue
                 }
+                Ok(Request::Mail { .. }) if lapses.has_enough(messages) => {
+                    dialogue.say("421 4.7.0 too many messages for one connection").await?;
+                    Said::Nothing
+                }
                 Ok(Request::Mail { from }) => {
+                    if messages == 1 {
+                        self.scene.points.reached(super::SEVERAL_ON_ONE_CONNECTION);
+                    }
                     let said = lapses.reply(talk, Stage::Mail, &["250 OK"]).await?;
                     let from = from.address.into_owned();
                     transaction = Transaction { from, ..Transaction::default() };
@@ -134,7 +151,12 @@ impl Server {
                     Said::AsDue
                 }
                 Ok(Request::Data) => match lapses.reply(talk, Stage::Data, &["354 go ahead"]).await? {
-                    Said::AsDue => self.message(talk, lapses, seat, std::mem::take(&mut transaction)).await?,
+                    Said::AsDue => {
+                        let said = self.message(talk, lapses, seat, std::mem::take(&mut transaction)).await?;
+                        is_between = said == Said::AsDue;
+                        messages += u64::from(is_between);
+                        said
+                    }
                     said => said,
                 },
                 Ok(Request::Rset) => {

@@ -50,6 +50,7 @@ pub(super) fn draw(chances: &Configuration, cast: &Cast, seed: Seed) -> Setup {
     setup.mailboxes(cast, administrator);
     setup.routing(chances, cast, &mut dice);
     setup.delivery(chances, cast, &mut dice);
+    setup.connections(chances, &mut Dice::of(seed, "connections"));
     setup.limits(chances, &mut dice);
     for path in [format!("{SPOOL}/in/desktop.ini"), format!("{SPOOL}/in/STRAY001")] {
         if dice.chance(chances.stray_file) {
@@ -192,6 +193,18 @@ impl Setup {
             delivery.insert("smart_host".to_owned(), dice.pick(&cast.servers).host.name.clone().into());
         }
         self.set("delivery", delivery.into());
+    }
+
+    /// How many connections there may be to other hosts.
+    fn connections(&mut self, chances: &Configuration, dice: &mut Dice) {
+        if !dice.chance(chances.tight_limit) {
+            return;
+        }
+        let delivery = self.config.get_mut("delivery").and_then(Value::as_table_mut);
+        let delivery = delivery.expect("it was just drawn");
+        for (key, range) in [("connections", [3, 6]), ("connections_per_host", [1, 2])] {
+            delivery.insert(key.to_owned(), i64::try_from(dice.number(range)).unwrap_or(1).into());
+        }
     }
 
     fn limits(&mut self, chances: &Configuration, dice: &mut Dice) {

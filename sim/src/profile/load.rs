@@ -65,6 +65,7 @@ pub(super) fn draw(load: &Load, cast: &Cast, setup: &Setup, seed: Seed) -> Vec<C
             address: plain(host.address),
             account: account.clone(),
             message: Vec::new(),
+            etrn: Vec::new(),
         })
         .collect();
     let within = dice.span(load.within);
@@ -77,6 +78,48 @@ pub(super) fn draw(load: &Load, cast: &Cast, setup: &Setup, seed: Seed) -> Vec<C
         clients[client].message.push(message);
     }
     clients
+}
+
+/// Adds a burst of messages for one domain, within seconds of each other, if there is one.
+pub(super) fn add_burst(load: &Load, cast: &Cast, clients: &mut [Client], seed: Seed) {
+    let mut dice = Dice::of(seed, "burst");
+    if !dice.chance(load.burst) {
+        return;
+    }
+    let within = dice.span(load.within);
+    let start = dice.span([Span::ZERO, within]);
+    let domain = *dice.pick(&cast.remote_domains());
+    let client = dice.number([0, clients.len() as u64 - 1]) as usize;
+    for number in 1..=dice.number([3, 12]) {
+        let at = Span(start.0 + dice.span([Span::ZERO, Span(Duration::from_secs(12))]).0);
+        let to = parse(&format!("{}@{domain}", someone(&mut dice)));
+        let message = message(&format!("b{number}"), at, &clients[client], to);
+        clients[client].message.push(message);
+    }
+}
+
+/// A plain message of a client, which tries a few times to hand it over.
+pub(super) fn message(name: &str, at: Span, client: &Client, to: Address) -> Message {
+    let from = match &client.account {
+        Some(account) => format!("{}@contoso.test", account.name),
+        None => "alice@fabrikam.test".to_owned(),
+    };
+    Message {
+        name: plain(name.to_owned()),
+        at,
+        from: Some(parse(&from)),
+        to: vec![to],
+        subject: format!("Message {name}"),
+        body: "Nothing to see here.\n".to_owned(),
+        shape: Shape::Plain,
+        octets: 0,
+        retry: [5, 20, 120].map(|minutes| Span(Duration::from_mins(minutes))).to_vec(),
+        pipeline: false,
+        chunks: 0,
+        notify: None,
+        ret: None,
+        envid: None,
+    }
 }
 
 /// Writes the messages of one client.
@@ -175,10 +218,10 @@ fn hears(dice: &mut Dice) -> Vec<Hears> {
     [Hears::Success, Hears::Failure, Hears::Delay].into_iter().filter(|_| dice.chance(50)).collect()
 }
 
-fn someone(dice: &mut Dice) -> &'static str {
+pub(super) fn someone(dice: &mut Dice) -> &'static str {
     ["dave", "erin", "frank"][dice.number([0, 2]) as usize]
 }
 
-fn parse(address: &str) -> Address {
+pub(super) fn parse(address: &str) -> Address {
     address.parse().expect("an address of ours is one")
 }

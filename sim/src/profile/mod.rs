@@ -13,6 +13,7 @@
 //!
 //! | module | what it draws, from a stream of its own |
 //! |---|---|
+//! | `branch` | mail that waits for ETRN, and those who ask for it |
 //! | `cast` | the machines, the domains and the people |
 //! | `configuration` | how the gateway is set up |
 //! | `load` | the messages |
@@ -21,6 +22,7 @@
 //!
 //! It knows no run.
 
+mod branch;
 mod cast;
 mod configuration;
 mod load;
@@ -134,13 +136,17 @@ struct Configuration {
     smart_host: u64,
     /// Routes to hosts of one's own choice.
     routes: Range,
-    /// A small limit instead of the default one, for each of message size, connections and hops.
+    /// A small limit instead of the default one, for each of message size, connections from clients and hops, and for
+    /// connections to other hosts.
     tight_limit: u64,
     /// A file in the spool that is no message, for each of two kinds: of a name that no message has, and of one.
     stray_file: u64,
     /// There are milters, where the release knows any.
     #[serde(default)]
     milters: u64,
+    /// There is a domain whose mail waits for ETRN, where the release is `current`.
+    #[serde(default)]
+    branch: u64,
     /// The shortest wait of the retry schedule; each further one is up to twice as long.
     retry: SpanRange,
     /// How many waits it has.
@@ -185,6 +191,9 @@ struct Load {
     /// something of reports.
     #[serde(default)]
     extensions: u64,
+    /// The chance that some messages more are for one domain, within seconds of each other.
+    #[serde(default)]
+    burst: u64,
 }
 
 /// What goes wrong.
@@ -312,9 +321,14 @@ impl Profile {
     pub fn scenario(&self, seed: Seed, release: Release) -> Scenario {
         let Ranges { title, starts, configuration, .. } = &self.ranges;
         let cast = cast::draw(&self.ranges, seed);
-        let setup = configuration::draw(configuration, &cast, seed);
-        let clients = load::draw(&self.ranges.load, &cast, &setup, seed);
-        let chance = if release == Release::Current { configuration.milters } else { 0 };
+        let mut setup = configuration::draw(configuration, &cast, seed);
+        let load = &self.ranges.load;
+        let mut clients = load::draw(load, &cast, &setup, seed);
+        load::add_burst(load, &cast, &mut clients, seed);
+        let on_current = |chance| if release == Release::Current { chance } else { 0 };
+        let chance = on_current(configuration.branch);
+        branch::add(chance, load.within[1], &cast, &mut setup.config, &mut clients, seed);
+        let chance = on_current(configuration.milters);
         let (milters, told_of) = milters::draw(chance, &cast, &clients, seed);
         let faults = perturbation::draw(&self.ranges.faults, &cast, &clients, &milters, seed);
         let needs_packets =

@@ -1,6 +1,6 @@
 //! The faults of a drawn scenario: some families on, the others fully off.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -14,6 +14,18 @@ use crate::fault::{
 };
 use crate::scenario::file::{Client, Milter};
 use crate::span::{Span, Step};
+
+/// Kinds that came later. Each is drawn from a stream of its own, in so many of a hundred seeds, and changes nothing that
+/// a seed drew before.
+const LATER: [(Family, &str, u64); 3] = [
+    (Family::Servers, "server-closes-between-messages", 8),
+    (Family::Servers, "server-limits-messages", 8),
+    (Family::Clients, "client-asks-for-mail", 5),
+];
+
+fn is_later(kind: &str) -> bool {
+    LATER.iter().any(|(_, later, _)| *later == kind)
+}
 
 /// Draws the faults.
 pub(super) fn draw(
@@ -29,7 +41,10 @@ pub(super) fn draw(
         .map(|message| message.name.as_ref().as_str())
         .collect();
     let recipients = clients.iter().flat_map(|client| &client.message).flat_map(|message| &message.to);
-    let asked: BTreeSet<&str> = recipients.map(|recipient| recipient.domain().as_str()).collect();
+    let mut asked: BTreeMap<&str, usize> = BTreeMap::new();
+    for recipient in recipients {
+        *asked.entry(recipient.domain().as_str()).or_default() += 1;
+    }
     let mut drawn = Vec::new();
     for (family, chance) in &faults.families {
         // Each family has a stream of its own: one more or less changes no other.
@@ -41,6 +56,14 @@ pub(super) fn draw(
         let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, dice };
         drawn.extend((0..lines).filter_map(|_| hand.line(*family)));
     }
+    for (family, kind, chance) in LATER {
+        let mut dice = Dice::of(seed, &format!("faults {kind}"));
+        let is_on = faults.families.get(&family).is_some_and(|chance| *chance > 0);
+        if is_on && faults.kinds.get(kind) != Some(&0) && dice.chance(chance) {
+            let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, dice };
+            drawn.extend(hand.line_of(family, kind));
+        }
+    }
     drawn
 }
 
@@ -49,8 +72,8 @@ struct Hand<'a> {
     faults: &'a Faults,
     cast: &'a Cast,
     messages: &'a [&'a str],
-    /// The domains that there is mail for.
-    asked: &'a BTreeSet<&'a str>,
+    /// The domains that there is mail for, and for how many recipients of it.
+    asked: &'a BTreeMap<&'a str, usize>,
     milters: &'a [Milter],
     dice: Dice,
 }
@@ -58,14 +81,20 @@ struct Hand<'a> {
 impl<'a> Hand<'a> {
     fn line(&mut self, family: Family) -> Option<Fault> {
         let weight = |kind: &&'static str| self.faults.kinds.get(*kind).copied().unwrap_or(1);
-        let kinds: Vec<_> = family.kinds().iter().map(|kind| (*kind, weight(kind))).collect();
+        let kinds = family.kinds().iter().filter(|kind| !is_later(kind));
+        let kinds: Vec<_> = kinds.map(|kind| (*kind, weight(kind))).collect();
         let kind = self.dice.weighted(kinds.into_iter())?;
+        self.line_of(family, kind)
+    }
+
+    fn line_of(&mut self, family: Family, kind: &str) -> Option<Fault> {
         Some(match family {
             Family::Network => self.network(kind),
             Family::Process => self.process(kind),
             Family::Disk => self.disk(kind),
             Family::Clock => self.clock(kind),
             Family::Dns => self.dns(kind),
+            Family::Servers if is_later(kind) => self.keeper(kind),
             Family::Servers => self.server(kind),
             Family::Clients => self.client(kind),
             Family::Extension => self.extension(kind),
@@ -281,6 +310,25 @@ impl<'a> Hand<'a> {
         Fault::Server { server, connection, at, until, does }
     }
 
+    /// What a server does to a connection that is kept, for the whole time: the server that is given the most mail, since
+    /// no other is given two messages one after the other for long.
+    fn keeper(&mut self, kind: &str) -> Fault {
+        let mail = |server: &&Server| {
+            let domains = server.domains.iter();
+            domains.filter_map(|domain| self.asked.get(domain.as_str())).sum::<usize>()
+        };
+        let server = self.cast.servers.iter().max_by_key(mail).expect("there is a server in every cast");
+        let server = server.host.name.clone();
+        let does = if kind == "server-limits-messages" {
+            ServerDoes::LimitsMessages { to: self.dice.number([1, 2]) }
+        } else {
+            let after =
+                if self.dice.chance(50) { Span::ZERO } else { self.dice.span([Span::ZERO, seconds(6)]) };
+            ServerDoes::ClosesBetweenMessages { after }
+        };
+        Fault::Server { server, connection: None, at: Span::ZERO, until: self.faults.lasts[1], does }
+    }
+
     fn client(&mut self, kind: &str) -> Fault {
         let stage = *self.dice.pick(&Stage::ALL);
         let does = match kind {
@@ -301,6 +349,7 @@ impl<'a> Hand<'a> {
             "client-chatters" => ClientDoes::Chatters,
             "client-says-helo" => ClientDoes::SaysHelo,
             "client-interrupts-chunks" => ClientDoes::InterruptsChunks,
+            "client-asks-for-mail" => ClientDoes::AsksForMail,
             _ => ClientDoes::GuessesPasswords,
         };
         Fault::Client { message: self.message(), attempt: self.dice.small_number([1, 3]) as usize, does }
@@ -360,7 +409,7 @@ impl<'a> Hand<'a> {
     fn mail_server(&mut self) -> &'a Server {
         let cast = self.cast;
         let is_asked =
-            |server: &&Server| server.domains.iter().any(|domain| self.asked.contains(domain.as_str()));
+            |server: &&Server| server.domains.iter().any(|domain| self.asked.contains_key(domain.as_str()));
         let busy: Vec<&Server> = cast.servers.iter().filter(is_asked).collect();
         if busy.is_empty() || self.dice.chance(15) {
             return self.dice.pick(&cast.servers);

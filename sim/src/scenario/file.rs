@@ -142,6 +142,19 @@ pub(crate) struct Client {
     /// What it hands over, each message on a connection of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) message: Vec<Message>,
+    /// When it asks with ETRN for mail that waits, and for whose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) etrn: Vec<Etrn>,
+}
+
+/// A time at which a client asks for mail that waits (RFC 1985).
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Etrn {
+    /// When, since the start.
+    pub(crate) at: Span,
+    /// Whose: a domain, or `@` and a domain for all below it too.
+    pub(crate) node: String,
 }
 
 /// What a client authenticates with.

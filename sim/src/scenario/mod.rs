@@ -26,7 +26,7 @@ pub use setting::{Setting, SettingError};
 use crate::draw::Seed;
 use crate::peer::Names;
 use crate::plan::{
-    self, Account, ClientPlan, Errand, GatewayPlan, MessagePlan, MilterPlan, NameServerPlan, Plan,
+    self, Account, Ask, ClientPlan, Errand, GatewayPlan, MessagePlan, MilterPlan, NameServerPlan, Plan,
     ServerPlan, ServicePlan, Task, Uses,
 };
 use expect::Expectation;
@@ -175,7 +175,8 @@ impl Scenario {
                 address: *file.gateway.address.as_ref(),
                 config: config::config(file, release)
                     .expect("the configuration was checked when the scenario was read"),
-                routes: config::routes(file),
+                routes: config::routes(file, "to"),
+                holds: config::routes(file, "hold"),
                 files: file
                     .gateway
                     .file
@@ -253,6 +254,7 @@ fn client_plan(client: &file::Client, file: &file::File) -> ClientPlan {
                 },
             })
             .collect(),
+        asks: client.etrn.iter().map(|etrn| Ask { at: etrn.at.0, node: etrn.node.clone() }).collect(),
     }
 }
 

@@ -4,8 +4,11 @@
 //! What became of each recipient is noted in the entry's journal, so that a crash repeats at most the attempt that it
 //! cut off: a delivery before anything else follows from it, a failure when its report is in the spool.
 
+mod connections;
 mod destination;
+mod history;
 mod round;
+mod schedule;
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -15,19 +18,23 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until};
 
+use self::connections::{Connections, Limits};
 use self::destination::{Destination, destination};
-use self::round::Round;
+use self::round::{Round, Visited};
+use self::schedule::{Ordered, Schedule};
 use super::core::Core;
 use super::filing;
+use crate::address::Domain;
 use crate::env::DiskError;
+use crate::envelope::Envelope;
 use crate::eventlog::Event;
 use crate::exception;
 use crate::reach::{Point, reached};
+use crate::release::Release;
 use crate::report::Reason;
+use crate::routing::Route;
 use crate::spool::{Aside, EntryName, Folder, Progress, ReadError};
 
-/// How many entries are carried at a time.
-const AT_ONCE: usize = 20;
 /// How long an entry waits when the disk fails it.
 const DISK_PAUSE: Duration = Duration::from_mins(1);
 
@@ -88,34 +95,54 @@ impl Courier {
 
     /// Carries for ever.
     pub(super) async fn run(mut self) {
-        let places = Arc::new(Semaphore::new(AT_ONCE));
+        let delivery = &self.core.config.delivery;
+        // An entry that is carried has at most one connection.
+        let places = Arc::new(Semaphore::new(delivery.connections));
         let (back, mut carried) = mpsc::unbounded_channel::<Carried>();
-        let mut schedule: BTreeSet<(Instant, EntryName)> = BTreeSet::new();
-        // What is scheduled or being carried. An entry that is ordered twice is one entry still.
-        let mut known: BTreeSet<EntryName> = BTreeSet::new();
+        let limits = Limits {
+            all: delivery.connections,
+            per_host: delivery.connections_per_host,
+            keeps: self.core.config.release == Release::Current,
+        };
+        let connections = Connections::new(limits, Arc::clone(&self.core.env.spawn), back.clone());
+        let mut schedule = Schedule::default();
         loop {
-            let next = schedule.first().map(|(due, _)| *due);
+            let next = schedule.next();
             tokio::select! {
                 biased;
                 Some(Carried { name, again }) = carried.recv() => match again {
-                    Some(due) => { schedule.insert((due, name)); }
-                    None => { known.remove(&name); }
+                    Again::At(due) => schedule.put(name, due),
+                    // Somebody may have asked for it while it was looked at.
+                    Again::Held { .. } if self.core.held.is_asked_for(&name) => {
+                        schedule.put(name, Instant::now());
+                    }
+                    Again::Held { until } => schedule.put(name, until),
+                    Again::Never => {
+                        self.core.held.forget(&name);
+                        schedule.forget(&name);
+                    }
                 },
                 order = self.orders.recv() => match order {
-                    Some(Order { name, due }) => if known.insert(name.clone()) {
-                        schedule.insert((due, name));
-                    } else {
+                    Some(Order { name, due }) => if schedule.order(name, due) == Ordered::Known {
                         reached(Point::OrderedTwice);
                     },
                     None => return,
                 },
                 () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
-                    let Some((_, name)) = schedule.pop_first() else { continue };
+                    let Some(name) = schedule.pop() else { continue };
                     let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
                     let (core, back) = (Arc::clone(&self.core), back.clone());
+                    let connections = Arc::clone(&connections);
                     let spawn = Arc::clone(&core.env.spawn);
                     spawn.spawn("delivery", Box::pin(async move {
-                        let again = carry(&core, &name).await.map(|wait| Instant::now() + wait);
+                        let next = carry(&core, &name, &connections).await;
+                        connections.ended(&name);
+                        let again = match next {
+                            Next::Nothing => Again::Never,
+                            Next::Try(wait) => Again::At(Instant::now() + wait),
+                            Next::Hold(wait) => Again::Held { until: Instant::now() + wait },
+                            Next::Call => return,
+                        };
                         // Without a courier nothing is carried any more.
                         let _ = back.send(Carried { name, again });
                         drop(place);
@@ -126,20 +153,43 @@ impl Courier {
     }
 }
 
-/// An entry that was tried, and when it is due again, if it is.
+/// An entry that was tried, and when it is due again.
 struct Carried {
     name: EntryName,
-    again: Option<Instant>,
+    again: Again,
 }
 
-/// One try of one entry, with the exception filter around it. How long to wait for the next, if there is to be one.
-async fn carry(core: &Core, name: &EntryName) -> Option<Duration> {
-    match exception::filter(attempt(core, name)).await {
-        Ok(Ok(again)) => again,
+/// When an entry is due again.
+enum Again {
+    At(Instant),
+    /// When somebody asks for it, or then at the latest.
+    Held {
+        until: Instant,
+    },
+    /// It is done with.
+    Never,
+}
+
+/// What comes after a try of an entry.
+enum Next {
+    /// Nothing: it is done with.
+    Nothing,
+    /// Another try, after so long.
+    Try(Duration),
+    /// Another try, when somebody asks for it, or a look after so long.
+    Hold(Duration),
+    /// Another try, when there is room at the host that it waits for.
+    Call,
+}
+
+/// One try of one entry, with the exception filter around it.
+async fn carry(core: &Core, name: &EntryName, connections: &Arc<Connections>) -> Next {
+    match exception::filter(attempt(core, name, connections)).await {
+        Ok(Ok(next)) => next,
         Ok(Err(error)) => {
             reached(Point::CarryingPutOff);
             Event::RetriedLater { id: name.id.clone(), why: error.to_string() }.log();
-            Some(DISK_PAUSE)
+            Next::Try(DISK_PAUSE)
         }
         Err(exception) => {
             let why = format!("sending it raised an exception, {exception}");
@@ -151,7 +201,7 @@ async fn carry(core: &Core, name: &EntryName) -> Option<Duration> {
 }
 
 /// Moves an entry to `bad/`, with event 4116. If the disk does not let it, that is tried again later.
-async fn set_aside(core: &Core, name: &EntryName, why: &str) -> Option<Duration> {
+async fn set_aside(core: &Core, name: &EntryName, why: &str) -> Next {
     let file = name.to_string();
     let moved = match core.spool.move_aside(Folder::Out, &file, Aside::Bad).await {
         Ok(_) => {
@@ -163,17 +213,17 @@ async fn set_aside(core: &Core, name: &EntryName, why: &str) -> Option<Duration>
     match moved {
         Ok(()) => {
             filing::announce(core, name);
-            None
+            Next::Nothing
         }
         Err(error) => {
             Event::RetriedLater { id: name.id.clone(), why: error.to_string() }.log();
-            Some(DISK_PAUSE)
+            Next::Try(DISK_PAUSE)
         }
     }
 }
 
-/// One try of one entry. How long to wait for the next, if there is to be one.
-async fn attempt(core: &Core, name: &EntryName) -> Result<Option<Duration>, DiskError> {
+/// One try of one entry.
+async fn attempt(core: &Core, name: &EntryName, connections: &Arc<Connections>) -> Result<Next, DiskError> {
     let message = match core.spool.read(Folder::Out, name).await {
         Ok(message) => message,
         Err(ReadError::Damaged { damage, .. }) => {
@@ -185,22 +235,32 @@ async fn attempt(core: &Core, name: &EntryName) -> Result<Option<Duration>, Disk
             reached(Point::EntryGone);
             core.spool.settle(Folder::Out, &name.to_string()).await?;
             filing::announce(core, name);
-            return Ok(None);
+            return Ok(Next::Nothing);
         }
         Err(ReadError::Disk(error)) => return Err(error),
     };
     filing::withdraw(core, name).await?;
     let progress = core.spool.progress(name).await?;
     let mut round = Round::new(core, name, &message, &progress);
+    let held_for = held_for(core, &message.envelope);
 
     let deferred = if round.waiting.is_empty() {
         None
-    } else if round.is_too_old() {
+    } else if round.is_too_old(held_for.is_some()) {
+        if held_for.is_some() {
+            reached(Point::HeldExpired);
+        }
         round.expire();
         None
+    } else if held_for.is_some_and(|domain| !core.held.may_go(name, domain)) {
+        reached(Point::HeldForEtrn);
+        return Ok(Next::Hold(round.hold().await?));
     } else {
         match destination(core, &message.envelope).await {
-            Destination::Hosts(hosts) => round.visit(hosts).await?,
+            Destination::Hosts(hosts) => match round.visit(hosts, connections).await {
+                Visited::Tried(deferred) => deferred,
+                Visited::MustWait => return Ok(Next::Call),
+            },
             Destination::NotNow(why) => {
                 reached(Point::NoDnsAnswer);
                 Some(why)
@@ -222,5 +282,21 @@ async fn attempt(core: &Core, name: &EntryName) -> Result<Option<Duration>, Disk
             }
         }
     };
-    round.settle(deferred).await
+    // What is held again is looked at again at once, after a restart too: until then nobody could ask for it.
+    let longest = if held_for.is_some() { Duration::ZERO } else { Duration::MAX };
+    Ok(match round.settle(deferred, longest).await? {
+        None => Next::Nothing,
+        Some(wait) => {
+            core.held.wait_again(name);
+            Next::Try(wait)
+        }
+    })
+}
+
+/// The domain that an entry is for, where its mail waits for ETRN. An extension may have sent it elsewhere.
+fn held_for<'a>(core: &Core, envelope: &'a Envelope) -> Option<&'a Domain> {
+    let domain = envelope.recipients.first()?.domain();
+    let Route::Held(next_hop) = core.route(domain) else { return None };
+    let is_alone = envelope.recipients.iter().all(|recipient| recipient.domain() == domain);
+    (is_alone && envelope.next_hop == Some(next_hop)).then_some(domain)
 }

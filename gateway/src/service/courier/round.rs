@@ -1,13 +1,15 @@
 //! One try of one entry: visits hosts with it, and settles what became of each recipient.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::timeout;
 
 use super::DISK_PAUSE;
+use super::connections::{Connection, Connections, Found};
 use super::destination::Host;
+use super::history;
 use crate::address::Address;
 use crate::dsn::Condition;
 use crate::env::{DiskError, Stream};
@@ -18,13 +20,33 @@ use crate::release::Release;
 use crate::report::{Direction, Failure, News, Reason, RemoteReply};
 use crate::service::core::Core;
 use crate::service::filing;
-use crate::smtp::client::{self, Letter, NoService, Outcome, Sent};
+use crate::smtp::client::{Conversation, Letter, NoService, Outcome, Sent};
 use crate::smtp::extensions::Extensions;
 use crate::smtp::reply::Reply;
 use crate::spool::{EntryName, Folder, Message, Progress};
 
 /// How long a host may take to answer a connection.
 const CONNECT_TIME: Duration = Duration::from_mins(1);
+
+/// What came of visiting the hosts.
+pub(super) enum Visited {
+    /// What deferred those who wait still.
+    Tried(Option<String>),
+    /// There is no room for a connection to the host whose turn it is: the entry is called when there is.
+    MustWait,
+}
+
+/// What came of calling one host.
+enum Called {
+    /// It spoke of the message. What deferred those who wait still.
+    Said(Option<String>),
+    /// It serves no mail now.
+    NoService(NoService),
+    /// It could not be connected to.
+    NoConnection(String),
+    /// There is no room for a connection to it.
+    Full,
+}
 
 /// One try: what it does to the recipients still waiting.
 pub(super) struct Round<'a> {
@@ -69,48 +91,48 @@ impl<'a> Round<'a> {
             core,
             name,
             message,
-            waiting: waiting(&message.envelope, progress),
-            tries: tries(progress),
-            waited: waited(message.envelope.received, progress),
+            waiting: history::waiting(&message.envelope, progress),
+            tries: history::tries(progress),
+            waited: history::waited(message.envelope.received, progress),
             unanswered: false,
             is_gone: false,
             last_why,
             failures: Vec::new(),
-            relayed: relayed(progress),
+            relayed: history::relayed(progress),
             delay_reported: progress.contains(&Progress::DelayReported),
             noted: Vec::new(),
         }
     }
 
-    /// Tries one host after another until no recipient waits or no host is left. What deferred those who wait still.
-    pub(super) async fn visit(&mut self, hosts: Vec<Host>) -> Result<Option<String>, DiskError> {
+    /// Tries one host after another until no recipient waits or no host is left.
+    pub(super) async fn visit(&mut self, hosts: Vec<Host>, connections: &Arc<Connections>) -> Visited {
         let mut deferred = None;
         let mut without_service = Vec::new();
         let count = hosts.len();
         let mut came_from = None;
+        // Once a host has said something of the message, no host is waited for.
+        let mut may_wait = true;
         for host in hosts {
             came_from.take().into_iter().for_each(reached);
-            match connect(self.core, &host).await {
-                Ok(stream) => match self.converse(stream, &host.name).await? {
-                    Ok(why) => deferred = why,
-                    // Nothing was said of the message: the next host may take it.
-                    Err(no_service) => {
-                        deferred = Some(format!("{}: {no_service}", host.name));
-                        came_from = Some(Point::NextAfterNoService);
-                        if let Outcome::Failed(reply) = no_service.into() {
-                            without_service.push((host.name, reply));
-                        }
+            match self.call(&host, connections, may_wait).await {
+                Called::Full if may_wait => return Visited::MustWait,
+                Called::Full => {}
+                Called::Said(why) => (deferred, may_wait) = (why, false),
+                // Nothing was said of the message: the next host may take it.
+                Called::NoService(no_service) => {
+                    deferred = Some(format!("{}: {no_service}", host.name));
+                    came_from = Some(Point::NextAfterNoService);
+                    if let Outcome::Failed(reply) = no_service.into() {
+                        without_service.push((host.name, reply));
                     }
-                },
-                Err(why) => {
-                    let (name, address) = (host.name.clone(), host.address);
-                    Event::ConnectFailed { host: name, address, why: why.clone() }.log();
+                }
+                Called::NoConnection(why) => {
                     deferred = Some(format!("{}: {why}", host.name));
                     came_from = Some(Point::NextAfterConnectFailure);
                 }
             }
             if self.waiting.is_empty() {
-                return Ok(None);
+                return Visited::Tried(None);
             }
         }
         match without_service.pop() {
@@ -118,27 +140,63 @@ impl<'a> Round<'a> {
             Some((host, reply)) if without_service.len() + 1 == count => {
                 self.refused(&host, &reply);
                 self.fail_all(&Reason::Refused(remote(&host, &reply)), &reply.to_string());
-                Ok(None)
+                Visited::Tried(None)
             }
-            _ => Ok(deferred),
+            _ => Visited::Tried(deferred),
         }
     }
 
-    /// One conversation with one host. What deferred those who wait still, or that the host serves no mail now.
-    async fn converse(
-        &mut self,
-        stream: Box<dyn Stream>,
-        host: &str,
-    ) -> Result<Result<Option<String>, NoService>, DiskError> {
-        let envelope = &self.message.envelope;
-        let helo = &self.core.config.host;
-        let known = Extensions::of(self.core.config.release);
-        let Envelope { reverse_path, dsn, .. } = envelope;
-        let letter = Letter { reverse_path, recipients: &self.waiting, dsn, content: &self.message.content };
-        let Sent { outcomes, reports } = match client::send(stream, helo, known, letter).await {
-            Ok(sent) => sent,
-            Err(no_service) => return Ok(Err(no_service)),
+    /// Hands the message to one host, over a connection that was kept or a new one.
+    async fn call(&mut self, host: &Host, connections: &Arc<Connections>, may_wait: bool) -> Called {
+        let seat = match connections.find(host.address, self.name, may_wait).await {
+            Found::Full => {
+                reached(Point::NoRoomAtHost);
+                return Called::Full;
+            }
+            Found::Failed(why) => return Called::NoConnection(why),
+            Found::Room(seat) => seat,
+            Found::Kept(mut connection) => {
+                let sent = self.send(&mut connection).await;
+                if !sent.is_stillborn {
+                    reached(Point::ConnectionReused);
+                    connections.put_back(connection).await;
+                    return Called::Said(self.take_note(sent, &host.name).await);
+                }
+                // The host had closed it meanwhile: that was no try.
+                reached(Point::KeptConnectionStale);
+                connection.into_seat()
+            }
         };
+        let conversation = match connect(self.core, host).await {
+            Ok(stream) => {
+                let (helo, known) = (&self.core.config.host, Extensions::of(self.core.config.release));
+                match Conversation::open(stream, helo, known).await {
+                    Ok(conversation) => conversation,
+                    Err(no_service) => return Called::NoService(no_service),
+                }
+            }
+            Err(why) => {
+                let (name, address) = (host.name.clone(), host.address);
+                Event::ConnectFailed { host: name, address, why: why.clone() }.log();
+                connections.failed(seat, &why);
+                return Called::NoConnection(why);
+            }
+        };
+        let mut connection = Connection::new(conversation, seat);
+        let sent = self.send(&mut connection).await;
+        connections.put_back(connection).await;
+        Called::Said(self.take_note(sent, &host.name).await)
+    }
+
+    async fn send(&self, connection: &mut Connection) -> Sent {
+        let Envelope { reverse_path, dsn, .. } = &self.message.envelope;
+        let content = &self.message.content;
+        connection.conversation.send(Letter { reverse_path, recipients: &self.waiting, dsn, content }).await
+    }
+
+    /// Takes note of what became of each recipient at a host. What deferred those who wait still.
+    async fn take_note(&mut self, sent: Sent, host: &str) -> Option<String> {
+        let Sent { outcomes, reports, .. } = sent;
         note_the_differences(&outcomes);
         let (mut deferred, mut delivered) = (None, Vec::new());
         for (recipient, outcome) in std::mem::take(&mut self.waiting).into_iter().zip(outcomes) {
@@ -163,14 +221,14 @@ impl<'a> Round<'a> {
         if count > 0 {
             Event::Delivered {
                 id: self.name.id.clone(),
-                from: envelope.reverse_path.clone(),
+                from: self.message.envelope.reverse_path.clone(),
                 to: host.to_owned(),
                 delivered: count,
                 undeliverable: self.failures.len(),
             }
             .log();
         }
-        Ok(Ok(deferred))
+        deferred
     }
 
     /// Notes deliveries, as often as it takes: what is not in the journal would be delivered again. Where they were the
@@ -204,11 +262,11 @@ impl<'a> Round<'a> {
         Event::RemoteRefused { id, host: host.to_owned(), reply: reply.to_string() }.log();
     }
 
-    /// Whether the message has been tried and has grown too old since. A clock that is set back makes it no older; the
-    /// waits between the tries then say how old it is.
-    pub(super) fn is_too_old(&self) -> bool {
+    /// Whether the message has been tried, or is `held`, and has grown too old since. A clock that is set back makes it no
+    /// older; the waits between the tries then say how old it is.
+    pub(super) fn is_too_old(&self, held: bool) -> bool {
         let expire = self.core.config.delivery.expire;
-        self.tries > 0 && (self.waited >= expire || self.time_left().is_zero())
+        (self.tries > 0 || held) && (self.waited >= expire || self.time_left().is_zero())
     }
 
     /// How long until the message has grown too old.
@@ -247,8 +305,29 @@ impl<'a> Round<'a> {
         self.failures.push(Failure { recipient, why });
     }
 
-    /// Reports what failed and either ends with the entry or notes when it is due again.
-    pub(super) async fn settle(self, deferred: Option<String>) -> Result<Option<Duration>, DiskError> {
+    /// Leaves the message where it is until somebody asks for it; tells its sender if it is late. How long it is to stay
+    /// so at most.
+    pub(super) async fn hold(self) -> Result<Duration, DiskError> {
+        if self.is_late() {
+            let why = "it waits until somebody asks for it with ETRN";
+            tell_of_delay(self.core, self.name, self.message, &self.waiting, why).await?;
+            note_for_good(self.core, self.name, &Progress::DelayReported).await;
+            filing::announce(self.core, self.name);
+            return Ok(self.time_left());
+        }
+        let delivery = &self.core.config.delivery;
+        let age = delivery.expire.saturating_sub(self.time_left());
+        let until_late = delivery.delay_notice.filter(|_| !self.delay_reported);
+        let until_late = until_late.map_or(Duration::MAX, |after| after.saturating_sub(age));
+        Ok(self.time_left().min(until_late))
+    }
+
+    /// Reports what failed and either ends with the entry or notes when it is due again, after `longest` at the latest.
+    pub(super) async fn settle(
+        self,
+        deferred: Option<String>,
+        longest: Duration,
+    ) -> Result<Option<Duration>, DiskError> {
         if self.is_gone {
             return Ok(None);
         }
@@ -269,11 +348,7 @@ impl<'a> Round<'a> {
         }
         let why = deferred.unwrap_or_else(|| "no host took it".to_owned());
         if is_late {
-            let until = envelope.received.saturating_add(signed(core.config.delivery.expire));
-            let news = News::Delayed { why: why.clone(), until: until.unwrap_or(Timestamp::MAX) };
-            let wants = |recipient: &&Address| envelope.dsn.wants(recipient, Condition::Delay);
-            let told: Vec<Address> = waiting.iter().filter(wants).cloned().collect();
-            filing::give_notice(core, &news, envelope, content, &told, name).await?;
+            tell_of_delay(core, name, message, &waiting, &why).await?;
         }
         // The reports are filed: from here on nobody may try these recipients again, nor take the reports back.
         for failed in &noted {
@@ -290,11 +365,27 @@ impl<'a> Round<'a> {
         if time_left < wait {
             reached(Point::WaitCutToExpiry);
         }
-        let wait = wait.min(time_left);
+        let wait = wait.min(time_left).min(longest);
         let next = core.now().saturating_add(signed(wait)).unwrap_or(Timestamp::MAX);
         core.spool.note(name, &Progress::Deferred { attempt, next, why }).await?;
         Ok(Some(wait))
     }
+}
+
+/// Tells the sender that the message is late for those who wait for it, as far as that was asked for.
+async fn tell_of_delay(
+    core: &Core,
+    name: &EntryName,
+    message: &Message,
+    waiting: &[Address],
+    why: &str,
+) -> Result<(), DiskError> {
+    let Message { envelope, content } = message;
+    let until = envelope.received.saturating_add(signed(core.config.delivery.expire));
+    let news = News::Delayed { why: why.to_owned(), until: until.unwrap_or(Timestamp::MAX) };
+    let wants = |recipient: &&Address| envelope.dsn.wants(recipient, Condition::Delay);
+    let told: Vec<Address> = waiting.iter().filter(wants).cloned().collect();
+    filing::give_notice(core, &news, envelope, content, &told, name).await
 }
 
 /// Notes something, as often as it takes.
@@ -303,53 +394,6 @@ async fn note_for_good(core: &Core, name: &EntryName, progress: &Progress) {
         Event::RetriedLater { id: name.id.clone(), why: error.to_string() }.log();
         tokio::time::sleep(DISK_PAUSE).await;
     }
-}
-
-/// The recipients that nothing final has been noted of.
-fn waiting(envelope: &Envelope, progress: &[Progress]) -> Vec<Address> {
-    let settled: BTreeSet<&Address> = progress
-        .iter()
-        .filter_map(|progress| match progress {
-            Progress::Delivered { recipient, .. } | Progress::Failed { recipient, .. } => Some(recipient),
-            Progress::Unanswered { .. } | Progress::Deferred { .. } | Progress::DelayReported => None,
-        })
-        .collect();
-    envelope.recipients.iter().filter(|recipient| !settled.contains(recipient)).cloned().collect()
-}
-
-/// The recipients of whom the sender is to hear that the message was passed on.
-/// Each is named once, whatever was noted twice: the names make the notice's own.
-fn relayed(progress: &[Progress]) -> Vec<Address> {
-    let mut relayed: Vec<Address> = Vec::new();
-    for progress in progress {
-        if let Progress::Delivered { recipient, relayed: true } = progress
-            && !relayed.contains(recipient)
-        {
-            relayed.push(recipient.clone());
-        }
-    }
-    relayed
-}
-
-/// How often the entry has been tried.
-fn tries(progress: &[Progress]) -> u32 {
-    let numbers = progress.iter().filter_map(|progress| match progress {
-        Progress::Deferred { attempt, .. } => Some(*attempt),
-        _ => None,
-    });
-    numbers.max().unwrap_or_default()
-}
-
-/// How long the entry has waited for its tries: the steps from each to the next, without those of a clock set back.
-fn waited(received: Timestamp, progress: &[Progress]) -> Duration {
-    let (mut waited, mut last) = (Duration::ZERO, received);
-    for progress in progress {
-        if let Progress::Deferred { next, .. } = progress {
-            waited += Duration::try_from(last.duration_until(*next)).unwrap_or_default();
-            last = *next;
-        }
-    }
-    waited
 }
 
 /// Says of the outcomes for several recipients whether they were one.

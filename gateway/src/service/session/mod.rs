@@ -1,10 +1,11 @@
 //! An SMTP session: one client's conversation, from the banner to QUIT (RFC 5321; RFC 4954 for AUTH).
 //!
 //! Here are the commands up to RCPT; [`message`] takes the message itself, [`chunks`] takes one in chunks, [`auth`]
-//! authenticates the client, [`filters`] heeds the milters.
+//! authenticates the client, [`etrn`] has mail sent that waits, [`filters`] heeds the milters.
 
 mod auth;
 mod chunks;
+mod etrn;
 mod filters;
 mod message;
 
@@ -258,10 +259,12 @@ impl Session {
             }
             Command::Help(_) => {
                 let chunks = if self.offered.chunking { " BDAT" } else { "" };
+                let etrn = if self.offered.etrn { " ETRN" } else { "" };
                 let commands =
-                    format!("Commands: HELO EHLO MAIL RCPT DATA{chunks} RSET NOOP QUIT VRFY HELP AUTH");
+                    format!("Commands: HELO EHLO MAIL RCPT DATA{chunks} RSET NOOP QUIT VRFY HELP AUTH{etrn}");
                 self.say(214, &commands).await
             }
+            Command::Etrn(node) => self.etrn(node).await,
             Command::Auth { mechanism, initial_response } => self.auth(&mechanism, initial_response).await,
         }
     }

@@ -73,6 +73,7 @@ fn examples() -> Vec<Event> {
         },
         Event::Received { id: id.clone(), from, client: client.clone(), recipients: 3 },
         Event::Unresolved { domain, why: "there is no such domain".to_owned() },
+        Event::QueueStarted { client: client.clone(), node: "branch.test".to_owned(), messages: 3 },
         Event::ConnectFailed { host: host.clone(), address, why: "connection refused".to_owned() },
         Event::FlushModeEntered { free: 1_000_000, low_water: 10_485_760 },
         Event::FlushModeLeft { free: 20_000_000 },
