@@ -308,7 +308,10 @@ mod tests {
         for number in 0..50_000_u32 {
             drop(hosts.connect(IpAddr::from((0xC600_0000 + number).to_be_bytes())).ok().unwrap());
         }
-        let remembered = || (hosts.table().tallies.len(), hosts.table().idle.len());
+        let remembered = || {
+            let table = hosts.table();
+            (table.tallies.len(), table.idle.len())
+        };
         assert_eq!(remembered(), (REMEMBERED + 2, REMEMBERED + 1));
         assert_eq!(hosts.connect(address("192.0.2.1")).err(), Some(Excess::Open));
         advance(MINUTE).await;

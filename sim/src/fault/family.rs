@@ -127,6 +127,8 @@ impl Family {
                 "client-chatters",
                 "client-says-helo",
                 "client-interrupts-chunks",
+                "client-floods",
+                "client-harvests",
             ],
             Family::Extension => &[
                 "extension-panics",
@@ -230,6 +232,8 @@ impl Fault {
                 ClientDoes::Chatters => "client-chatters",
                 ClientDoes::SaysHelo => "client-says-helo",
                 ClientDoes::InterruptsChunks => "client-interrupts-chunks",
+                ClientDoes::Floods => "client-floods",
+                ClientDoes::Harvests => "client-harvests",
             },
             Fault::Milter { does, .. } => match does {
                 MilterFails::IsDown => "milter-is-down",

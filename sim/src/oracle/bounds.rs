@@ -1,11 +1,14 @@
 //! Bounds: nothing grows past its limit, whatever clients ask for (Q166584, Q272672; RFC 5321, 4.5.3.1; RFC 1870).
 //!
-//! So many clients converse at once, and so many conversations with other hosts are open at once; a message that is
+//! So many clients converse at once, and so many of one host; in a minute one host begins so many connections, messages
+//! and recipients, or twice as many where the minute is not the gateway's; so many conversations with other hosts are open at once; a message that is
 //! taken has so many recipients and so many octets; a command line is not obeyed that is longer than 512 octets; and
 //! no file in the spool is much larger than its message.
 //!
 //! It counts what the Record shows: a connection counts from its greeting to the moment when either side closes it.
 //! Not judged: memory, the octets of `archive/`, and what is refused below a limit (policy).
+
+mod hosts;
 
 use super::protocol::{longest, octets};
 use super::session::verb;
@@ -31,8 +34,16 @@ const RETURNED: usize = 64 * 1024;
 
 fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     let limits = &case.plan.gateway.config.limits;
-    connections(case, true, limits.inbound_connections, "too many clients at once", sheet);
-    connections(case, false, OUTBOUND, "too many conversations with other hosts at once", sheet);
+    connections(
+        case,
+        |session| session.is_inbound,
+        limits.inbound_connections,
+        "too many clients at once",
+        sheet,
+    );
+    let cause = "too many conversations with other hosts at once";
+    connections(case, |session| !session.is_inbound, OUTBOUND, cause, sheet);
+    hosts::judge(case, sheet);
     for transfer in
         case.ledger.transfers.iter().filter(|transfer| transfer.is_inbound && transfer.is_answered())
     {
@@ -53,11 +64,17 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     spool(case, sheet);
 }
 
-/// Judges how many connections of one kind were open at once.
-fn connections(case: &Case<'_>, is_inbound: bool, limit: usize, cause: &str, sheet: &mut Sheet) {
+/// Judges how many connections of one kind were open at once. Those of clients count that were let in.
+fn connections(
+    case: &Case<'_>,
+    is_meant: impl Fn(&Session<'_>) -> bool,
+    limit: usize,
+    cause: &str,
+    sheet: &mut Sheet,
+) {
     let greeted = |session: &&Session<'_>| {
         let code = session.exchanges[0].reply.as_ref().map(|reply| reply.code);
-        session.is_inbound == is_inbound && (!is_inbound || code == Some(220))
+        is_meant(session) && (!session.is_inbound || code == Some(220))
     };
     let mut changes: Vec<(usize, bool)> = Vec::new();
     for session in case.ledger.sessions.iter().filter(greeted) {

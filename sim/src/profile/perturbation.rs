@@ -15,6 +15,12 @@ use crate::fault::{
 use crate::scenario::file::{Client, Milter};
 use crate::span::{Span, Step};
 
+/// Kinds of the family of clients that are drawn apart from the others, each from a stream of its own: they came later,
+/// and what a seed drew before stays as it was.
+const APART: [&str; 2] = ["client-floods", "client-harvests"];
+/// The chance of each of them.
+const APART_CHANCE: u64 = 6;
+
 /// Draws the faults.
 pub(super) fn draw(
     faults: &Faults,
@@ -41,6 +47,15 @@ pub(super) fn draw(
         let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, dice };
         drawn.extend((0..lines).filter_map(|_| hand.line(*family)));
     }
+    for kind in APART.into_iter().filter(|_| faults.families.get(&Family::Clients).is_some_and(|it| *it > 0))
+    {
+        let weight = faults.kinds.get(kind).copied().unwrap_or(1);
+        let mut dice = Dice::of(seed, kind);
+        if dice.chance(APART_CHANCE * weight) {
+            let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, dice };
+            drawn.push(hand.client(kind));
+        }
+    }
     drawn
 }
 
@@ -58,7 +73,8 @@ struct Hand<'a> {
 impl<'a> Hand<'a> {
     fn line(&mut self, family: Family) -> Option<Fault> {
         let weight = |kind: &&'static str| self.faults.kinds.get(*kind).copied().unwrap_or(1);
-        let kinds: Vec<_> = family.kinds().iter().map(|kind| (*kind, weight(kind))).collect();
+        let kinds = family.kinds().iter().filter(|kind| !APART.contains(kind));
+        let kinds: Vec<_> = kinds.map(|kind| (*kind, weight(kind))).collect();
         let kind = self.dice.weighted(kinds.into_iter())?;
         Some(match family {
             Family::Network => self.network(kind),
@@ -301,6 +317,8 @@ impl<'a> Hand<'a> {
             "client-chatters" => ClientDoes::Chatters,
             "client-says-helo" => ClientDoes::SaysHelo,
             "client-interrupts-chunks" => ClientDoes::InterruptsChunks,
+            "client-floods" => ClientDoes::Floods,
+            "client-harvests" => ClientDoes::Harvests,
             _ => ClientDoes::GuessesPasswords,
         };
         Fault::Client { message: self.message(), attempt: self.dice.small_number([1, 3]) as usize, does }

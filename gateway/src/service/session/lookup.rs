@@ -38,7 +38,7 @@ impl Session {
             Found::Mailbox { mailbox, .. } => {
                 Reply::new(250, format!("<{}>", mailbox.address)).with_status("2.1.5")
             }
-            Found::Nobody => nobody(name),
+            Found::Nobody => nobody(),
             Found::Unknown => Reply::new(252, VAGUE),
         };
         self.answer(&reply).await
@@ -59,7 +59,7 @@ impl Session {
                 Reply::new(250, format!("<{}>", mailbox.address)).with_status("2.1.5")
             }
             Found::Mailbox { .. } => Reply::new(550, "That is a mailbox, not a list").with_status("5.2.4"),
-            Found::Nobody | Found::Unknown => nobody(name),
+            Found::Nobody | Found::Unknown => nobody(),
         };
         self.answer(&reply).await
     }
@@ -103,6 +103,6 @@ fn not_implemented() -> Reply {
     Reply::new(502, "command not implemented").with_status("5.5.1")
 }
 
-fn nobody(name: &str) -> Reply {
-    Reply::new(550, format!("Nobody here has this name: {name}")).with_status("5.1.1")
+fn nobody() -> Reply {
+    Reply::new(550, "Nobody here has this name").with_status("5.1.1")
 }
