@@ -62,6 +62,7 @@ impl Family {
                 "power-cut-at",
                 "power-cut-at-event",
                 "power-cut-at-disk-operation",
+                "stop",
             ],
             Family::Disk => &[
                 "disk-eio",
@@ -163,6 +164,7 @@ impl Fault {
             Fault::SlowLink { .. } => "slow-link",
             Fault::Loss { .. } => "loss",
             Fault::Reset { .. } => "reset",
+            Fault::Stop { .. } => "stop",
             Fault::Kill { when: When::At(_), .. } => "kill-at",
             Fault::Kill { when: When::Event { .. }, .. } => "kill-at-event",
             Fault::Kill { when: When::Disk { .. }, .. } => "kill-at-disk-operation",

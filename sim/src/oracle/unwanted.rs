@@ -12,7 +12,8 @@ use crate::mailbag::Kind;
 use crate::plan::MessagePlan;
 
 pub(super) fn judge(case: &Case<'_>, sheet: &mut Sheet) {
-    if case.plan.gateway.config.filter.senders.is_empty() {
+    let is_turf = |(folder, _): &(&str, &crate::record::Spooled)| *folder == "turf";
+    if case.plan.gateway.config.filter.senders.is_empty() && !case.ledger.spooled.iter().any(is_turf) {
         return;
     }
     for (message, (_, planned)) in &case.ledger.planned {

@@ -15,9 +15,10 @@ use crate::fault::{
 use crate::scenario::file::{Client, Milter};
 use crate::span::{Span, Step};
 
-/// Kinds of the family of clients that are drawn apart from the others, each from a stream of its own: they came later,
-/// and what a seed drew before stays as it was.
-const APART: [&str; 2] = ["client-floods", "client-harvests"];
+/// Kinds that are drawn apart from the others of their families, each from a stream of its own: they came later, and what
+/// a seed drew before stays as it was.
+const APART: [(&str, Family); 3] =
+    [("client-floods", Family::Clients), ("client-harvests", Family::Clients), ("stop", Family::Process)];
 /// The chance of each of them.
 const APART_CHANCE: u64 = 6;
 
@@ -47,13 +48,16 @@ pub(super) fn draw(
         let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, dice };
         drawn.extend((0..lines).filter_map(|_| hand.line(*family)));
     }
-    for kind in APART.into_iter().filter(|_| faults.families.get(&Family::Clients).is_some_and(|it| *it > 0))
-    {
+    let is_on = |family: &Family| faults.families.get(family).is_some_and(|chance| *chance > 0);
+    for (kind, family) in APART.into_iter().filter(|(_, family)| is_on(family)) {
         let weight = faults.kinds.get(kind).copied().unwrap_or(1);
         let mut dice = Dice::of(seed, kind);
         if dice.chance(APART_CHANCE * weight) {
             let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, dice };
-            drawn.push(hand.client(kind));
+            drawn.push(match family {
+                Family::Process => hand.stop(),
+                _ => hand.client(kind),
+            });
         }
     }
     drawn
@@ -73,7 +77,7 @@ struct Hand<'a> {
 impl<'a> Hand<'a> {
     fn line(&mut self, family: Family) -> Option<Fault> {
         let weight = |kind: &&'static str| self.faults.kinds.get(*kind).copied().unwrap_or(1);
-        let kinds = family.kinds().iter().filter(|kind| !APART.contains(kind));
+        let kinds = family.kinds().iter().filter(|kind| !APART.iter().any(|(apart, _)| apart == *kind));
         let kinds: Vec<_> = kinds.map(|kind| (*kind, weight(kind))).collect();
         let kind = self.dice.weighted(kinds.into_iter())?;
         Some(match family {
@@ -112,6 +116,11 @@ impl<'a> Hand<'a> {
             "loss" => Fault::Loss { between, at, until, one_in: self.dice.number([2, 8]) },
             _ => Fault::Reset { between, at },
         }
+    }
+
+    fn stop(&mut self) -> Fault {
+        let restart_after = self.dice.span(self.faults.restart_after);
+        Fault::Stop { at: self.dice.span(self.faults.begins), restart_after }
     }
 
     fn process(&mut self, kind: &str) -> Fault {
