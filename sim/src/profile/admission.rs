@@ -8,11 +8,19 @@ use super::cast::Cast;
 use super::{Configuration, table};
 use crate::draw::{Dice, Seed};
 
-/// Draws it into a configuration.
-pub(super) fn draw(chances: &Configuration, cast: &Cast, release: Release, seed: Seed, config: &mut Table) {
+/// Draws it into a configuration. Gives the kinds of fault that have something to attack there.
+pub(super) fn draw(
+    chances: &Configuration,
+    cast: &Cast,
+    release: Release,
+    seed: Seed,
+    config: &mut Table,
+) -> Vec<&'static str> {
+    let mut attacked = Vec::new();
     let is_current = release == Release::Current;
     let mut dice = Dice::of(seed, "host limits");
     if dice.chance(chances.host_limits) && is_current {
+        attacked.push("client-floods");
         let keys = [
             ("connections_per_host", [1, 6]),
             ("connections_per_minute", [2, 20]),
@@ -36,9 +44,11 @@ pub(super) fn draw(chances: &Configuration, cast: &Cast, release: Release, seed:
     }
     let mut dice = Dice::of(seed, "lookups");
     if dice.chance(chances.lookups) && is_current {
+        attacked.push("client-harvests");
         let vrfy = *dice.pick(&["refuse", "authenticated", "authenticated"]);
         config.insert("policy".to_owned(), table([("vrfy", vrfy.into())]));
     }
+    attacked
 }
 
 /// A table of the configuration.

@@ -330,13 +330,13 @@ impl Profile {
         let clients = load::draw(&self.ranges.load, &cast, &setup, seed);
         let chance = if release == Release::Current { configuration.milters } else { 0 };
         let (milters, told_of) = milters::draw(chance, &cast, &clients, seed);
-        let faults = perturbation::draw(&self.ranges.faults, &cast, &clients, &milters, seed);
+        let mut config = setup.config;
+        let attacked = admission::draw(configuration, &cast, release, seed, &mut config);
+        let faults = perturbation::draw(&self.ranges.faults, &cast, &clients, &milters, &attacked, seed);
         let needs_packets =
             |fault: &Fault| matches!(fault, Fault::Dns { answer, .. } if answer.needs_packets());
         let in_packets =
             faults.iter().any(needs_packets) || Dice::of(seed, "look-ups").chance(configuration.name_server);
-        let mut config = setup.config;
-        admission::draw(configuration, &cast, release, seed, &mut config);
         if !told_of.is_empty() {
             config.insert("milter".to_owned(), told_of.into());
         }

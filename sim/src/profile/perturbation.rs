@@ -21,13 +21,16 @@ const APART: [(&str, Family); 3] =
     [("client-floods", Family::Clients), ("client-harvests", Family::Clients), ("stop", Family::Process)];
 /// The chance of each of them.
 const APART_CHANCE: u64 = 6;
+/// The chance of one that has something to attack.
+const ATTACK_CHANCE: u64 = 60;
 
-/// Draws the faults.
+/// Draws the faults. `attacked`: the kinds that have something to attack, and come more often.
 pub(super) fn draw(
     faults: &Faults,
     cast: &Cast,
     clients: &[Client],
     milters: &[Milter],
+    attacked: &[&str],
     seed: Seed,
 ) -> Vec<Fault> {
     let messages: Vec<&str> = clients
@@ -52,10 +55,11 @@ pub(super) fn draw(
     for (kind, family) in APART.into_iter().filter(|(_, family)| is_on(family)) {
         let weight = faults.kinds.get(kind).copied().unwrap_or(1);
         let mut dice = Dice::of(seed, kind);
-        if dice.chance(APART_CHANCE * weight) {
+        let chance = if attacked.contains(&kind) { ATTACK_CHANCE } else { APART_CHANCE };
+        if dice.chance(chance * weight) {
             let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, dice };
             drawn.push(match family {
-                Family::Process => hand.stop(),
+                Family::Process => hand.stop(clients),
                 _ => hand.client(kind),
             });
         }
@@ -118,9 +122,13 @@ impl<'a> Hand<'a> {
         }
     }
 
-    fn stop(&mut self) -> Fault {
+    /// While a message is handed over, or right before.
+    fn stop(&mut self, clients: &[Client]) -> Fault {
         let restart_after = self.dice.span(self.faults.restart_after);
-        Fault::Stop { at: self.dice.span(self.faults.begins), restart_after }
+        let times: Vec<Span> =
+            clients.iter().flat_map(|client| &client.message).map(|message| message.at).collect();
+        let after = self.dice.span([Span::ZERO, seconds(2)]);
+        Fault::Stop { at: Span(self.dice.pick(&times).0 + after.0), restart_after }
     }
 
     fn process(&mut self, kind: &str) -> Fault {
