@@ -50,6 +50,7 @@
 //! | [`smtp`] | the wire: lines, end of data, commands, replies, and handing a message to another host |
 //! | [`accept`], [`sasl`], [`directory`] | which hosts may connect, and who a client is |
 //! | [`submission`], [`relay`] | who may submit, and have mail passed on |
+//! | [`turf`] | whose mail is not wanted |
 //! | [`milter`] | the filters of other programs, and what they make of a message |
 //! | [`trace`] | the `Received` line, and counting hops |
 //! | [`spool`] | messages on disk, from acceptance to delivery |
@@ -85,3 +86,4 @@ pub mod spool;
 pub mod store;
 pub mod submission;
 pub mod trace;
+pub mod turf;

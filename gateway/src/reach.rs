@@ -45,6 +45,10 @@ macro_rules! points {
 points! {
     // The session.
     ConnectionOverLimit: "refused a connection over the limit",
+    HostOverLimit: "turned a host away that has too many connections",
+    MessageOverLimit: "put a message off past a host's limit",
+    RecipientOverLimit: "put a recipient off past a host's limit",
+    ClosedDown: "said farewell because the service is being stopped",
     HostRejected: "turned a rejected host away",
     PipelinedInput: "had the next command at hand before the last was answered",
     OverlongCommand: "refused a command line that is too long",
@@ -76,6 +80,10 @@ points! {
     EtrnForNothing: "was asked for mail of which none waited",
     EtrnRefused: "refused to be asked for mail",
     ExemptNotHomedHere: "refused an exempt host's sender who is not homed here",
+    LookupAnswered: "told a client who exists",
+    TurfSetAside: "set a message aside for its sender",
+    TurfDeleted: "deleted a message for its sender",
+    TurfRefused: "refused a message for its sender",
     AccountMismatch: "refused a sender who is not the account",
 
     // The milters.

@@ -32,18 +32,21 @@ pub enum Release {
 pub enum Defect {
     /// A message for a domain that the routing extension maps to `localhost` stops the service.
     Q169681,
+    /// A host that is rejected is greeted with 220 before its connection is closed, and tries again until it gives up.
+    Q173279,
     /// A report to the administrator about a message from an exempt host stops the service.
     Q178091,
 }
 
 impl Defect {
     /// Every defect, in the order of their articles.
-    pub const ALL: [Defect; 2] = [Defect::Q169681, Defect::Q178091];
+    pub const ALL: [Defect; 3] = [Defect::Q169681, Defect::Q173279, Defect::Q178091];
 
     /// The article that documents it, such as `Q169681`.
     pub fn article(self) -> &'static str {
         match self {
             Defect::Q169681 => "Q169681",
+            Defect::Q173279 => "Q173279",
             Defect::Q178091 => "Q178091",
         }
     }
@@ -54,6 +57,9 @@ impl Defect {
             Defect::Q169681 => {
                 "a message for a domain that the routing extension maps to `localhost` stops the service"
             }
+            Defect::Q173279 => {
+                "a rejected host is greeted with 220 instead of 521, so that it tries again until it gives up"
+            }
             Defect::Q178091 => {
                 "a report to the administrator about a message from an exempt host stops the service"
             }
@@ -62,10 +68,11 @@ impl Defect {
 
     /// The release in which the defect came in, and the one in which it was gone.
     ///
-    /// 5.5 is not listed among the products of Q169681, so the fix of 5.0 SP2 is taken to be in it.
+    /// 5.5 is not listed among the products of Q169681, so the fix of 5.0 SP2 is taken to be in it. Q173279 is fixed "in
+    /// the latest service pack" for 5.0, which is taken to be SP2 too.
     fn present(self) -> std::ops::Range<Release> {
         match self {
-            Defect::Q169681 => Release::V50Rtm..Release::V50Sp2,
+            Defect::Q169681 | Defect::Q173279 => Release::V50Rtm..Release::V50Sp2,
             Defect::Q178091 => Release::V55Rtm..Release::V55Sp1,
         }
     }
@@ -92,6 +99,11 @@ impl Release {
     /// Whether the service goes on after an exception in the handling of one message. The historical releases
     /// log event 4037 and the process ends (Q169681, Q178091, Q168883).
     pub fn survives_exceptions(self) -> bool {
+        self == Release::Current
+    }
+
+    /// Whether the service, when it is told to stop, waits for the messages that are being handed over.
+    pub fn closes_down_gently(self) -> bool {
         self == Release::Current
     }
 
@@ -194,6 +206,7 @@ mod tests {
     fn each_defect_is_in_the_releases_that_its_article_names_and_gone_in_the_next() {
         let with = |defect| Release::ALL.into_iter().filter(|r| r.has(defect)).collect::<Vec<_>>();
         assert_eq!(with(Defect::Q169681), [Release::V50Rtm, Release::V50Sp1]);
+        assert_eq!(with(Defect::Q173279), [Release::V50Rtm, Release::V50Sp1]);
         assert_eq!(with(Defect::Q178091), [Release::V55Rtm]);
     }
 

@@ -131,7 +131,7 @@ async fn resolver(env: &Env) -> StubResolver {
         "name server, TCP",
         Box::pin(async move {
             loop {
-                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut stream = listener.accept().await.unwrap().stream;
                 let mut question = vec![0; stream.read_u16().await.unwrap().into()];
                 stream.read_exact(&mut question).await.unwrap();
                 let question = Message::from_vec(&question).unwrap();

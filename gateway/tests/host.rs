@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use gateway::env::host;
+use gateway::env::{Connection, host};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]
@@ -14,7 +14,7 @@ async fn two_ends_of_a_connection_hear_each_other() {
     env.spawn.spawn(
         "server",
         Box::pin(async move {
-            let (mut stream, from) = listener.accept().await.unwrap();
+            let Connection { mut stream, from, .. } = listener.accept().await.unwrap();
             stream.write_all(b"220 ready\r\n").await.unwrap();
             done.send(from).await.unwrap();
         }),

@@ -195,7 +195,7 @@ async fn serve(seat: Seat) {
     let on = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 25));
     let mut listener = seat.net.listen(on).await.expect("the port is free");
     loop {
-        let (stream, _) = listener.accept().await.expect("the listener stays");
+        let stream = listener.accept().await.expect("the listener stays").stream;
         seat.spawn.spawn(
             "session",
             Box::pin(async move {

@@ -4,7 +4,7 @@
 use std::io::{Error, Result};
 use std::{path::Path, sync::Arc};
 
-use gateway::env::{BoxFuture, Env, Stream, sync_with_ancestors};
+use gateway::env::{BoxFuture, Connection, Env, Stream, sync_with_ancestors};
 use gateway::{release::Release, service::Exit};
 use sim::scenario::{Library, Source};
 use sim::subject::{Process, Subject};
@@ -23,7 +23,7 @@ impl Subject for Little {
             let mailboxes: Vec<_> = config.mailboxes.iter().map(|known| known.address.to_string()).collect();
             let mut listener = env.net.listen(config.listen).await.map_err(|error| error.to_string())?;
             loop {
-                let Ok((stream, _)) = listener.accept().await else { continue };
+                let Ok(Connection { stream, .. }) = listener.accept().await else { continue };
                 let session = serve(stream, env.clone(), mailboxes.clone(), careful);
                 env.spawn.spawn("a session", Box::pin(async move { drop(session.await) }));
             }

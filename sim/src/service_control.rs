@@ -53,6 +53,8 @@ pub(crate) struct ServiceControl {
     /// How often the service was started.
     starts: usize,
     restart: Option<Restart>,
+    /// The service was told to stop, and is started again so long after its end.
+    restart_after_stop: Option<Duration>,
     errands: VecDeque<Errand>,
     faults: TimedFaults,
     /// The other machines that were stopped, and when each is started again.
@@ -87,6 +89,7 @@ impl ServiceControl {
             restarts: plan.service.restarts,
             starts: 0,
             restart: None,
+            restart_after_stop: None,
             errands: plan.errands.clone().into(),
             faults: TimedFaults::of(plan),
             stopped: BTreeMap::new(),
@@ -123,6 +126,7 @@ impl ServiceControl {
         self.up = true;
         self.starts += 1;
         self.restart = None;
+        self.restart_after_stop = None;
         self.scene.journal.note_at(now, &self.plan.gateway.name, What::Service(Service::Starts));
         Some(Action::Boot(GATEWAY))
     }
@@ -217,10 +221,23 @@ impl ServiceControl {
             match fault {
                 timed::What::Stop(machine, stop) => actions.extend(self.stop(machine, stop, now)),
                 timed::What::Reset(machines, fault) => actions.extend(self.reset(machines, fault, now)),
+                timed::What::Ask(fault, restart_after) => self.tell_to_stop(fault, restart_after, now),
                 timed::What::Vanish => self.let_files_vanish(now),
             }
         }
         actions
+    }
+
+    /// Tells the gateway's service to stop, if it runs.
+    fn tell_to_stop(&mut self, fault: usize, restart_after: Duration, now: Duration) {
+        if !self.up || self.restart_after_stop.is_some() {
+            return;
+        }
+        self.restart_after_stop = Some(restart_after);
+        self.scene.bites.bit(fault, now);
+        let what = What::Fault("the service is told to stop".to_owned());
+        self.scene.journal.note_at(now, self.name(GATEWAY), what);
+        self.gateway.tell_to_stop();
     }
 
     /// Resets the connections between two machines, if both run.
@@ -251,7 +268,8 @@ impl ServiceControl {
     }
 
     fn nothing_is_left_to_do(&mut self) -> bool {
-        let restarts = self.restart.is_some() || !self.stopped.is_empty();
+        let restarts =
+            self.restart.is_some() || self.restart_after_stop.is_some() || !self.stopped.is_empty();
         let to_come = restarts || self.faults.next().is_some() || !self.errands.is_empty();
         let to_come = to_come || self.clients_at_work > 0;
         !to_come && (!self.up || self.gateway.spool_is_empty())
@@ -298,7 +316,9 @@ impl Conductor for ServiceControl {
         }
         self.up = false;
         let planned = matches!(self.gateway.take_exit(), Some(Service::Stopped));
-        if !planned && self.restarts > 0 {
+        if let Some(after) = self.restart_after_stop.take().filter(|_| planned) {
+            self.restart = Some(Restart { at: now + after, counts: false });
+        } else if !planned && self.restarts > 0 {
             self.restart = Some(Restart { at: now + self.plan.service.restart_after, counts: true });
         }
     }

@@ -50,6 +50,8 @@ pub struct Process {
     pub env: Env,
     /// The domain name system.
     pub names: Arc<dyn Resolver>,
+    /// Ready when the process is told to stop. Who has no ear for that is not stopped by it.
+    pub stop: BoxFuture<'static, ()>,
     /// The extension that the plan has fail.
     pub(crate) extension: Factory,
     pub(crate) life: Life,
@@ -69,13 +71,13 @@ pub struct ShippedGateway;
 impl Subject for ShippedGateway {
     fn run(&self, process: Process) -> BoxFuture<'_, Result<Exit, String>> {
         Box::pin(async move {
-            let Process { plan, env, names, extension, life } = process;
+            let Process { plan, env, names, stop, extension, life } = process;
             let mut extensions = Registry::builtin();
             extensions.add(FAULTY_EXTENSION, extension);
             let started = Gateway::start(plan.gateway.config.clone(), env, names, &extensions).await;
             let gateway = started.map_err(|error| error.to_string())?;
             life.comes_up();
-            Ok(gateway.run(std::future::pending()).await)
+            Ok(gateway.run(stop).await)
         })
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Timed {
 pub(crate) enum What {
     /// A process is killed, or a machine loses its power.
     Stop(MachineId, Stop),
+    /// The service is told to stop, by the line at this place in the plan, and started again so long after its end.
+    Ask(usize, Duration),
     /// The connections between two machines are reset, by the line at this place in the plan.
     Reset([MachineId; 2], usize),
     /// From now on a file is to vanish: it is looked for.
@@ -62,6 +64,7 @@ fn timed(plan: &Plan, fault: usize, line: &Fault) -> Option<Timed> {
         Fault::Reset { between: [a, b], at } => {
             (at, What::Reset([plan.machine(a)?, plan.machine(b)?], fault))
         }
+        Fault::Stop { at, restart_after } => (at, What::Ask(fault, restart_after.0)),
         Fault::FileVanishes { at, .. } => (at, What::Vanish),
         _ => return None,
     };

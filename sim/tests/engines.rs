@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gateway::env::Stream;
+use gateway::env::{Connection, Stream};
 use sim::draw::Seed;
 use sim::engine::{
     Action, Carriage, Classic, Clock, Conductor, Engine, EngineError, Leap, Links, Look, Machine, MachineId,
@@ -211,7 +211,7 @@ fn port_25(machine: MachineId) -> SocketAddr {
 async fn echo(seat: Seat, notes: Notes) {
     let mut listener = seat.net.listen((Ipv4Addr::UNSPECIFIED, 25).into()).await.expect("the port is free");
     loop {
-        let (mut stream, from) = listener.accept().await.expect("the listener stays usable");
+        let Connection { mut stream, from, .. } = listener.accept().await.expect("the listener stays usable");
         notes.note(format!("connection from {}", from.ip()));
         let notes = notes.clone();
         let session = async move {
@@ -300,7 +300,7 @@ fn a_large_message_arrives_whole_at_a_reader_that_takes_its_time() {
         let ran = Trial::on(engine)
             .machine(|seat, notes| async move {
                 let mut listener = seat.net.listen((Ipv4Addr::UNSPECIFIED, 25).into()).await.unwrap();
-                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut stream = listener.accept().await.unwrap().stream;
                 sleep(Duration::from_secs(1)).await;
                 let (mut octets, mut buffer) = (0, [0; 1000]);
                 while let Ok(read @ 1..) = stream.read(&mut buffer).await {
@@ -610,7 +610,7 @@ async fn a_client_that_counts(seat: Seat, notes: Notes) {
 /// Takes one connection, and says what it reads.
 async fn a_server_that_reads(seat: Seat, notes: Notes) {
     let mut listener = seat.net.listen((Ipv4Addr::UNSPECIFIED, 25).into()).await.unwrap();
-    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut stream = listener.accept().await.unwrap().stream;
     loop {
         match word(&mut stream).await {
             Ok(Some(word)) => notes.note(word),
@@ -744,7 +744,7 @@ fn a_reader_that_stalls_slows_its_writer_down_until_it_reads_on() {
     let ran = Trial::on(&Leap)
         .machine(|seat, notes| async move {
             let mut listener = seat.net.listen((Ipv4Addr::UNSPECIFIED, 25).into()).await.unwrap();
-            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut stream = listener.accept().await.unwrap().stream;
             sleep(Duration::from_secs(1800)).await;
             let mut all = Vec::new();
             stream.read_to_end(&mut all).await.unwrap();
@@ -826,7 +826,7 @@ fn who_has_shut_down_its_writing_still_reads() {
         let ran = Trial::on(engine)
             .machine(|seat, _| async move {
                 let mut listener = seat.net.listen((Ipv4Addr::UNSPECIFIED, 25).into()).await.unwrap();
-                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut stream = listener.accept().await.unwrap().stream;
                 while let Ok(Some(_)) = word(&mut stream).await {}
                 stream.write_all(b"that was all").await.unwrap();
             })

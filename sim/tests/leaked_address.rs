@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Barrier};
 
-use gateway::env::{IoFuture, Listener, Net, Stream, UdpSocket};
+use gateway::env::{Connection, IoFuture, Listener, Net, Stream, UdpSocket};
 use gateway::release::Release;
 use sim::contain;
 use sim::draw::Seed;
@@ -76,12 +76,12 @@ impl Net for LeakingNet {
 struct LeakingListener(Box<dyn Listener>);
 
 impl Listener for LeakingListener {
-    fn accept(&mut self) -> IoFuture<'_, (Box<dyn Stream>, SocketAddr)> {
+    fn accept(&mut self) -> IoFuture<'_, Connection> {
         Box::pin(async move {
-            let (stream, from) = self.0.accept().await?;
+            let taken = self.0.accept().await?;
             let address = std::ptr::from_ref(&*Box::new(0_u64)).addr();
             // Threads have their heaps 64 MiB apart.
-            Ok((stream, SocketAddr::new(from.ip(), (address >> 26) as u16)))
+            Ok(Connection { from: SocketAddr::new(taken.from.ip(), (address >> 26) as u16), ..taken })
         })
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU64;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,9 +14,9 @@ use toml::Spanned;
 use super::error::Source;
 use super::file::{self, Text};
 use super::{
-    AcceptConfig, Config, ConfigError, DeliveryConfig, DnsConfig, ExtensionConfig, HostRule, LimitsConfig,
-    Login, MailboxConfig, MilterConfig, Network, NotificationsConfig, Password, QuarantineConfig,
-    RelayConfig, Requirement, SubmissionConfig,
+    AcceptConfig, Config, ConfigError, DeliveryConfig, DnsConfig, ExtensionConfig, HostRule, Login,
+    MailboxConfig, MilterConfig, Network, NotificationsConfig, Password, QuarantineConfig, Requirement,
+    SubmissionConfig, clients,
 };
 use crate::address::{Address, Domain};
 use crate::extension::OnFailure;
@@ -28,7 +27,7 @@ use crate::smtp::extensions::Extensions;
 
 const ADDRESS_REMEDY: &str = "write a mailbox, such as \"alice@contoso.test\"";
 const HOST_REMEDY: &str = "write a host name without a final dot, \"host:port\", or an IP address";
-const NETWORK_REMEDY: &str =
+pub(super) const NETWORK_REMEDY: &str =
     "write an address, such as \"192.0.2.10\", or a network, such as \"192.0.2.0/24\"";
 const SPAN_REMEDY: &str = "write hours, minutes and seconds, such as \"48h\" or \"1h 30m\"";
 
@@ -67,10 +66,12 @@ pub(super) fn config(source: &Source) -> Result<Config, ConfigError> {
         },
         spool: directory(source, &file.spool)?,
         store: directory(source, &file.store)?,
-        limits: limits(source, &file.limits)?,
+        limits: clients::limits(source, &file.limits, release)?,
         accept: accept(source, &file.accept)?,
         submission: submission(source, &file.submission, file.accept.require)?,
-        relay: relay(source, &file.relay)?,
+        relay: clients::relay(source, &file.relay)?,
+        filter: clients::filter(source, &file.filter, release)?,
+        policy: clients::policy(source, &file.policy, release)?,
         mailboxes: file.mailbox.iter().map(|entry| mailbox(source, entry)).collect::<Result<_, _>>()?,
         extensions: file.extension.iter().map(|entry| extension(source, entry)).collect::<Result<_, _>>()?,
         routes: routes(source, &file.route, release)?,
@@ -113,7 +114,7 @@ fn directory(source: &Source, text: &Text) -> Result<PathBuf, ConfigError> {
 }
 
 /// A number within a range, which fits the type asked for.
-fn number<T: TryFrom<i64>>(
+pub(super) fn number<T: TryFrom<i64>>(
     source: &Source,
     given: Option<&Spanned<i64>>,
     default: i64,
@@ -127,18 +128,6 @@ fn number<T: TryFrom<i64>>(
             end => format!("write a whole number from {} to {end}", range.start()),
         };
         source.error(place, format!("{value} is out of range"), remedy)
-    })
-}
-
-fn limits(source: &Source, limits: &file::Limits) -> Result<LimitsConfig, ConfigError> {
-    let size: u64 = number(source, limits.message_size.as_ref(), 10 << 20, 0..=i64::MAX)?;
-    let low_water: u64 = number(source, limits.disk_low_water.as_ref(), 10 << 20, 0..=i64::MAX)?;
-    Ok(LimitsConfig {
-        message_size: NonZeroU64::new(size),
-        recipients: number(source, limits.recipients.as_ref(), 100, 100..=32_766)?,
-        inbound_connections: number(source, limits.inbound_connections.as_ref(), 30, 1..=100_000)?,
-        hops: number(source, limits.hops.as_ref(), 30, 1..=1_000)?,
-        disk_low_water: NonZeroU64::new(low_water),
     })
 }
 
@@ -172,14 +161,6 @@ fn submission(
     Ok(SubmissionConfig {
         homed_here_only: restriction("homed_here_only", &submission.homed_here_only)?,
         account_matches_sender: restriction("account_matches_sender", &submission.account_matches_sender)?,
-    })
-}
-
-fn relay(source: &Source, relay: &file::Relay) -> Result<RelayConfig, ConfigError> {
-    let networks = relay.networks.iter().map(|text| source.read(text, NETWORK_REMEDY));
-    Ok(RelayConfig {
-        authenticated: relay.authenticated.unwrap_or(true),
-        networks: networks.collect::<Result<_, _>>()?,
     })
 }
 

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use toml::{Spanned, Table};
 
-use super::{Requirement, Rule};
+use super::{FilterAction, Lookups, Requirement, Rule};
 use crate::milter::OnFailure;
 
 /// A text and its place.
@@ -31,6 +31,10 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) relay: Relay,
     #[serde(default)]
+    pub(super) filter: Filter,
+    #[serde(default)]
+    pub(super) policy: Policy,
+    #[serde(default)]
     pub(super) mailbox: Vec<Mailbox>,
     #[serde(default)]
     pub(super) route: Vec<Route>,
@@ -54,6 +58,10 @@ pub(super) struct Limits {
     pub(super) message_size: Option<Spanned<i64>>,
     pub(super) recipients: Option<Spanned<i64>>,
     pub(super) inbound_connections: Option<Spanned<i64>>,
+    pub(super) connections_per_host: Option<Spanned<i64>>,
+    pub(super) connections_per_minute: Option<Spanned<i64>>,
+    pub(super) messages_per_minute: Option<Spanned<i64>>,
+    pub(super) recipients_per_minute: Option<Spanned<i64>>,
     pub(super) hops: Option<Spanned<i64>>,
     pub(super) disk_low_water: Option<Spanned<i64>>,
 }
@@ -87,6 +95,24 @@ pub(super) struct Relay {
     pub(super) authenticated: Option<bool>,
     #[serde(default)]
     pub(super) networks: Vec<Text>,
+    #[serde(default)]
+    pub(super) local_addresses: Vec<Text>,
+    #[serde(default)]
+    pub(super) denied: Vec<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Filter {
+    #[serde(default)]
+    pub(super) senders: Vec<Text>,
+    pub(super) action: Option<Spanned<FilterAction>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Policy {
+    pub(super) vrfy: Option<Spanned<Lookups>>,
 }
 
 #[derive(Deserialize)]

@@ -9,6 +9,7 @@
 
 mod account;
 mod check;
+mod clients;
 mod error;
 mod file;
 mod keys;
@@ -18,7 +19,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ use crate::milter::{self, MilterAddress};
 use crate::release::Release;
 use crate::report::{Category, Identity};
 use crate::routing::{NextHop, Table};
+use crate::turf::Sender;
 
 /// Everything that an administrator decides.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +68,10 @@ pub struct Config {
     pub submission: SubmissionConfig,
     /// Who may have mail passed on.
     pub relay: RelayConfig,
+    /// Whose mail is not wanted.
+    pub filter: FilterConfig,
+    /// What a client is told that asks.
+    pub policy: PolicyConfig,
     /// The mailboxes of this server, and those of other servers that it knows.
     pub mailboxes: Vec<MailboxConfig>,
     /// The native routing table.
@@ -93,6 +99,15 @@ pub struct LimitsConfig {
     pub recipients: usize,
     /// The most connections from clients at one time, at least 1. Default: 30.
     pub inbound_connections: usize,
+    /// The most connections from one host at one time; none for no limit. This and the next three are of hosts that are
+    /// not in [`RelayConfig::networks`], and of `current` alone. Default: none. In the file, 0 is "none".
+    pub connections_per_host: Option<NonZeroU32>,
+    /// The most connections from one host in a minute. Default: none. In the file, 0 is "none".
+    pub connections_per_minute: Option<NonZeroU32>,
+    /// The most messages that one host may begin in a minute. Default: none. In the file, 0 is "none".
+    pub messages_per_minute: Option<NonZeroU32>,
+    /// The most recipients that one host may name in a minute. Default: none. In the file, 0 is "none".
+    pub recipients_per_minute: Option<NonZeroU32>,
     /// The most Received lines of one message, at least 1; beyond it the message loops (RFC 5321, 6.3). Default: 30.
     pub hops: usize,
     /// The free space of the spool's drive, in octets, below which no mail is taken in (flush mode, Q189587); none for
@@ -157,6 +172,52 @@ pub struct RelayConfig {
     pub authenticated: bool,
     /// Clients in these networks. Default: none.
     pub networks: Vec<Network>,
+    /// Clients that connect to one of these addresses of this server. Default: none.
+    pub local_addresses: Vec<Network>,
+    /// But never clients in these networks. Default: none.
+    pub denied: Vec<Network>,
+}
+
+/// `[filter]`: whose mail is not wanted (*Message Filtering*, Q245465).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FilterConfig {
+    /// The senders. Default: none.
+    pub senders: Vec<Sender>,
+    /// What is done with their mail. Default: it is set aside.
+    pub action: FilterAction,
+}
+
+/// What is done with mail that is not wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FilterAction {
+    /// It is accepted, and kept in the folder `turf/` of the spool.
+    #[default]
+    SetAside,
+    /// It is accepted, and deleted.
+    Delete,
+    /// It is not accepted. The original had no such choice.
+    Refuse,
+}
+
+/// `[policy]`: what a client is told that asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PolicyConfig {
+    /// What it is told of who exists (VRFY, EXPN). Default: nothing, in a friendly way.
+    pub vrfy: Lookups,
+}
+
+/// What a client is told of who exists (RFC 5321, 3.5.3 and 7.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lookups {
+    /// Nothing: 252 to VRFY, whoever is asked about; there is no EXPN.
+    #[default]
+    Vague,
+    /// Nothing: there is neither VRFY nor EXPN.
+    Refuse,
+    /// The truth, if it has authenticated. Others are told as with `vague`.
+    Authenticated,
 }
 
 /// `[[mailbox]]`: one mailbox of the organization.

@@ -61,6 +61,13 @@ fn the_example_shows_every_key_and_the_defaults_as_they_are() {
     shown.extensions.clear();
     shown.dns.servers.clear();
     shown.milters.clear();
+    assert_eq!(
+        (shown.filter.senders.len(), shown.relay.local_addresses.len(), shown.relay.denied.len()),
+        (3, 1, 1)
+    );
+    shown.filter.senders.clear();
+    shown.relay.local_addresses.clear();
+    shown.relay.denied.clear();
     assert_eq!(shown, Config::parse(EXAMPLE, "gateway.toml").unwrap());
 }
 
@@ -96,7 +103,14 @@ fn what_is_not_said_has_the_documented_default() {
     );
     assert_eq!(config.accept, AcceptConfig { require: Requirement::Nothing, hosts: vec![] });
     assert_eq!(config.submission, SubmissionConfig::default());
-    assert_eq!(config.relay, RelayConfig { authenticated: true, networks: vec![] });
+    let nothing = || Vec::new();
+    let relay = RelayConfig {
+        authenticated: true,
+        networks: nothing(),
+        local_addresses: nothing(),
+        denied: nothing(),
+    };
+    assert_eq!(config.relay, relay);
     assert_eq!(config.delivery.retry, [15, 30, 60, 240].map(minutes));
     assert_eq!((config.delivery.expire, config.delivery.port), (minutes(48 * 60), 25));
     assert_eq!((config.delivery.connections, config.delivery.connections_per_host), (20, 5));
@@ -175,6 +189,8 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("[limits]\ninbound_connections = 0", 8, "0 is out of range", "from 1 to 100000"),
     ("[limits]\ndisk_low_water = -1", 8, "-1 is out of range", "0 or more"),
     ("[limits]\nhops = 0", 8, "0 is out of range", "from 1 to 1000"),
+    ("[limits]\nconnections_per_host = -1", 8, "-1 is out of range", "from 0 to 1000000"),
+    ("release = \"5.5 SP3\"\n[limits]\nmessages_per_minute = 5", 9, "5.5 SP3 knows no `messages_per_minute`", "release = \"current\""),
     ("[accept]\nrequire = \"encryption\"", 8, "unknown variant `encryption`", "`nothing` or `authentication`"),
     ("[[accept.host]]\nnetwork = \"192.0.2.0/33\"\nrule = \"reject\"", 8, "`192.0.2.0/33` is not a network", "\"192.0.2.0/24\""),
     ("[[accept.host]]\nnetwork = \"192.0.2.9/24\"\nrule = \"reject\"", 8, "one host in the network", "\"192.0.2.0/24\""),
@@ -185,6 +201,15 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("[submission]\nhomed_here_only = \"yes\"", 8, "string \"yes\"", "true or false"),
     ("[relay]\nnetworks = [\n\"192.0.2.0/24\",\n\"here\"]", 10, "`here` is not a network", "\"192.0.2.0/24\""),
     ("[relay]\nnetworks = \"192.0.2.0/24\"", 8, "string \"192.0.2.0/24\"", "a list in brackets"),
+    ("[relay]\ndenied = [\"192.0.2.9/24\"]", 8, "one host in the network", "\"192.0.2.0/24\""),
+    ("[relay]\nlocal_addresses = [\"eth0\"]", 8, "`eth0` is not a network", "\"192.0.2.10\""),
+    ("[filter]\nsenders = [\"joe\"]", 8, "`joe` is not a mailbox", "\"@spam.test\""),
+    ("[filter]\naction = \"drop\"", 8, "unknown variant `drop`", "`set-aside`"),
+    ("release = \"5.0 SP2\"\n[filter]\nsenders = [\"@spam.test\"]", 9, "5.0 SP2 does not filter domains (Q155683)", "a later `release`"),
+    ("release = \"5.5 SP1\"\n[filter]\nsenders = [\".\"]", 9, "came with 5.5 SP2", "a later `release`"),
+    ("release = \"5.5 SP3\"\n[filter]\naction = \"refuse\"", 9, "5.5 SP3 refuses no mail", "\"set-aside\""),
+    ("[policy]\nvrfy = \"yes\"", 8, "unknown variant `yes`", "`vague`"),
+    ("release = \"5.5 SP3\"\n[policy]\nvrfy = \"refuse\"", 9, "5.5 SP3 has no choice", "release = \"current\""),
     ("[[mailbox]]\naddress = \"alice@contoso.test\"\naccount = \"alice\"", 9, "no password", "add `password`"),
     ("[[mailbox]]\naddress = \"alice@contoso.test\"\npassword = \"secret\"", 9, "no account", "add `account`"),
     ("[[mailbox]]\naddress = \"alice@contoso.test\"\naccount = \"\"\npassword = \"secret\"", 9, "the account is empty", "name the account"),

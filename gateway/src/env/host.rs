@@ -16,7 +16,8 @@ use tokio::io::ReadBuf;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{
-    BoxFuture, Disk, Entropy, Env, File, IoFuture, Listener, Net, Spawn, Stream, UdpSocket, WallClock,
+    BoxFuture, Connection, Disk, Entropy, Env, File, IoFuture, Listener, Net, Spawn, Stream, UdpSocket,
+    WallClock,
 };
 use crate::exception;
 
@@ -57,10 +58,11 @@ impl UdpSocket for tokio::net::UdpSocket {
 }
 
 impl Listener for TcpListener {
-    fn accept(&mut self) -> IoFuture<'_, (Box<dyn Stream>, SocketAddr)> {
+    fn accept(&mut self) -> IoFuture<'_, Connection> {
         Box::pin(async move {
             let (stream, from) = TcpListener::accept(self).await?;
-            Ok((without_delay(stream)?, from))
+            let to = stream.local_addr()?;
+            Ok(Connection { stream: without_delay(stream)?, from, to })
         })
     }
 

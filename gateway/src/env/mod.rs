@@ -63,17 +63,27 @@ pub trait Net: Send + Sync {
 
 /// A listening socket.
 pub trait Listener: Send {
-    /// The next connection and the address it comes from.
+    /// The next connection.
     ///
     /// # Errors
     /// One connection could not be taken; the listener itself stays usable.
-    fn accept(&mut self) -> IoFuture<'_, (Box<dyn Stream>, SocketAddr)>;
+    fn accept(&mut self) -> IoFuture<'_, Connection>;
 
     /// The address listened on, with the port that was chosen.
     ///
     /// # Errors
     /// The socket is no longer open.
     fn local_addr(&self) -> io::Result<SocketAddr>;
+}
+
+/// A connection that was taken.
+pub struct Connection {
+    /// What is said on it.
+    pub stream: Box<dyn Stream>,
+    /// The address that it comes from.
+    pub from: SocketAddr,
+    /// The address of this machine that it was made to.
+    pub to: SocketAddr,
 }
 
 /// A byte stream in both directions.

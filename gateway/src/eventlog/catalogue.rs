@@ -4,7 +4,7 @@
 //! description of event 4037, which the two articles print.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::address::{Address, Domain, ReversePath};
 use crate::envelope::SpoolId;
@@ -167,6 +167,14 @@ pub enum Event {
         /// What the client was told.
         reply: String,
     },
+    /// 3035: a host asks for more than the limits for one host allow, for the first time in a minute. The original had no
+    /// such limits (Q146562), and the number is ours.
+    HostOverLimit {
+        /// The host.
+        host: IpAddr,
+        /// Of what.
+        what: &'static str,
+    },
     /// 4007: the listening socket could not be bound, and the service does not start (Q193928).
     ListenFailed {
         /// The address.
@@ -273,13 +281,24 @@ pub enum Event {
         /// The recipient.
         recipient: Address,
     },
+    /// 4192: a message is of a sender who is not wanted here, and is not delivered (Q193926).
+    Turfed {
+        /// The message.
+        id: SpoolId,
+        /// Its reverse path.
+        from: ReversePath,
+        /// The entry of the table.
+        entry: String,
+        /// What was done with it.
+        done: &'static str,
+    },
 }
 
 impl Event {
     /// The number of every event, in order.
-    pub const IDS: [u16; 28] = [
-        1000, 1001, 2001, 2002, 2006, 2010, 3010, 3018, 3019, 3020, 3030, 3031, 3032, 4007, 4031, 4037, 4055,
-        4070, 4084, 4098, 4116, 4117, 4120, 4123, 4151, 4182, 4183, 4188,
+    pub const IDS: [u16; 30] = [
+        1000, 1001, 2001, 2002, 2006, 2010, 3010, 3018, 3019, 3020, 3030, 3031, 3032, 3035, 4007, 4031, 4037,
+        4055, 4070, 4084, 4098, 4116, 4117, 4120, 4123, 4151, 4182, 4183, 4188, 4192,
     ];
 
     /// The event's number, which is one of [`IDS`](Self::IDS).
@@ -298,6 +317,7 @@ impl Event {
             Event::MilterFailed { .. } => 3030,
             Event::MilterChangeRefused { .. } => 3031,
             Event::MilterRefused { .. } => 3032,
+            Event::HostOverLimit { .. } => 3035,
             Event::ListenFailed { .. } => 4007,
             Event::RemoteRefused { .. } => 4031,
             Event::Exception(_) => 4037,
@@ -313,15 +333,17 @@ impl Event {
             Event::RetriedLater { .. } => 4182,
             Event::AuthenticationFailed { .. } => 4183,
             Event::RelayRefused { .. } => 4188,
+            Event::Turfed { .. } => 4192,
         }
     }
 
     /// How grave it is. In the original, 1xxx and 2xxx inform, 3xxx warn and 4xxx are errors, with a few exceptions.
     pub fn severity(&self) -> Severity {
         match self {
-            Event::Unresolved { .. } | Event::Dropped { .. } | Event::RelayRefused { .. } => {
-                Severity::Warning
-            }
+            Event::Unresolved { .. }
+            | Event::Dropped { .. }
+            | Event::RelayRefused { .. }
+            | Event::Turfed { .. } => Severity::Warning,
             other => match other.id() {
                 0..3000 => Severity::Information,
                 3000..4000 => Severity::Warning,
@@ -341,13 +363,15 @@ impl Event {
             | Event::Received { .. }
             | Event::FlushModeEntered { .. }
             | Event::FlushModeLeft { .. }
-            | Event::Dropped { .. } => Category::MessageTransfer,
+            | Event::Dropped { .. }
+            | Event::Turfed { .. } => Category::MessageTransfer,
             Event::Unresolved { .. }
             | Event::QueueStarted { .. }
             | Event::ConnectFailed { .. }
             | Event::MilterFailed { .. }
             | Event::MilterChangeRefused { .. }
             | Event::MilterRefused { .. }
+            | Event::HostOverLimit { .. }
             | Event::RemoteRefused { .. }
             | Event::SenderMismatch { .. }
             | Event::AuthenticationFailed { .. }
@@ -461,6 +485,14 @@ impl fmt::Display for Event {
             Event::RelayRefused { client, recipient } => {
                 write!(f, "{client} may not relay mail to {recipient}.")
             }
+            Event::HostOverLimit { host, what } => {
+                write!(f, "{host} has asked for too many {what}, and is asked to come back later.")
+            }
+            Event::Turfed { id, from, entry, done } => write!(
+                f,
+                "Message {id} from {from} is not delivered: its sender is not wanted here, by the entry {entry}. What is \
+                 done with the message: {done}."
+            ),
         }
     }
 }

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::StartError;
 use super::courier::Order;
 use super::filing::Filed;
 use super::flush_mode::FlushMode;
 use super::held::Held;
+use super::hosts::Hosts;
 use crate::accept::Rules;
 use crate::address::Domain;
 use crate::config::Config;
@@ -40,6 +41,8 @@ pub(super) struct Core {
     pub(super) identity: Identity,
     pub(super) filed: Filed,
     pub(super) held: Held,
+    pub(super) hosts: Arc<Hosts>,
+    closing: watch::Sender<bool>,
     flush_mode: FlushMode,
     channels: Channels,
 }
@@ -83,6 +86,8 @@ impl Core {
             identity: config.identity(),
             filed: Filed::default(),
             held: Held::default(),
+            hosts: Hosts::new(&config),
+            closing: watch::Sender::new(false),
             flush_mode: FlushMode::new(config.limits.disk_low_water),
             extensions,
             spool,
@@ -102,6 +107,17 @@ impl Core {
     /// Whether the spool's drive is too full for more mail.
     pub(super) async fn is_in_flush_mode(&self) -> bool {
         self.flush_mode.is_on(&*self.env.disk, &self.config.spool).await
+    }
+
+    /// The service is being stopped: no session begins another message.
+    pub(super) fn close_down(&self) {
+        self.closing.send_replace(true);
+    }
+
+    /// Ready when the service is being stopped.
+    pub(super) async fn closes_down(&self) {
+        // The sender is here, so it is not gone.
+        let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
     }
 
     /// The time of day.

@@ -9,6 +9,7 @@ mod courier;
 mod filing;
 mod flush_mode;
 mod held;
+mod hosts;
 mod inbound;
 mod patience;
 mod session;
@@ -26,7 +27,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::Config;
 use crate::dns::Resolver;
-use crate::env::{DiskError, Env, Listener};
+use crate::env::{Connection, DiskError, Env, Listener, Stream};
 use crate::eventlog::Event;
 use crate::exception::Exception;
 use crate::extension::{LoadError, Registry};
@@ -36,6 +37,9 @@ use core::Core;
 
 /// How long the service waits when the machine can give it no connection.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the service, when it is told to stop, waits for the messages that are being handed over.
+const CLOSING_TIME: Duration = Duration::from_secs(30);
 
 /// How long a client may take to hear that there are too many.
 const REFUSAL_TIME: Duration = Duration::from_secs(10);
@@ -114,29 +118,37 @@ impl Gateway {
         self.listener.local_addr()
     }
 
-    /// Serves until `stop` is ready or an exception ends the service. What is not finished then is finished by the
-    /// next start: nothing that was accepted is only in memory.
+    /// Serves until `stop` is ready or an exception ends the service. When it is to stop, it takes no more connections,
+    /// says farewell to the clients that are between two messages, and gives those within one some time to finish it. What
+    /// is not finished then is finished by the next start: nothing that was accepted is only in memory.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Exit {
         let spawn = Arc::clone(&self.core.env.spawn);
         spawn.spawn("inbound worker", Box::pin(self.inbound.run()));
         spawn.spawn("courier", Box::pin(self.courier.run()));
+        let places = Arc::new(Semaphore::new(self.core.config.limits.inbound_connections));
         tokio::select! {
             biased;
-            Some(exception) = self.exceptions.recv() => Exit::Exception(exception),
-            () = stop => {
-                Event::Stopped.log();
-                Exit::Stopped
+            Some(exception) = self.exceptions.recv() => return Exit::Exception(exception),
+            () = stop => {}
+            () = accept(&self.core, &mut *self.listener, &places) => {
+                unreachable!("accepting connections never ends")
             }
-            () = accept(&self.core, &mut *self.listener) => unreachable!("accepting connections never ends"),
         }
+        if self.core.config.release.closes_down_gently() {
+            drop(self.listener);
+            self.core.close_down();
+            let all = u32::try_from(self.core.config.limits.inbound_connections).unwrap_or(u32::MAX);
+            let _ = timeout(CLOSING_TIME, places.acquire_many(all)).await;
+        }
+        Event::Stopped.log();
+        Exit::Stopped
     }
 }
 
 /// Takes connections for ever, each a session of its own, up to the limit.
-async fn accept(core: &Arc<Core>, listener: &mut dyn Listener) {
-    let places = Arc::new(Semaphore::new(core.config.limits.inbound_connections));
+async fn accept(core: &Arc<Core>, listener: &mut dyn Listener, places: &Arc<Semaphore>) {
     loop {
-        let (mut stream, from) = match listener.accept().await {
+        let Connection { stream, from, to } = match listener.accept().await {
             Ok(connection) => connection,
             // A connection that was lost before it was taken concerns nobody.
             Err(error)
@@ -150,35 +162,44 @@ async fn accept(core: &Arc<Core>, listener: &mut dyn Listener) {
                 continue;
             }
         };
-        let core = Arc::clone(core);
-        match Arc::clone(&places).try_acquire_owned() {
-            Ok(place) => {
-                let spawn = Arc::clone(&core.env.spawn);
-                spawn.spawn(
-                    "SMTP session",
-                    Box::pin(async move {
-                        session::Session::new(core, stream, from.ip()).run().await;
-                        drop(place);
-                    }),
-                );
+        let guest = match core.hosts.connect(from.ip()) {
+            Ok(guest) => guest,
+            Err(excess) => {
+                reached(Point::HostOverLimit);
+                let text = format!("{} too many {}, try again later", core.config.host, excess.what());
+                // Beside the greeting there is no enhanced status code (RFC 2034, 4); here Postfix has one, and so have we.
+                turn_away(core, stream, Reply::new(421, format!("4.7.0 {text}")));
+                continue;
             }
-            Err(_) => {
-                reached(Point::ConnectionOverLimit);
-                // Over the limit is refused at once (Q166584). Whether the client still hears it is its own affair.
-                let refusal =
-                    Reply::new(421, format!("{} too many connections, try again later", core.config.host));
-                let spawn = Arc::clone(&core.env.spawn);
-                spawn.spawn(
-                    "refusal",
-                    Box::pin(async move {
-                        let _ = timeout(REFUSAL_TIME, async {
-                            let _ = stream.write_all(&refusal.to_bytes()).await;
-                            let _ = stream.shutdown().await;
-                        })
-                        .await;
-                    }),
-                );
-            }
-        }
+        };
+        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+            reached(Point::ConnectionOverLimit);
+            // Over the limit is refused at once (Q166584).
+            let text = format!("{} too many connections, try again later", core.config.host);
+            turn_away(core, stream, Reply::new(421, text));
+            continue;
+        };
+        let session = session::Session::new(Arc::clone(core), stream, [from.ip(), to.ip()], guest);
+        core.env.spawn.spawn(
+            "SMTP session",
+            Box::pin(async move {
+                session.run().await;
+                drop(place);
+            }),
+        );
     }
+}
+
+/// Tells a client that it cannot be served. Whether it still hears that is its own affair.
+fn turn_away(core: &Core, mut stream: Box<dyn Stream>, refusal: Reply) {
+    core.env.spawn.spawn(
+        "refusal",
+        Box::pin(async move {
+            let _ = timeout(REFUSAL_TIME, async {
+                let _ = stream.write_all(&refusal.to_bytes()).await;
+                let _ = stream.shutdown().await;
+            })
+            .await;
+        }),
+    );
 }

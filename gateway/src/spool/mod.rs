@@ -7,6 +7,7 @@
 //! | `out/` | parts waiting for delivery, one a next hop: `WKA6D6YM.1` |
 //! | `archive/` | messages kept after they were processed |
 //! | `bad/` | messages set aside because they cannot be processed |
+//! | `turf/` | messages set aside because their sender is not wanted here |
 //! | `queue/` | what has been tried so far; losing it loses no mail (see [`Progress`]) |
 //!
 //! **How a message comes in.** Written in `work/`, the file synchronised, renamed into its folder, that folder
@@ -59,6 +60,8 @@ pub enum Aside {
     Archive,
     /// Cannot be processed: an administrator looks at it.
     Bad,
+    /// Of a sender who is not wanted here. Only a draft is set aside to there.
+    Turf,
 }
 
 /// A message in the spool.
@@ -115,7 +118,8 @@ impl Spool {
         root: &Path,
     ) -> Result<Self, DiskError> {
         let spool = Spool { disk, entropy, root: root.into() };
-        let folders = ["work", "in", "out", "archive", "bad", "queue"].map(|folder| root.join(folder));
+        let folders =
+            ["work", "in", "out", "archive", "bad", "turf", "queue"].map(|folder| root.join(folder));
         for folder in &folders {
             spool.disk.create_dir_all(folder).await.map_err(DiskError::of("make", folder))?;
         }
@@ -171,7 +175,8 @@ impl Spool {
 
     /// Whether nothing but the draft itself has this name. A part still in `out/` counts: its number is not known.
     async fn is_free(&self, id: &SpoolId) -> Result<bool, DiskError> {
-        for folder in [self.folder(Folder::In), self.aside(Aside::Archive), self.aside(Aside::Bad)] {
+        let aside = [Aside::Archive, Aside::Bad, Aside::Turf].map(|aside| self.aside(aside));
+        for folder in [self.folder(Folder::In)].iter().chain(&aside) {
             let path = folder.join(id.as_str());
             if self.disk.exists(&path).await.map_err(DiskError::of("look for", &path))? {
                 return Ok(false);
@@ -340,6 +345,7 @@ impl Spool {
         self.root.join(match aside {
             Aside::Archive => "archive",
             Aside::Bad => "bad",
+            Aside::Turf => "turf",
         })
     }
 

@@ -19,6 +19,7 @@ use gateway::reach::{Point, ReachLayer};
 use gateway::service::{Gateway, StartError};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 use tracing::subscriber::DefaultGuard;
@@ -40,6 +41,8 @@ pub(crate) struct Machine {
     disk: Arc<TroubledDisk>,
     clock: Arc<Clock>,
     process: Arc<Process>,
+    stop: Arc<Notify>,
+    stopped: Arc<Notify>,
     events: Arc<Mutex<Vec<Entry>>>,
     points: Arc<Mutex<BTreeSet<Point>>>,
     _log: DefaultGuard,
@@ -62,6 +65,8 @@ impl Machine {
             disk: Arc::default(),
             clock: Arc::new(Clock { start: Instant::now(), set: Mutex::default() }),
             process: Arc::default(),
+            stop: Arc::default(),
+            stopped: Arc::default(),
             events,
             points,
             _log: tracing::subscriber::set_default(tracing_subscriber::registry().with(log).with(reach)),
@@ -121,8 +126,23 @@ impl Machine {
         let mut extensions = Registry::builtin();
         extensions.add("scripted", extension::scripted());
         let gateway = Gateway::start(config, env, names, &extensions).await?;
-        self.process.spawn("service", Box::pin(async { drop(gateway.run(std::future::pending()).await) }));
+        let (stop, stopped) = (Arc::clone(&self.stop), Arc::clone(&self.stopped));
+        let service = async move {
+            gateway.run(stop.notified()).await;
+            stopped.notify_one();
+        };
+        self.process.spawn("service", Box::pin(service));
         Ok(())
+    }
+
+    /// Tells the gateway to stop.
+    pub(crate) fn tell_to_stop(&self) {
+        self.stop.notify_one();
+    }
+
+    /// Waits until the gateway has stopped.
+    pub(crate) async fn stopped(&self) {
+        self.stopped.notified().await;
     }
 
     /// Ends the gateway's process where it is.

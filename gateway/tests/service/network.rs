@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use gateway::address::Domain;
 use gateway::dns::{DnsError, MailExchanger, Resolver};
-use gateway::env::{BoxFuture, IoFuture, Listener, Net, Stream, UdpSocket};
+use gateway::env::{BoxFuture, Connection, IoFuture, Listener, Net, Stream, UdpSocket};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -16,7 +16,11 @@ use tokio::time::Instant;
 /// `.`; what is not in the list is answered as a host answers that takes everything.
 pub(crate) type Manners = &'static [(&'static str, &'static str)];
 
-type Call = io::Result<(DuplexStream, SocketAddr)>;
+/// A connection, the address that it comes from, and the one that it is made to.
+type Call = io::Result<(DuplexStream, SocketAddr, SocketAddr)>;
+
+/// The address of the gateway that clients connect to who do not say.
+const GATEWAY: &str = "192.0.2.25";
 
 /// The network that a gateway is on. Clones are the same network.
 #[derive(Clone, Default)]
@@ -88,8 +92,15 @@ impl Network {
 
     /// A connection from a client to the gateway.
     pub(crate) fn dial(&self, from: &str) -> Client {
+        self.dial_at(from, GATEWAY)
+    }
+
+    /// A connection from a client to one of the gateway's addresses.
+    pub(crate) fn dial_at(&self, from: &str, to: &str) -> Client {
         let (near, far) = duplex(64 * 1024);
-        self.call(Ok((far, SocketAddr::new(from.parse().unwrap(), 1024))));
+        let [from, to] =
+            [(from, 1024), (to, 25)].map(|(ip, port)| SocketAddr::new(ip.parse().unwrap(), port));
+        self.call(Ok((far, from, to)));
         Client(BufReader::new(near))
     }
 
@@ -176,10 +187,10 @@ struct Calls {
 }
 
 impl Listener for Calls {
-    fn accept(&mut self) -> IoFuture<'_, (Box<dyn Stream>, SocketAddr)> {
+    fn accept(&mut self) -> IoFuture<'_, Connection> {
         Box::pin(async {
             let call = self.calls.recv().await.unwrap_or(Err(ErrorKind::NotConnected.into()));
-            call.map(|(stream, from)| (Box::new(stream) as Box<dyn Stream>, from))
+            call.map(|(stream, from, to)| Connection { stream: Box::new(stream), from, to })
         })
     }
 

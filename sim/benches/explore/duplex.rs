@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use gateway::address::Domain;
 use gateway::dns::{DnsError, MailExchanger, Resolver};
 use gateway::env::{
-    BoxFuture, Disk, Entropy, Env, IoFuture, Listener, Net, Spawn, Stream, UdpSocket, WallClock,
+    BoxFuture, Connection, Disk, Entropy, Env, IoFuture, Listener, Net, Spawn, Stream, UdpSocket, WallClock,
 };
 use gateway::extension::Registry;
 use gateway::service::Gateway;
@@ -117,10 +117,10 @@ struct Bound {
 }
 
 impl Listener for Bound {
-    fn accept(&mut self) -> IoFuture<'_, (Box<dyn Stream>, SocketAddr)> {
+    fn accept(&mut self) -> IoFuture<'_, Connection> {
         Box::pin(async move {
             let (stream, from) = self.arrivals.recv().await.ok_or(ErrorKind::NotConnected)?;
-            Ok((Box::new(stream) as Box<dyn Stream>, from))
+            Ok(Connection { stream: Box::new(stream), from, to: self.on })
         })
     }
 

@@ -62,6 +62,7 @@ impl Family {
                 "power-cut-at",
                 "power-cut-at-event",
                 "power-cut-at-disk-operation",
+                "stop",
             ],
             Family::Disk => &[
                 "disk-eio",
@@ -130,6 +131,8 @@ impl Family {
                 "client-says-helo",
                 "client-interrupts-chunks",
                 "client-asks-for-mail",
+                "client-floods",
+                "client-harvests",
             ],
             Family::Extension => &[
                 "extension-panics",
@@ -164,6 +167,7 @@ impl Fault {
             Fault::SlowLink { .. } => "slow-link",
             Fault::Loss { .. } => "loss",
             Fault::Reset { .. } => "reset",
+            Fault::Stop { .. } => "stop",
             Fault::Kill { when: When::At(_), .. } => "kill-at",
             Fault::Kill { when: When::Event { .. }, .. } => "kill-at-event",
             Fault::Kill { when: When::Disk { .. }, .. } => "kill-at-disk-operation",
@@ -236,6 +240,8 @@ impl Fault {
                 ClientDoes::SaysHelo => "client-says-helo",
                 ClientDoes::InterruptsChunks => "client-interrupts-chunks",
                 ClientDoes::AsksForMail => "client-asks-for-mail",
+                ClientDoes::Floods => "client-floods",
+                ClientDoes::Harvests => "client-harvests",
             },
             Fault::Milter { does, .. } => match does {
                 MilterFails::IsDown => "milter-is-down",

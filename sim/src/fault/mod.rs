@@ -108,6 +108,14 @@ pub enum Fault {
         /// How long afterwards it is started again.
         restart_after: Span,
     },
+    /// The gateway's service is told to stop, as an administrator tells it. It finishes what it has in hand, if its release
+    /// does so.
+    Stop {
+        /// When.
+        at: Span,
+        /// How long after its end it is started again.
+        restart_after: Span,
+    },
     /// A machine loses its power: nobody is told, and what its disk had not synchronised is gone.
     PowerCut {
         /// The machine; the gateway's if none is named. Another than the gateway's loses it at a time only.
@@ -349,6 +357,7 @@ impl Fault {
             | Fault::SlowLink { at, .. }
             | Fault::Loss { at, .. }
             | Fault::Reset { at, .. }
+            | Fault::Stop { at, .. }
             | Fault::Kill { when: When::At(at), .. }
             | Fault::PowerCut { when: When::At(at), .. }
             | Fault::FileVanishes { at, .. }
@@ -376,7 +385,8 @@ impl Fault {
             | Fault::Server { until, .. }
             | Fault::Milter { until, .. } => Some(until.0),
             Fault::Reset { at, .. } | Fault::ClockJump { at, .. } => Some(at.0),
-            Fault::Kill { when: When::At(at), restart_after, .. }
+            Fault::Stop { at, restart_after }
+            | Fault::Kill { when: When::At(at), restart_after, .. }
             | Fault::PowerCut { when: When::At(at), restart_after, .. } => Some(at.0 + restart_after.0),
             Fault::ClockSkew { .. } => Some(Duration::ZERO),
             _ => None,

@@ -202,6 +202,11 @@ pub enum ClientDoes {
     AsksForMail,
     /// It sends the message in chunks, and between them commands that cannot be said there (RFC 3030).
     InterruptsChunks,
+    /// It opens twelve connections at once and begins four messages on each, ten seconds before it hands its own over, and
+    /// keeps the connections for a while.
+    Floods,
+    /// It asks who exists (VRFY, EXPN and HELP), before it authenticates and after it.
+    Harvests,
 }
 
 /// What a milter does that it should not. Its first stage is the negotiation; `content` is all of the message before its

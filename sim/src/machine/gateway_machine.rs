@@ -12,7 +12,7 @@ use gateway::env::{BoxFuture, Disk, Env, Net, Spawn};
 use gateway::exception::{self, Exception};
 use gateway::reach::Point;
 use gateway::service::Exit;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::by_hand;
 use super::clock::VirtualWallClock;
@@ -46,6 +46,8 @@ pub(crate) struct GatewayMachine {
     clock: Arc<VirtualWallClock>,
     entropy: Arc<SeededEntropy>,
     last_exit: Arc<Mutex<Option<Service>>>,
+    /// Tells the process to stop. Each has its own.
+    stop: Arc<Mutex<Arc<Notify>>>,
 }
 
 impl GatewayMachine {
@@ -67,6 +69,7 @@ impl GatewayMachine {
             clock: Arc::new(VirtualWallClock::new(scene)),
             entropy: Arc::new(SeededEntropy::new(plan.seed.stream("gateway entropy"))),
             last_exit: Arc::default(),
+            stop: Arc::default(),
         }
     }
 
@@ -82,6 +85,8 @@ impl GatewayMachine {
     async fn process(&self, seat: Seat, life: &Life) -> Service {
         let Scene { plan, trace, journal, .. } = &self.scene;
         let (crashed, mut crashes) = mpsc::unbounded_channel();
+        let stop: Arc<Notify> = Arc::default();
+        *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&stop);
         let bare: Arc<dyn Net> = Arc::new(MortalNet::new(seat.net, life.clone()));
         let recorded =
             RecordedNet { net: Arc::clone(&bare), machine: Arc::clone(&self.name), journal: journal.clone() };
@@ -100,6 +105,7 @@ impl GatewayMachine {
             // What it says to name servers is no SMTP.
             names: self.resolver(&Env { net: bare, ..env.clone() }),
             env,
+            stop: Box::pin(async move { stop.notified().await }),
             extension: faulty_extension::factory(&self.scene, crashed),
             life: life.clone(),
         };
@@ -143,6 +149,11 @@ impl GatewayMachine {
         let id = event.id;
         self.scene.journal.note(&self.name, What::Event(event));
         self.doom.logged(id);
+    }
+
+    /// Tells the process to stop, when it has come up.
+    pub(crate) fn tell_to_stop(&self) {
+        self.stop.lock().unwrap_or_else(PoisonError::into_inner).notify_one();
     }
 
     /// The process reaches a point, if it has not ended.

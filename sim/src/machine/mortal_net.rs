@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use gateway::env::{IoFuture, Listener, Net, Stream, UdpSocket};
+use gateway::env::{Connection, IoFuture, Listener, Net, Stream, UdpSocket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::life::Life;
@@ -102,11 +102,11 @@ struct MortalListener {
 }
 
 impl Listener for MortalListener {
-    fn accept(&mut self) -> IoFuture<'_, (Box<dyn Stream>, SocketAddr)> {
+    fn accept(&mut self) -> IoFuture<'_, Connection> {
         Box::pin(async move {
             self.of.life.goes_on().await;
-            let (stream, from) = self.listener.accept().await?;
-            Ok((self.of.stream(stream), from))
+            let taken = self.listener.accept().await?;
+            Ok(Connection { stream: self.of.stream(taken.stream), ..taken })
         })
     }
 

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use gateway::env::{IoFuture, Listener, Net, Stream, UdpSocket};
+use gateway::env::{Connection, IoFuture, Listener, Net, Stream, UdpSocket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::mailbag;
@@ -70,13 +70,13 @@ struct RecordedListener {
 }
 
 impl Listener for RecordedListener {
-    fn accept(&mut self) -> IoFuture<'_, (Box<dyn Stream>, SocketAddr)> {
+    fn accept(&mut self) -> IoFuture<'_, Connection> {
         Box::pin(async move {
-            let (stream, from) = self.listener.accept().await?;
+            let taken = self.listener.accept().await?;
             let mut dialogue =
                 Dialogue::new(self.journal.clone(), Arc::clone(&self.machine), Speaker::Server);
-            dialogue.note(Speaker::Network, format!("connection from {}", from.ip()));
-            Ok((Box::new(Recorded::new(stream, dialogue)) as Box<dyn Stream>, from))
+            dialogue.note(Speaker::Network, format!("connection from {}", taken.from.ip()));
+            Ok(Connection { stream: Box::new(Recorded::new(taken.stream, dialogue)), ..taken })
         })
     }
 

@@ -1,12 +1,16 @@
 //! Bounds: nothing grows past its limit, whatever clients ask for (Q166584, Q272672; RFC 5321, 4.5.3.1; RFC 1870).
 //!
-//! So many clients converse at once, and so many conversations with other hosts are open at once, so many of them with
-//! one host; one that is kept for another message is not kept for long when there is none. A message that is
+//! So many clients converse at once, and so many of one host; in a minute one host begins so many connections, messages
+//! and recipients, or twice as many where the minute is not the gateway's. So many conversations with other hosts are
+//! open at once, so many of them with one host; one that is kept for another message is not kept for long when there is
+//! none. A message that is
 //! taken has so many recipients and so many octets; a command line is not obeyed that is longer than 512 octets; and
 //! no file in the spool is much larger than its message.
 //!
 //! It counts what the Record shows: a connection counts from its greeting to the moment when either side closes it.
 //! Not judged: memory, the octets of `archive/`, and what is refused below a limit (policy).
+
+mod hosts;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -36,22 +40,19 @@ const RETURNED: usize = 64 * 1024;
 fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     let limits = &case.plan.gateway.config.limits;
     let delivery = &case.plan.gateway.config.delivery;
-    let is_client = |session: &Session<'_>| {
-        let code = session.exchanges[0].reply.as_ref().map(|reply| reply.code);
-        session.is_inbound && code == Some(220)
-    };
+    let is_client = |session: &Session<'_>| session.is_inbound;
     connections(case, is_client, limits.inbound_connections, "too many clients at once", sheet);
     let is_outbound = |session: &Session<'_>| !session.is_inbound;
     let all = "too many conversations with other hosts at once";
     connections(case, is_outbound, delivery.connections, all, sheet);
-    let hosts: BTreeSet<_> = case
+    let there: BTreeSet<_> = case
         .ledger
         .sessions
         .iter()
         .filter(|session| is_outbound(session))
         .map(|session| session.peer)
         .collect();
-    for host in hosts {
+    for host in there {
         let is_there = |session: &Session<'_>| is_outbound(session) && session.peer == host;
         let cause = "too many conversations with one host at once";
         connections(case, is_there, delivery.connections_per_host, cause, sheet);
@@ -59,6 +60,7 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     for session in case.ledger.sessions.iter().filter(|session| is_outbound(session)) {
         kept(case, session, sheet);
     }
+    hosts::judge(case, sheet);
     for transfer in
         case.ledger.transfers.iter().filter(|transfer| transfer.is_inbound && transfer.is_answered())
     {
@@ -108,7 +110,7 @@ fn ends(case: &Case<'_>) -> impl Iterator<Item = usize> {
     entries.filter(|(_, entry)| matches!(entry.what, What::Service(_))).map(|(index, _)| index)
 }
 
-/// Judges how many connections of one kind were open at once.
+/// Judges how many connections of one kind were open at once. Those of clients count that were let in.
 fn connections(
     case: &Case<'_>,
     is_meant: impl Fn(&Session<'_>) -> bool,
@@ -116,8 +118,12 @@ fn connections(
     cause: &str,
     sheet: &mut Sheet,
 ) {
+    let greeted = |session: &&Session<'_>| {
+        let code = session.exchanges[0].reply.as_ref().map(|reply| reply.code);
+        is_meant(session) && (!session.is_inbound || code == Some(220))
+    };
     let mut changes: Vec<(usize, bool)> = Vec::new();
-    for session in case.ledger.sessions.iter().filter(|session| is_meant(session)) {
+    for session in case.ledger.sessions.iter().filter(greeted) {
         changes.extend([(session.span[0], false), (session.span[1], true)]);
     }
     changes.sort_unstable();

@@ -3,7 +3,7 @@
 //! For each recipient that the gateway accepted, whether its client heard the answer or not, at the end of the run one
 //! of these holds: the message is in a mailbox or on a mail server; a report on it is on its way or has arrived, or
 //! could not be delivered itself, with an event; it is still in the spool; it was set aside, with an event that names
-//! its file; or the plan had an extension or a milter drop it, with an event. What the administrator moved out of the spool by
+//! its file; it was of a sender whose mail is to be deleted, with an event; or the plan had an extension or a milter drop it, with an event. What the administrator moved out of the spool by
 //! hand, or somebody else removed from the disk, is no longer in the gateway's custody.
 //!
 //! It does not ask whether the message reached the *right* place (policy), nor what is in it (integrity). Mail that a
@@ -11,7 +11,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Acceptance, Case, Oracle, Sheet, dsn, filters};
+use super::{Acceptance, Case, Oracle, Sheet, dsn, filters, unwanted};
 use crate::fault::{DiskFolder, Fault};
 use crate::mailbag::{Item, Kind};
 use crate::plan::{Plan, Task};
@@ -50,6 +50,7 @@ pub(super) fn is_accounted_for(case: &Case<'_>, accepted: &Acceptance, recipient
         || is_in_spool(case, accepted, recipient)
         || is_dropped(case, message, recipient)
         || filters::is_dropped(case, accepted, recipient)
+        || unwanted::is_deleted(case, accepted)
 }
 
 fn taken_by_hand<'a>(plan: &'a Plan, record: &Record) -> BTreeSet<&'a str> {
@@ -119,15 +120,19 @@ fn is_in_spool(case: &Case<'_>, accepted: &Acceptance, recipient: &str) -> bool 
             // What cannot be read is known by its name.
             None => file.file.starts_with(accepted.spool_id()),
         };
-        let waiting = *folder == "in" || *folder == "out";
         // An archived copy is no custody: what is done with is archived too.
-        held && (waiting || *folder == "bad" && has_event_naming(case, &file.file))
+        held && match *folder {
+            "in" | "out" => true,
+            "bad" => has_event_naming(case, &file.file, &[4116, 4117]),
+            "turf" => has_event_naming(case, &file.file, &[4192]),
+            _ => false,
+        }
     })
 }
 
-fn has_event_naming(case: &Case<'_>, file: &str) -> bool {
+fn has_event_naming(case: &Case<'_>, file: &str, ids: &[u16]) -> bool {
     let name = file.split(['.', '~']).next().unwrap_or(file);
-    case.ledger.has_event(&[4116, 4117], name)
+    case.ledger.has_event(ids, name)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use gateway::config::MilterConfig;
 use gateway::milter::OnFailure;
 
 use super::session::Reply;
-use super::{Acceptance, Case, Sheet, Where, custody};
+use super::{Acceptance, Case, Sheet, Where, custody, unwanted};
 use crate::fault::DiskFolder;
 use crate::filter::{MilterDoes, new_body};
 use crate::mailbag::Kind;
@@ -28,7 +28,11 @@ pub(super) fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     if case.plan.milters.is_empty() {
         return;
     }
-    for accepted in case.ledger.accepted.iter().filter(|taken| !case.ledger.is_garbled(&taken.message)) {
+    // No milter is asked about mail that is not wanted anyway.
+    let is_asked = |taken: &&Acceptance| {
+        !case.ledger.is_garbled(&taken.message) && !unwanted::is_unwanted(case, &taken.message)
+    };
+    for accepted in case.ledger.accepted.iter().filter(is_asked) {
         taken(case, accepted, sheet);
     }
     kept_back(case, sheet);
@@ -158,7 +162,7 @@ fn kept_back(case: &Case<'_>, sheet: &mut Sheet) {
         sheet.judges();
         let is_it = |(place, item): &(Where<'_>, &crate::mailbag::Item)| {
             matches!(&item.kind, Kind::Message(name) if name == message)
-                && !matches!(place, Where::Spool("bad" | "archive" | "work"))
+                && !matches!(place, Where::Spool("bad" | "archive" | "turf" | "work"))
         };
         if let Some((place, _)) = case.ledger.items().find(is_it) {
             let what = format!("{message}, which {} keeps back, is at {place:?}", milter.name);

@@ -92,7 +92,8 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
 fn healed(case: &Case<'_>) -> Duration {
     let faults = case.plan.faults.iter().zip(&case.record.bites).map(|(fault, bite)| {
         let again = match fault {
-            Fault::Kill { restart_after, .. }
+            Fault::Stop { restart_after, .. }
+            | Fault::Kill { restart_after, .. }
             | Fault::PowerCut { restart_after, .. }
             | Fault::TornWrite { restart_after, .. }
             | Fault::LostData { restart_after, .. }

@@ -23,6 +23,7 @@ mod protocol;
 mod reports;
 mod service;
 pub(crate) mod session;
+mod unwanted;
 
 pub use ledger::{Acceptance, Ledger, Taken, Where};
 pub use model::{Model, Place, Verdict};

@@ -1,13 +1,14 @@
 //! The rules of a gateway's configuration, read a second time: who may connect, who may submit, who may relay, and
 //! where a recipient's mail goes.
 //!
-//! Written from the articles and the RFCs (Q155920, Q178091, Q188250, Q262945, Q193922, Q169683, RFC 5321), apart from
+//! Written from the articles and the RFCs (Q155683, Q155920, Q178091, Q188250, Q262945, Q193922, Q169683, RFC 5321), apart from
 //! the gateway and as plainly as it can be done: lists are gone through from end to end. It knows no run.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use gateway::config::{MailboxConfig, Requirement, Rule};
+use gateway::config::{MailboxConfig, Network, Requirement, Rule};
+use gateway::release::Release;
 
 use crate::plan::Plan;
 
@@ -118,16 +119,64 @@ impl<'a> Model<'a> {
         (!is_own).then_some("mail of a sender who is not the account's own")
     }
 
-    /// Whether a recipient is one that this client may name (Q193922).
+    /// Whether a recipient is one that this client may name.
     pub fn may_name(&self, client: IpAddr, account: Option<&str>, recipient: &str) -> bool {
         self.is_inbound(domain(recipient)) || self.may_relay(client, account)
     }
 
-    /// Whether this client may have mail passed on, and ask for what waits.
+    /// Whether this client may have mail passed on, and ask for what waits: the five steps of Q193922. Before 5.5 SP1 there
+    /// were none of them; today the last is another, and nobody may for whom nothing speaks, where the original let
+    /// everybody whom nothing forbade (Q260562).
     pub fn may_relay(&self, client: IpAddr, account: Option<&str>) -> bool {
         let relay = &self.plan.gateway.config.relay;
-        (relay.authenticated && account.is_some())
-            || relay.networks.iter().any(|network| length_if_within(client, &network.to_string()).is_some())
+        if self.plan.release < Release::V55Sp1 {
+            return true;
+        }
+        if is_within(client, &relay.denied) {
+            return false;
+        }
+        if is_within(client, &relay.networks) {
+            return true;
+        }
+        // The gateway's machine has one address: that is the one that everybody connects to.
+        if is_within(self.plan.gateway.address, &relay.local_addresses) {
+            return true;
+        }
+        if relay.authenticated && account.is_some() {
+            return true;
+        }
+        let is_selected =
+            !relay.networks.is_empty() || !relay.local_addresses.is_empty() || relay.authenticated;
+        self.plan.release != Release::Current && !is_selected
+    }
+
+    /// Whether a message is of a sender who is not wanted (Q155683, Q193926, Q247296). Its From field is in one line, as
+    /// the messages of a plan have it.
+    pub fn is_unwanted(&self, sender: &str, content: &[u8]) -> bool {
+        let content = String::from_utf8_lossy(content);
+        let header = content.split("\r\n\r\n").next().unwrap_or_default();
+        let from = header.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("from").then_some(value)
+        });
+        let author = from.map(|value| value.rsplit('<').next().unwrap_or_default().trim_matches([' ', '>']));
+        let author = author.unwrap_or_default();
+        self.plan.gateway.config.filter.senders.iter().map(ToString::to_string).any(|entry| match &*entry {
+            "." => author.is_empty(),
+            entry => [sender, author].iter().any(|address| {
+                let compared = if entry.starts_with('@') {
+                    address.rfind('@').map_or("", |at| &address[at..])
+                } else {
+                    address
+                };
+                entry.eq_ignore_ascii_case(compared)
+            }),
+        })
+    }
+
+    /// Whether the limits for one host are for this client: those that may relay have none.
+    pub fn is_limited(&self, client: IpAddr) -> bool {
+        !is_within(client, &self.plan.gateway.config.relay.networks)
     }
 
     fn is_inbound(&self, domain: &str) -> bool {
@@ -233,6 +282,10 @@ fn look_up(table: &[(String, String)], domain: &str, here: &str) -> Option<Hop> 
         true => Hop::Here,
         false => Hop::Host(target.to_ascii_lowercase()),
     })
+}
+
+fn is_within(host: IpAddr, networks: &[Network]) -> bool {
+    networks.iter().any(|network| length_if_within(host, &network.to_string()).is_some())
 }
 
 /// The length of a network's prefix, if the host is in it. Both as their bits.

@@ -2,12 +2,13 @@
 //!
 //! The [model](super::model) reads the configuration a second time and goes through each dialogue beside the gateway:
 //! who may connect (Q155920), who is who (RFC 4954), who must say so first, who may submit as whom (Q188250, Q262945;
-//! a host that is exempt from authentication is exempt from nothing else, Q178091), who may relay (Q193922), and ask for
-//! mail that waits (RFC 1985), which goes to nobody before. Then it
+//! a host that is exempt from authentication is exempt from nothing else, Q178091), who may relay (Q193922), who is told
+//! who exists (RFC 5321, 3.5.3), and who may ask for mail that waits (RFC 1985), which goes to nobody before. Then it
 //! asks of each copy of a message whether it is where a recipient's mail goes (Q169683, Q217217; RFC 5321, 5.1), and of
 //! each message over which an extension failed whether that was dealt with as the extension's link of the chain says.
 //!
-//! What the milters say is looked up in [their own record](super::filters).
+//! What the milters say is looked up in [their own record](super::filters), and [apart](super::unwanted) whose mail is not
+//! wanted.
 //!
 //! "Not now" (4yz) is always allowed. Not judged: the order of commands and their syntax (protocol), and what is
 //! accepted beyond a limit (bounds); a refusal must have a reason that can be seen in what the client sent.
@@ -18,11 +19,13 @@ use std::net::IpAddr;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use gateway::address::Address;
+use gateway::config::Lookups;
 use gateway::extension::OnFailure;
 
 use super::session::{path, verb};
 use super::{
-    Case, Exchange, Model, Oracle, Place, Session, Sheet, Verdict, Where, copies, etrn, filters, ledger,
+    Case, Exchange, Model, Oracle, Place, Reply, Session, Sheet, Verdict, Where, copies, etrn, filters, ledger,
+    unwanted,
 };
 use crate::fault::Fault;
 use crate::machine::FAULTY_EXTENSION;
@@ -43,6 +46,7 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     waits(case, sheet);
     failures(case, sheet);
     filters::judge(case, sheet);
+    unwanted::judge(case, sheet);
 }
 
 /// A client in one dialogue, as the model sees it.
@@ -91,6 +95,7 @@ impl<'a, 'b> Guest<'a, 'b> {
                     "MAIL" => self.mail(exchange.command, yes, reply.code, sheet),
                     "RCPT" => self.recipient(exchange.command, yes, reply.code, sheet),
                     "ETRN" => self.asks_for_mail(exchange, yes, reply.code, sheet),
+                    "VRFY" | "EXPN" => self.asks(exchange.command, reply, sheet),
                     _ => {}
                 }
             }
@@ -202,6 +207,28 @@ impl<'a, 'b> Guest<'a, 'b> {
         }
     }
 
+    /// VRFY and EXPN: who exists is told to those who have authenticated, where that is the policy, and truly.
+    fn asks(&self, command: &str, reply: &Reply<'_>, sheet: &mut Sheet) {
+        sheet.judges();
+        let tells = reply.code == 250 || reply.lines.iter().any(|line| line.contains(" 5.1.1 "));
+        let may_tell = self.case.plan.gateway.config.policy.vrfy == Lookups::Authenticated;
+        if tells && !(may_tell && self.account.is_some()) {
+            sheet.finds("a client was told who exists that may not hear it", command);
+        }
+        let name = command.split_once(' ').map_or("", |(_, name)| name);
+        let found = self.model.mailbox(name).map(|mailbox| mailbox.address.to_string());
+        let says = |found: &String| reply.lines.iter().any(|line| line.ends_with(&format!("<{found}>")));
+        let is_true = match reply.code {
+            250 => found.as_ref().is_some_and(says),
+            550 if tells => found.is_none(),
+            _ => true,
+        };
+        if !is_true {
+            sheet
+                .finds("a client was told an untruth of who exists", format!("{command}: {:?}", reply.lines));
+        }
+    }
+
     fn end_of_data(&self, exchange: &Exchange<'_>, yes: bool, no: bool, sheet: &mut Sheet) {
         sheet.judges();
         let Some(content) = &exchange.content else { return };
@@ -218,7 +245,15 @@ impl<'a, 'b> Guest<'a, 'b> {
         // A chunk that belongs to no message: that is a matter of order (protocol).
         let no = no && exchange.reply.as_ref().is_some_and(|reply| reply.code != 503);
         let is_too_large = self.size_limit.is_some_and(|limit| content.octets as u64 > limit);
-        if no && refusal.is_none() && !content.is_bare && !content.is_long && !is_too_large {
+        let message = content.message.as_deref().unwrap_or_default();
+        let is_for_its_sender = unwanted::may_be_refused(self.case, message);
+        if no
+            && refusal.is_none()
+            && !is_for_its_sender
+            && !content.is_bare
+            && !content.is_long
+            && !is_too_large
+        {
             let reply = exchange.reply.as_ref().map(|reply| reply.lines.join(" / ")).unwrap_or_default();
             sheet.finds("a message was refused that the rules admit", format!("{sender}: {reply}"));
         }

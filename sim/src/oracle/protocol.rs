@@ -10,6 +10,7 @@
 //! A dialogue that breaks off is judged up to there; so is one in which the other server answers with what is no reply.
 //! Not judged: whether a request is granted that the rules allow or not (policy), and the texts of replies.
 
+use gateway::config::Lookups;
 use gateway::release::Release;
 
 use super::session::{Exchange, Reply, Session, verb};
@@ -35,9 +36,10 @@ pub(super) fn longest(command: &str) -> usize {
 }
 
 fn judge(case: &Case<'_>, sheet: &mut Sheet) {
+    let answers_lookups = case.plan.gateway.config.policy.vrfy == Lookups::Authenticated;
     for session in &case.ledger.sessions {
         match session.is_inbound {
-            true => inbound(session, case.plan.release, sheet),
+            true => inbound(session, case.plan.release, answers_lookups, sheet),
             // What the gateway took for which reply is the other server's doing.
             false if session.early > 0 => {}
             false => outbound(session, sheet),
@@ -79,7 +81,7 @@ struct State {
     is_over: bool,
 }
 
-fn inbound(session: &Session<'_>, release: Release, sheet: &mut Sheet) {
+fn inbound(session: &Session<'_>, release: Release, answers_lookups: bool, sheet: &mut Sheet) {
     let mut state = State::default();
     for (place, exchange) in session.exchanges.iter().enumerate() {
         let Some(reply) = &exchange.reply else { continue };
@@ -90,7 +92,7 @@ fn inbound(session: &Session<'_>, release: Release, sheet: &mut Sheet) {
         form(reply, sheet);
         let verb = verb(exchange.command);
         if verb == "EHLO" && reply.is_positive() {
-            offers(reply, release, sheet);
+            offers(reply, release, answers_lookups, sheet);
         } else if place > 0 && verb != "HELO" && release == Release::Current {
             status(reply, sheet);
         }
@@ -131,8 +133,9 @@ fn form(reply: &Reply<'_>, sheet: &mut Sheet) {
     }
 }
 
-/// The service extensions that each release has (Q262986 for 5.5).
-fn offers(reply: &Reply<'_>, release: Release, sheet: &mut Sheet) {
+/// The service extensions that each release has (Q262986 for 5.5), and the two commands that are offered like one where
+/// they tell who exists (RFC 5321, 3.5.2).
+fn offers(reply: &Reply<'_>, release: Release, answers_lookups: bool, sheet: &mut Sheet) {
     let expected: &[&str] = match release {
         Release::Current => {
             &["SIZE", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES", "CHUNKING", "DSN", "ETRN", "AUTH"]
@@ -140,8 +143,10 @@ fn offers(reply: &Reply<'_>, release: Release, sheet: &mut Sheet) {
         Release::V50Rtm | Release::V50Sp1 | Release::V50Sp2 => &["SIZE", "AUTH"],
         _ => &["SIZE", "DSN", "ETRN", "AUTH"],
     };
-    for keyword in expected {
-        let says = |line: &&str| line.get(4..).unwrap_or_default().split(' ').next() == Some(keyword);
+    let lookups: &[&str] = if answers_lookups { &["VRFY", "EXPN"] } else { &[] };
+    let expected = [expected, lookups].concat();
+    for keyword in &expected {
+        let says = |line: &&str| line.get(4..).unwrap_or_default().split(' ').next() == Some(*keyword);
         if !reply.lines.iter().skip(1).any(says) {
             sheet.finds(format!("EHLO was answered without {keyword}"), reply.lines.join(" / "));
         }
@@ -179,7 +184,8 @@ fn legal(command: &str) -> &'static [u16] {
     match command {
         "the connection" => &[220, 521, 554],
         "EHLO" | "HELO" => &[250, 502, 504, 550],
-        "MAIL" => &[250, 451, 452, 455, 503, 530, 550, 552, 553, 555],
+        // A host that has sent too much is put off with 450 at MAIL already, as Postfix does.
+        "MAIL" => &[250, 450, 451, 452, 455, 503, 530, 550, 552, 553, 555],
         "RCPT" => &[250, 251, 450, 451, 452, 455, 503, 530, 550, 551, 552, 553, 555],
         "DATA" => &[354, 450, 451, 452, 503, 550, 554],
         // A chunk that cannot be taken is read and refused (RFC 3030, 2).

@@ -63,7 +63,7 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
             What::Service(Service::Refused(why)) if !is_kept_from_starting(case) => {
                 sheet.finds("the service does not come up", why);
             }
-            What::Service(Service::Stopped) => {
+            What::Service(Service::Stopped) if !is_told_to_stop(case) => {
                 sheet.finds("the service stopped unasked", "nobody told it to")
             }
             _ => {}
@@ -73,6 +73,11 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
         let at_each_start = if is_loop { ", again at each start" } else { "" };
         sheet.finds(format!("event 4037: {signature}{at_each_start}"), description);
     }
+}
+
+/// Whether the plan has the service told to stop.
+fn is_told_to_stop(case: &Case<'_>) -> bool {
+    case.ledger.bit(|fault| matches!(fault, Fault::Stop { .. }))
 }
 
 impl Watch<'_> {

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use gateway::address::Address;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::dialogue::{Dialogue, Reply, dotted};
+use super::flood::flood;
 use super::mischief::Mischief;
 use crate::engine::Seat;
 use crate::fault::Stage;
@@ -21,6 +22,9 @@ use crate::scene::Scene;
 
 /// How long it waits for any reply (RFC 5321, 4.5.3.2.6: at least ten minutes after the final dot).
 const PATIENCE: Duration = Duration::from_mins(10);
+
+/// How long after the beginning of its flood a client hands its message over.
+const AMID_A_FLOOD: Duration = Duration::from_secs(10);
 
 /// The software of a client machine.
 pub(crate) struct Client {
@@ -74,15 +78,26 @@ impl Client {
     }
 
     async fn attempt(&self, seat: &Seat, message: &MessagePlan, number: usize) -> Outcome {
+        let mischief = Mischief::of(&self.scene, &message.name, number);
+        let client = Caller { name: &self.machine, account: self.plan.account.as_ref(), message };
+        if !mischief.floods() {
+            return self.converse(seat, &client, &mischief).await;
+        }
+        let amid_it = async {
+            sleep(AMID_A_FLOOD).await;
+            self.converse(seat, &client, &mischief).await
+        };
+        join(flood(&seat.net, self.gateway, &client), amid_it).await.1
+    }
+
+    async fn converse(&self, seat: &Seat, client: &Caller<'_>, mischief: &Mischief) -> Outcome {
         let stream = match timeout(PATIENCE, seat.net.connect(self.gateway)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Outcome::Unreachable(error.kind().to_string()),
             Err(_) => return Outcome::Unreachable("no answer".to_owned()),
         };
-        let mischief = Mischief::of(&self.scene, &message.name, number);
         let mut talk = Talk { dialogue: Dialogue::new(stream) };
-        let client = Caller { name: &self.machine, account: self.plan.account.as_ref(), message };
-        match talk.hand_over(&client, &mischief).await {
+        match talk.hand_over(client, mischief).await {
             Ok(outcome) | Err(outcome) => outcome,
         }
     }
@@ -162,6 +177,7 @@ impl Talk {
         if let Some(account) = caller.account.filter(|_| mischief.hello() == "EHLO") {
             self.command(Stage::Ehlo, &format!("AUTH PLAIN {}", account.sasl_plain()), 235, &Mischief::NONE)
                 .await?;
+            mischief.after_auth(self, caller).await?;
         }
         let recipients = match caller.message.uses.pipelining && ehlo.text.contains("PIPELINING") {
             true if mischief.is_none() => self.envelope_at_once(caller, &ehlo.text).await?,

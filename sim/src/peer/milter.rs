@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use gateway::env::Connection;
 use tokio::time::sleep;
 
 use super::packets::{Packet, Packets};
@@ -58,7 +59,7 @@ impl Milter {
             .await
             .expect("nothing else listens on a milter");
         loop {
-            if let Ok((stream, _)) = listener.accept().await {
+            if let Ok(Connection { stream, .. }) = listener.accept().await {
                 let mut talk = Talk::new(&self, Packets::new(stream));
                 let talk = async move {
                     // A connection that breaks ends its conversation.

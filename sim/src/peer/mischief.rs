@@ -78,6 +78,11 @@ impl Mischief {
         format!("{command}{end}").into_bytes()
     }
 
+    /// Whether the client floods the gateway at this try.
+    pub(super) fn floods(&self) -> bool {
+        self.bites(|does| *does == ClientDoes::Floods).is_some()
+    }
+
     /// How the client says hello.
     pub(super) fn hello(&self) -> &'static str {
         if self.bites(|does| *does == ClientDoes::SaysHelo).is_some() { "HELO" } else { "EHLO" }
@@ -269,14 +274,20 @@ impl Mischief {
     /// The conversation ended there.
     pub(super) async fn after_ehlo(&self, talk: &mut Talk, caller: &Caller<'_>) -> Result<(), Outcome> {
         let says = |does: &ClientDoes| {
-            use ClientDoes::{AsksForMail, Chatters, GuessesPasswords, LongCommand, Misorders, Percent};
-            matches!(does, AsksForMail | Chatters | GuessesPasswords | LongCommand | Misorders | Percent)
+            use ClientDoes::{
+                AsksForMail, Chatters, GuessesPasswords, Harvests, LongCommand, Misorders, Percent,
+            };
+            matches!(
+                does,
+                AsksForMail | Chatters | GuessesPasswords | Harvests | LongCommand | Misorders | Percent
+            )
         };
         let recipient = caller.message.to.first().map(ToString::to_string).unwrap_or_default();
         let from = &caller.message.from;
         let commands = match self.bites(says) {
             None => return Ok(()),
             Some(ClientDoes::LongCommand) => vec![format!("NOOP {}", "x".repeat(TOO_LONG))],
+            Some(ClientDoes::Harvests) => harvest(&recipient),
             Some(ClientDoes::Chatters) => vec!["NOOP".to_owned(); CHATTER],
             Some(ClientDoes::AsksForMail) => {
                 let domain = recipient.rsplit_once('@').map_or("", |(_, domain)| domain);
@@ -317,14 +328,19 @@ impl Mischief {
                 format!("EHLO {}", caller.name),
             ],
         };
-        for command in commands {
-            talk.send(format!("{command}\r\n").as_bytes(), &command).await?;
-            let reply = talk.hear(&command).await?;
-            if reply.code == CLOSING {
-                return Err(Outcome::Refused { command, reply: reply.text });
-            }
+        say_all(talk, commands).await
+    }
+
+    /// What is said between the authentication and the message.
+    ///
+    /// # Errors
+    /// The conversation ended there.
+    pub(super) async fn after_auth(&self, talk: &mut Talk, caller: &Caller<'_>) -> Result<(), Outcome> {
+        if self.bites(|does| *does == ClientDoes::Harvests).is_none() {
+            return Ok(());
         }
-        Ok(())
+        let recipient = caller.message.to.first().map(ToString::to_string).unwrap_or_default();
+        say_all(talk, harvest(&recipient)).await
     }
 
     /// Says everything at once and reads the replies afterwards. Nothing if this try is not like that.
@@ -352,6 +368,27 @@ impl Mischief {
         }
         Some(outcome)
     }
+}
+
+/// Says these commands, whatever is answered.
+async fn say_all(talk: &mut Talk, commands: Vec<String>) -> Result<(), Outcome> {
+    for command in commands {
+        talk.send(format!("{command}\r\n").as_bytes(), &command).await?;
+        let reply = talk.hear(&command).await?;
+        if reply.code == CLOSING {
+            return Err(Outcome::Refused { command, reply: reply.text });
+        }
+    }
+    Ok(())
+}
+
+/// What is said to learn who exists.
+fn harvest(recipient: &str) -> Vec<String> {
+    let domain = recipient.rsplit_once('@').map_or("contoso.test", |(_, domain)| domain);
+    let names = [recipient.to_owned(), format!("nobody@{domain}"), format!("postmaster@{domain}")];
+    let lists =
+        ["VRFY", "EXPN"].into_iter().flat_map(|verb| names.iter().map(move |name| format!("{verb} {name}")));
+    lists.chain(["HELP".to_owned()]).collect()
 }
 
 /// Whether a client that drops the connection at a stage does so while it waits for the answer.

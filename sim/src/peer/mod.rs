@@ -16,6 +16,7 @@
 
 mod client;
 mod dialogue;
+mod flood;
 mod hand_back;
 mod lapses;
 mod milter;

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gateway::env::{Stream, UdpSocket};
+use gateway::env::{Connection, Stream, UdpSocket};
 use hickory_proto::op::{Edns, Message, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::{CNAME, MX, NS, SOA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
@@ -68,7 +68,7 @@ impl NameServer {
             "name server, TCP",
             Box::pin(async move {
                 loop {
-                    if let Ok((stream, _)) = listener.accept().await {
+                    if let Ok(Connection { stream, .. }) = listener.accept().await {
                         let server = server.clone();
                         // A connection that breaks is nobody's loss.
                         let session = async move { server.session(stream).await.unwrap_or_default() };

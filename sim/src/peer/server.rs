@@ -4,6 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gateway::env::Connection;
 use smtp_proto::Request;
 use tokio::time::{sleep, timeout};
 
@@ -58,7 +59,7 @@ impl Server {
             .await
             .expect("nothing else listens on a mail server");
         loop {
-            if let Ok((stream, _)) = listener.accept().await {
+            if let Ok(Connection { stream, .. }) = listener.accept().await {
                 let lapses = Lapses::of(&self.scene, &self.machine, self.next_connection());
                 let (server, own_seat) = (self.clone(), seat.clone());
                 seat.spawn.spawn(

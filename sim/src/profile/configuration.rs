@@ -8,7 +8,7 @@ use gateway::report::Category;
 use toml::{Table, Value};
 
 use super::cast::{Cast, Host, OTHER_HOME};
-use super::{Configuration, plain};
+use super::{Configuration, plain, table};
 use crate::draw::{Dice, Seed};
 use crate::scenario::file::{Account, DiskFile};
 use crate::scenario::{SPOOL, config};
@@ -74,10 +74,6 @@ pub(super) fn add_faulty_extension(config: &mut Table, on_failure: OnFailure) {
     let faulty = config.get_mut("extension").and_then(|chain| chain.get_mut(0)).and_then(Value::as_table_mut);
     let on_failure = Value::try_from(on_failure).expect("a choice has a name");
     faulty.expect("it is the first of the chain").insert("on_failure".to_owned(), on_failure);
-}
-
-fn table<const N: usize>(entries: [(&str, Value); N]) -> Value {
-    Table::from_iter(entries.map(|(key, value)| (key.to_owned(), value))).into()
 }
 
 impl Setup {

@@ -13,6 +13,7 @@
 //!
 //! | module | what it draws, from a stream of its own |
 //! |---|---|
+//! | `admission` | what the gateway allows whom |
 //! | `branch` | mail that waits for ETRN, and those who ask for it |
 //! | `cast` | the machines, the domains and the people |
 //! | `configuration` | how the gateway is set up |
@@ -22,6 +23,7 @@
 //!
 //! It knows no run.
 
+mod admission;
 mod branch;
 mod cast;
 mod configuration;
@@ -37,8 +39,8 @@ use gateway::release::Release;
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use toml::Spanned;
 use toml::de::DeTable;
+use toml::{Spanned, Table, Value};
 
 use crate::draw::{Dice, Seed};
 use crate::fault::{Family, Fault};
@@ -141,6 +143,18 @@ struct Configuration {
     tight_limit: u64,
     /// A file in the spool that is no message, for each of two kinds: of a name that no message has, and of one.
     stray_file: u64,
+    /// There are limits for one host, where the release knows any.
+    #[serde(default)]
+    host_limits: u64,
+    /// Who may have mail passed on is said in another way than by the clients' hosts alone.
+    #[serde(default)]
+    relay_lists: u64,
+    /// The mail of some senders is not wanted.
+    #[serde(default)]
+    filter: u64,
+    /// VRFY is answered otherwise than vaguely, where the release has a choice.
+    #[serde(default)]
+    lookups: u64,
     /// There are milters, where the release knows any.
     #[serde(default)]
     milters: u64,
@@ -330,12 +344,13 @@ impl Profile {
         branch::add(chance, load.within[1], &cast, &mut setup.config, &mut clients, seed);
         let chance = on_current(configuration.milters);
         let (milters, told_of) = milters::draw(chance, &cast, &clients, seed);
-        let faults = perturbation::draw(&self.ranges.faults, &cast, &clients, &milters, seed);
+        let mut config = setup.config;
+        let attacked = admission::draw(configuration, &cast, release, seed, &mut config);
+        let faults = perturbation::draw(&self.ranges.faults, &cast, &clients, &milters, &attacked, seed);
         let needs_packets =
             |fault: &Fault| matches!(fault, Fault::Dns { answer, .. } if answer.needs_packets());
         let in_packets =
             faults.iter().any(needs_packets) || Dice::of(seed, "look-ups").chance(configuration.name_server);
-        let mut config = setup.config;
         if !told_of.is_empty() {
             config.insert("milter".to_owned(), told_of.into());
         }
@@ -371,6 +386,11 @@ impl Profile {
 fn place(text: &str, [table, key]: [&str; 2]) -> Option<std::ops::Range<usize>> {
     let root = DeTable::parse(text).ok()?;
     Some(root.get_ref().get(table)?.get_ref().get(key)?.span())
+}
+
+/// A table with these entries.
+fn table<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    Table::from_iter(entries.map(|(key, value)| (key.to_owned(), value))).into()
 }
 
 /// A value that stands in no text.

@@ -15,24 +15,30 @@ use crate::fault::{
 use crate::scenario::file::{Client, Milter};
 use crate::span::{Span, Step};
 
-/// Kinds that came later. Each is drawn from a stream of its own, in so many of a hundred seeds, and changes nothing that
-/// a seed drew before.
-const LATER: [(Family, &str, u64); 3] = [
-    (Family::Servers, "server-closes-between-messages", 8),
-    (Family::Servers, "server-limits-messages", 8),
-    (Family::Clients, "client-asks-for-mail", 5),
+/// Kinds that are drawn apart from the others of their families, each from a stream of its own and in so many of a hundred
+/// seeds: they came later, and what a seed drew before stays as it was.
+const APART: [(&str, Family, u64); 6] = [
+    ("client-asks-for-mail", Family::Clients, 5),
+    ("client-floods", Family::Clients, 6),
+    ("client-harvests", Family::Clients, 6),
+    ("server-closes-between-messages", Family::Servers, 8),
+    ("server-limits-messages", Family::Servers, 8),
+    ("stop", Family::Process, 6),
 ];
+/// The chance of one that has something to attack.
+const ATTACK_CHANCE: u64 = 60;
 
-fn is_later(kind: &str) -> bool {
-    LATER.iter().any(|(_, later, _)| *later == kind)
+fn is_apart(kind: &str) -> bool {
+    APART.iter().any(|(apart, ..)| *apart == kind)
 }
 
-/// Draws the faults.
+/// Draws the faults. `attacked`: the kinds that have something to attack, and come more often.
 pub(super) fn draw(
     faults: &Faults,
     cast: &Cast,
     clients: &[Client],
     milters: &[Milter],
+    attacked: &[&str],
     seed: Seed,
 ) -> Vec<Fault> {
     let messages: Vec<&str> = clients
@@ -56,12 +62,17 @@ pub(super) fn draw(
         let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, dice };
         drawn.extend((0..lines).filter_map(|_| hand.line(*family)));
     }
-    for (family, kind, chance) in LATER {
+    let is_on = |family: &Family| faults.families.get(family).is_some_and(|chance| *chance > 0);
+    for (kind, family, chance) in APART.into_iter().filter(|(_, family, _)| is_on(family)) {
+        let weight = faults.kinds.get(kind).copied().unwrap_or(1);
+        let chance = if attacked.contains(&kind) { ATTACK_CHANCE } else { chance };
         let mut dice = Dice::of(seed, &format!("faults {kind}"));
-        let is_on = faults.families.get(&family).is_some_and(|chance| *chance > 0);
-        if is_on && faults.kinds.get(kind) != Some(&0) && dice.chance(chance) {
+        if dice.chance(chance * weight) {
             let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, dice };
-            drawn.extend(hand.line_of(family, kind));
+            drawn.extend(match family {
+                Family::Process => Some(hand.stop(clients)),
+                _ => hand.line_of(family, kind),
+            });
         }
     }
     drawn
@@ -81,7 +92,7 @@ struct Hand<'a> {
 impl<'a> Hand<'a> {
     fn line(&mut self, family: Family) -> Option<Fault> {
         let weight = |kind: &&'static str| self.faults.kinds.get(*kind).copied().unwrap_or(1);
-        let kinds = family.kinds().iter().filter(|kind| !is_later(kind));
+        let kinds = family.kinds().iter().filter(|kind| !is_apart(kind));
         let kinds: Vec<_> = kinds.map(|kind| (*kind, weight(kind))).collect();
         let kind = self.dice.weighted(kinds.into_iter())?;
         self.line_of(family, kind)
@@ -94,7 +105,7 @@ impl<'a> Hand<'a> {
             Family::Disk => self.disk(kind),
             Family::Clock => self.clock(kind),
             Family::Dns => self.dns(kind),
-            Family::Servers if is_later(kind) => self.keeper(kind),
+            Family::Servers if is_apart(kind) => self.keeper(kind),
             Family::Servers => self.server(kind),
             Family::Clients => self.client(kind),
             Family::Extension => self.extension(kind),
@@ -125,6 +136,15 @@ impl<'a> Hand<'a> {
             "loss" => Fault::Loss { between, at, until, one_in: self.dice.number([2, 8]) },
             _ => Fault::Reset { between, at },
         }
+    }
+
+    /// While a message is handed over, or right before.
+    fn stop(&mut self, clients: &[Client]) -> Fault {
+        let restart_after = self.dice.span(self.faults.restart_after);
+        let times: Vec<Span> =
+            clients.iter().flat_map(|client| &client.message).map(|message| message.at).collect();
+        let after = self.dice.span([Span::ZERO, seconds(2)]);
+        Fault::Stop { at: Span(self.dice.pick(&times).0 + after.0), restart_after }
     }
 
     fn process(&mut self, kind: &str) -> Fault {
@@ -350,6 +370,8 @@ impl<'a> Hand<'a> {
             "client-says-helo" => ClientDoes::SaysHelo,
             "client-interrupts-chunks" => ClientDoes::InterruptsChunks,
             "client-asks-for-mail" => ClientDoes::AsksForMail,
+            "client-floods" => ClientDoes::Floods,
+            "client-harvests" => ClientDoes::Harvests,
             _ => ClientDoes::GuessesPasswords,
         };
         Fault::Client { message: self.message(), attempt: self.dice.small_number([1, 3]) as usize, does }

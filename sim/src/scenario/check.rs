@@ -14,7 +14,7 @@ use crate::fault::{Fault, ServerDoes, When};
 use crate::nearest::did_you_mean;
 
 /// The folders of a gateway's spool.
-const FOLDERS: [&str; 6] = ["archive", "bad", "in", "out", "queue", "work"];
+const FOLDERS: [&str; 7] = ["archive", "bad", "in", "out", "queue", "turf", "work"];
 
 /// Looks a file through from top to bottom.
 ///

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use gateway::env::{IoFuture, Listener, Net, Stream, UdpSocket};
+use gateway::env::{Connection, IoFuture, Listener, Net, Stream, UdpSocket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Trace;
@@ -110,12 +110,13 @@ struct TracedListener {
 }
 
 impl Listener for TracedListener {
-    fn accept(&mut self) -> IoFuture<'_, (Box<dyn Stream>, SocketAddr)> {
+    fn accept(&mut self) -> IoFuture<'_, Connection> {
         Box::pin(async move {
             let accepted = self.listener.accept().await;
-            let (stream, from) = accepted.inspect_err(|error| self.to.failed("does not accept", error))?;
-            self.to.note("accepts", &[from.to_string().as_bytes()]);
-            Ok((Box::new(Traced { stream, to: self.to.clone() }) as Box<dyn Stream>, from))
+            let taken = accepted.inspect_err(|error| self.to.failed("does not accept", error))?;
+            self.to.note("accepts", &[taken.from.to_string().as_bytes()]);
+            let stream = Box::new(Traced { stream: taken.stream, to: self.to.clone() });
+            Ok(Connection { stream, ..taken })
         })
     }
 

@@ -13,7 +13,6 @@ use super::{Go, Session, out_of_order};
 use crate::accept::Admission;
 use crate::eventlog::Event;
 use crate::reach::{Point, reached};
-use crate::relay;
 use crate::routing::Route;
 use crate::service::courier::Order;
 use crate::smtp::command::Node;
@@ -32,7 +31,7 @@ impl Session {
             return self.refuse(Reply::new(530, "Authentication required").with_status("5.7.0")).await;
         }
         let why = match &node {
-            _ if !relay::may_relay(&self.core.config.relay, self.client, self.account.as_deref()) => {
+            _ if !self.may_relay() => {
                 "this client may not ask for mail"
             }
             Node::Queue(_) => "no queue has a name here",

@@ -23,6 +23,7 @@ use crate::smtp::reply::Reply;
 use crate::spool::{Aside, Draft, EntryName, Folder};
 use crate::submission::{self, Refusal};
 use crate::trace::Received;
+use crate::turf;
 
 /// How long a client may pause within a message: longer than the three minutes that a sender waits
 /// (RFC 5321, 4.5.3.2.5).
@@ -42,8 +43,9 @@ pub(super) struct Work {
     pub(super) trace_octets: usize,
     /// The milter that would have it thrown away.
     pub(super) discarded_by: Option<String>,
-    /// Its beginning, for a report on a refusal: enough of it to say whether it is too large to return whole.
-    beginning: Vec<u8>,
+    /// Its beginning, for a report on a refusal: enough of it to say whether it is too large to return whole. And to see
+    /// from whom it is.
+    pub(super) beginning: Vec<u8>,
     octets: u64,
     failure: Option<DiskError>,
     /// When it must be here.
@@ -230,6 +232,11 @@ impl Session {
             let _ = work.draft.discard().await;
             return self.refuse_submission(&work.envelope, &work.beginning, refusal).await;
         }
+        let core = Arc::clone(&self.core);
+        let unwanted = turf::find(&core.config.filter.senders, &work.envelope.reverse_path, &work.beginning);
+        if let Some(sender) = unwanted {
+            return self.filter_by(sender, work).await;
+        }
         let id = work.draft.id().clone();
         match self.filter(&mut work).await {
             Ok(Filtered::Taken) => self.take(&work.envelope, id, work.draft).await,
@@ -301,13 +308,13 @@ impl Session {
         }
     }
 
-    async fn not_stored(&mut self) -> Go {
+    pub(super) async fn not_stored(&mut self) -> Go {
         let later = Reply::new(451, "the message could not be stored, try again later");
         self.answer(&later.with_status("4.3.0")).await
     }
 
     /// Answers for a message.
-    async fn taken(&mut self, id: &SpoolId) -> Go {
+    pub(super) async fn taken(&mut self, id: &SpoolId) -> Go {
         self.answer(&Reply::new(250, format!("OK {id}")).with_status("2.6.0")).await
     }
 
@@ -355,7 +362,7 @@ impl Session {
         self.answer(&Reply::new(Refusal::CODE, refusal.to_string()).with_status("5.7.1")).await
     }
 
-    fn log_received(&self, id: &SpoolId, envelope: &Envelope) {
+    pub(super) fn log_received(&self, id: &SpoolId, envelope: &Envelope) {
         let client = self.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default();
         Event::Received {
             id: id.clone(),

@@ -1,13 +1,16 @@
 //! An SMTP session: one client's conversation, from the banner to QUIT (RFC 5321; RFC 4954 for AUTH).
 //!
 //! Here are the commands up to RCPT; [`message`] takes the message itself, [`chunks`] takes one in chunks, [`auth`]
-//! authenticates the client, [`etrn`] has mail sent that waits, [`filters`] heeds the milters.
+//! authenticates the client, [`etrn`] has mail sent that waits, [`filters`] heeds the milters, [`turf`] the table of
+//! unwanted senders; [`lookup`] tells who exists.
 
 mod auth;
 mod chunks;
 mod etrn;
 mod filters;
+mod lookup;
 mod message;
+mod turf;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use tokio::time::timeout;
 
 use self::chunks::Chunks;
 use super::core::Core;
+use super::hosts::{Excess, Guest};
 use crate::accept::Admission;
 use crate::address::{Address, ReversePath};
 use crate::dsn::DsnRequest;
@@ -26,6 +30,7 @@ use crate::exception;
 use crate::milter::{Milters, Verdict};
 use crate::reach::{Point, reached};
 use crate::relay;
+use crate::release::Defect;
 use crate::routing::Route;
 use crate::sasl;
 use crate::smtp::command::{self, Command, Mail, Rcpt};
@@ -47,6 +52,9 @@ pub(super) struct Session {
     core: Arc<Core>,
     wire: Wire,
     client: IpAddr,
+    /// The address of this machine that it connected to.
+    local: IpAddr,
+    guest: Guest,
     admission: Admission,
     /// The service extensions that are offered.
     offered: Extensions,
@@ -98,7 +106,12 @@ impl From<std::io::Error> for Over {
 type Go = Result<(), Over>;
 
 impl Session {
-    pub(super) fn new(core: Arc<Core>, stream: Box<dyn Stream>, client: IpAddr) -> Self {
+    pub(super) fn new(
+        core: Arc<Core>,
+        stream: Box<dyn Stream>,
+        [client, local]: [IpAddr; 2],
+        guest: Guest,
+    ) -> Self {
         let admission = core.rules.admit(client);
         Session {
             offered: Extensions::of(core.config.release),
@@ -106,6 +119,8 @@ impl Session {
             core,
             wire: Wire::new(stream),
             client,
+            local,
+            guest,
             admission,
             hello: None,
             account: None,
@@ -135,7 +150,8 @@ impl Session {
         let host = self.core.config.host.clone();
         if self.admission == Admission::Reject {
             reached(Point::HostRejected);
-            let _ = self.say_plainly(&Reply::new(521, format!("{host} access denied"))).await;
+            let code = if self.core.config.release.has(Defect::Q173279) { 220 } else { 521 };
+            let _ = self.say_plainly(&Reply::new(code, format!("{host} access denied"))).await;
             return;
         }
         if let Verdict::Refuse(reply) = self.milters.connect(&*self.core.env.net, &*self.core.resolver).await
@@ -178,7 +194,13 @@ impl Session {
         if self.wire.has_input() {
             reached(Point::PipelinedInput);
         }
-        match timeout(COMMAND_TIME, self.wire.read_line(limit)).await {
+        let is_sending = self.is_sending();
+        let heard = tokio::select! {
+            biased;
+            () = self.core.closes_down(), if !is_sending => return Err(self.part_to_close_down().await),
+            heard = timeout(COMMAND_TIME, self.wire.read_line(limit)) => heard,
+        };
+        match heard {
             Ok(Ok(line)) => Ok(Some(line)),
             Ok(Err(error @ (LineError::TooLong { .. } | LineError::BareCr))) => {
                 self.refuse_the_line(&error).await?;
@@ -199,6 +221,13 @@ impl Session {
             reached(Point::OverlongCommand);
         }
         self.refuse(Reply::new(500, error.to_string()).with_status("5.5.2")).await
+    }
+
+    async fn part_to_close_down(&mut self) -> Over {
+        reached(Point::ClosedDown);
+        let farewell = format!("{} the service is being stopped, closing connection", self.core.config.host);
+        let _ = self.answer(&Reply::new(421, farewell).with_status("4.3.2")).await;
+        Over
     }
 
     async fn part_from_the_silent(&mut self) -> Over {
@@ -250,20 +279,9 @@ impl Session {
                 let _ = self.say(221, "closing connection").await;
                 Err(Over)
             }
-            // RFC 5321, 3.5.3: who exists here is not told to strangers.
-            Command::Vrfy(_) => {
-                self.say(252, "Cannot VRFY user, but will accept message and attempt delivery").await
-            }
-            Command::Expn(_) => {
-                self.refuse(Reply::new(502, "command not implemented").with_status("5.5.1")).await
-            }
-            Command::Help(_) => {
-                let chunks = if self.offered.chunking { " BDAT" } else { "" };
-                let etrn = if self.offered.etrn { " ETRN" } else { "" };
-                let commands =
-                    format!("Commands: HELO EHLO MAIL RCPT DATA{chunks} RSET NOOP QUIT VRFY HELP AUTH{etrn}");
-                self.say(214, &commands).await
-            }
+            Command::Vrfy(name) => self.vrfy(&name).await,
+            Command::Expn(name) => self.expn(&name).await,
+            Command::Help(_) => self.help().await,
             Command::Etrn(node) => self.etrn(node).await,
             Command::Auth { mechanism, initial_response } => self.auth(&mechanism, initial_response).await,
         }
@@ -294,6 +312,7 @@ impl Session {
         });
         lines.extend(self.offered.keywords().map(str::to_owned));
         lines.push(format!("AUTH {}", sasl::MECHANISMS.join(" ")));
+        lines.extend(["VRFY", "EXPN"].map(str::to_owned).into_iter().filter(|_| self.expands()));
         lines.push("HELP".to_owned());
         lines
     }
@@ -308,6 +327,10 @@ impl Session {
         }
         if self.is_sending() {
             return self.refuse(out_of_order("a message is being sent: end it, or say RSET")).await;
+        }
+        if let Err(excess) = self.guest.begins_message() {
+            reached(Point::MessageOverLimit);
+            return self.refuse(too_many(excess)).await;
         }
         if let (Some(size), Some(limit)) = (mail.size, self.core.config.limits.message_size)
             && size > limit.get()
@@ -344,9 +367,13 @@ impl Session {
             let full = "Requested action not taken: Exceed Recipient Limit";
             return self.answer(&Reply::new(452, full).with_status("4.5.3")).await;
         }
+        if let Err(excess) = self.guest.names_recipient() {
+            reached(Point::RecipientOverLimit);
+            return self.answer(&too_many(excess)).await;
+        }
         let recipient = rcpt.forward_path.into_address(&self.core.config.host);
         let onward = self.core.route(recipient.domain()) != Route::Inbound;
-        if onward && !relay::may_relay(&self.core.config.relay, self.client, self.account.as_deref()) {
+        if onward && !self.may_relay() {
             reached(Point::RelayRefused);
             let client = self.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default();
             Event::RelayRefused { client, recipient: recipient.clone() }.log();
@@ -367,6 +394,12 @@ impl Session {
             recipients.push(recipient);
         }
         self.answer(&reply).await
+    }
+
+    fn may_relay(&self) -> bool {
+        let (address, local, account) = (self.client, self.local, self.account.as_deref());
+        let config = &self.core.config;
+        relay::may_relay(config.release, &config.relay, relay::Client { address, local, account })
     }
 
     /// Answers a command that cannot be obeyed, and counts it.
@@ -401,6 +434,10 @@ const IN_CHUNKS: &str = "the message comes in chunks: send the last one, or say 
 
 fn out_of_order(text: &str) -> Reply {
     Reply::new(503, text).with_status("5.5.1")
+}
+
+fn too_many(excess: Excess) -> Reply {
+    Reply::new(450, format!("too many {}, try again later", excess.what())).with_status("4.7.1")
 }
 
 fn too_large(limit: u64) -> Reply {

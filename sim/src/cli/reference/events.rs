@@ -95,6 +95,10 @@ fn examples() -> Vec<Event> {
             milter: "filter.contoso.test".to_owned(),
             reply: "550 5.7.1 not this".to_owned(),
         },
+        Event::HostOverLimit {
+            host: Ipv4Addr::new(198, 51, 100, 66).into(),
+            what: "connections at one time",
+        },
         Event::ListenFailed {
             address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 25)),
             why: "address in use".to_owned(),
@@ -113,6 +117,12 @@ fn examples() -> Vec<Event> {
         Event::ReportFailed { id: id.clone(), why: why() },
         Event::Dropped { recipient: erin.clone(), why: "an extension said so".to_owned() },
         Event::SenderMismatch { account: "bob".to_owned(), sender: alice },
+        Event::Turfed {
+            id: id.clone(),
+            from: ReversePath::Mailbox(erin.clone()),
+            entry: "@partner.test".to_owned(),
+            done: "it is kept in turf",
+        },
         Event::RetriedLater { id, why: why() },
         Event::AuthenticationFailed { account: "bob".to_owned(), client: client.clone() },
         Event::RelayRefused { client, recipient: erin },

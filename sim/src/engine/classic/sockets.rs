@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use gateway::env::{BoxFuture, IoFuture, Listener, Net, Stream, UdpSocket};
+use gateway::env::{BoxFuture, Connection, IoFuture, Listener, Net, Stream, UdpSocket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{sleep, timeout};
 use turmoil::net::{TcpListener, TcpStream};
@@ -196,10 +196,11 @@ struct ClassicListener {
 }
 
 impl Listener for ClassicListener {
-    fn accept(&mut self) -> IoFuture<'_, (Box<dyn Stream>, SocketAddr)> {
+    fn accept(&mut self) -> IoFuture<'_, Connection> {
         Box::pin(async move {
             let (stream, from) = self.listener.accept().await?;
-            Ok((Box::new(self.wiring.keep(stream)?) as Box<dyn Stream>, from))
+            let to = stream.local_addr()?;
+            Ok(Connection { stream: Box::new(self.wiring.keep(stream)?), from, to })
         })
     }
 

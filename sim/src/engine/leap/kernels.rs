@@ -300,13 +300,13 @@ impl Kernels {
         Ok((on, number))
     }
 
-    /// The next connection that waits for a listener, and where it comes from.
+    /// The next connection that waits for a listener, and its addresses there and here.
     pub(super) fn poll_accept(
         &mut self,
         machine: MachineId,
         port: u16,
         cx: &mut Context<'_>,
-    ) -> Poll<(Flow, SocketAddr)> {
+    ) -> Poll<(Flow, [SocketAddr; 2])> {
         // A machine that lost its power has no listeners, and nobody to ask for them.
         let Some(listening) = self.hosts[machine.0].listeners.get_mut(&port) else { return Poll::Pending };
         let Some(flow) = listening.queue.pop_front() else {
@@ -315,7 +315,8 @@ impl Kernels {
         };
         let connection = self.get(flow.connection).expect("the queue holds it");
         connection.ends[flow.side].holder = Holder::Process;
-        Poll::Ready((flow, connection.ends[flow.back().side].address))
+        let addresses = [flow.back().side, flow.side].map(|side| connection.ends[side].address);
+        Poll::Ready((flow, addresses))
     }
 
     /// Closes a listener. What waits for it is reset.

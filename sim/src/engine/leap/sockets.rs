@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use gateway::env::{IoFuture, Listener, Net, Stream, UdpSocket};
+use gateway::env::{Connection, IoFuture, Listener, Net, Stream, UdpSocket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::super::MachineId;
@@ -74,11 +74,11 @@ struct Listening {
 }
 
 impl Listener for Listening {
-    fn accept(&mut self) -> IoFuture<'_, (Box<dyn Stream>, SocketAddr)> {
+    fn accept(&mut self) -> IoFuture<'_, Connection> {
         Box::pin(poll_fn(|cx| {
-            let (flow, from) = ready!(self.net.kernels().poll_accept(self.net.machine, self.on.port(), cx));
-            let stream: Box<dyn Stream> = Box::new(self.net.socket(flow));
-            Poll::Ready(Ok((stream, from)))
+            let (flow, [from, to]) =
+                ready!(self.net.kernels().poll_accept(self.net.machine, self.on.port(), cx));
+            Poll::Ready(Ok(Connection { stream: Box::new(self.net.socket(flow)), from, to }))
         }))
     }
 
