@@ -10,5 +10,6 @@ mod flush_mode;
 mod machine;
 mod network;
 mod recovery;
+mod scram;
 mod session;
 mod trouble;
