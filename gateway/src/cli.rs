@@ -22,4 +22,7 @@ pub enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Makes the secret of a password, for the key `secret` of a mailbox: reads the password, one line, from standard
+    /// input, and prints the secret.
+    Secret,
 }

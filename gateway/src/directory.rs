@@ -1,22 +1,27 @@
 //! The directory: whose an address is, on which server a mailbox is homed, and who may authenticate.
 //!
 //! Local parts and accounts compare without case, as Exchange compared them; RFC 5321, 2.4 leaves that to the
-//! server that holds the mailbox. Passwords are in plain text for now, as in the configuration file.
+//! server that holds the mailbox.
 //!
 //! This module knows no mail store: a mailbox is here a name, not its content.
 
 use std::collections::BTreeMap;
 
 use crate::address::{Address, Domain};
-use crate::config::{Config, Password};
+use crate::config::Config;
+use crate::env::KeyDerivation;
 use crate::routing::{Route, Table};
+use crate::secret::{self, Secret};
 
 /// The mailboxes that the gateway knows.
 #[derive(Clone, Debug)]
 pub struct Directory {
     mailboxes: Vec<Mailbox>,
     by_address: BTreeMap<AddressKey, usize>,
-    by_account: BTreeMap<String, (usize, Password)>,
+    by_account: BTreeMap<String, (usize, Secret)>,
+    /// The first secret of the configuration: what is made up for strangers is made from it, so that it stays the same
+    /// for as long as this one does.
+    model: Option<Secret>,
     administrator: Option<usize>,
     host: Domain,
     routes: Table,
@@ -54,6 +59,7 @@ impl Directory {
             mailboxes: Vec::new(),
             by_address: BTreeMap::new(),
             by_account: BTreeMap::new(),
+            model: None,
             administrator: None,
             host: config.host.clone(),
             routes: config.routes.clone(),
@@ -65,8 +71,9 @@ impl Directory {
                 directory.by_address.insert(key(address), index);
             }
             if let Some(login) = &mailbox.login {
-                let entry = (index, login.password.clone());
+                let entry = (index, login.secret.clone());
                 directory.by_account.insert(login.account.to_lowercase(), entry);
+                directory.model.get_or_insert_with(|| login.secret.clone());
             }
         }
         let administrator = config.administrator.as_ref().map(key);
@@ -94,11 +101,20 @@ impl Directory {
         self.by_account.get(&account.to_lowercase()).map(|(index, _)| &self.mailboxes[*index])
     }
 
-    /// The mailbox of an account, if this is its password. A wrong password takes as long to compare as the right
-    /// one.
-    pub fn authenticate(&self, account: &str, password: &str) -> Option<&Mailbox> {
-        let (index, ours) = self.by_account.get(&account.to_lowercase())?;
-        ours.is(password).then(|| &self.mailboxes[*index])
+    /// The secret of an account. One that is not there has a secret too, which no password has, so that a client that asks
+    /// does not learn which accounts there are; none if there is no account at all.
+    pub fn secret(&self, account: &str) -> Option<Secret> {
+        let account = account.to_lowercase();
+        let known = self.by_account.get(&account).map(|(_, secret)| secret.clone());
+        known.or_else(|| Some(self.model.as_ref()?.for_a_stranger(&account)))
+    }
+
+    /// Whether this is the password of an account. It takes as long for a wrong one, and for an account that is not there.
+    pub async fn authenticate(&self, account: &str, password: &str, keys: &dyn KeyDerivation) -> bool {
+        let (Some(secret), Some(password)) = (self.secret(account), secret::prepared(password)) else {
+            return false;
+        };
+        secret.is_of(&keys.salted(&password, secret.salt(), secret.iterations()).await)
     }
 
     fn is_postmaster(&self, (local_part, domain): &AddressKey) -> bool {
@@ -122,7 +138,7 @@ mod tests {
             address = "Alice@contoso.test"
             aliases = ["a@sales.contoso.test"]
             account = "CONTOSO\\alice"
-            password = "secret"
+            secret = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
             [[mailbox]]
             address = "bob@contoso.test"
             server = "IMS2"
@@ -177,14 +193,21 @@ mod tests {
         assert_eq!(found("post@contoso.test"), None);
     }
 
-    #[test]
-    fn only_the_whole_password_authenticates() {
-        let directory = directory();
-        let opens = |account, password| directory.authenticate(account, password).is_some();
-        assert!(opens("contoso\\Alice", "secret"));
-        for wrong in ["", "secre", "secrets", "Secret", "terces"] {
-            assert!(!opens("CONTOSO\\alice", wrong), "{wrong}");
+    #[tokio::test]
+    async fn only_the_whole_password_authenticates() {
+        let (directory, keys) = (directory(), crate::env::host::env().keys);
+        assert!(directory.authenticate("contoso\\Alice", "pencil", &*keys).await);
+        for wrong in ["", "penci", "pencils", "Pencil", "licnep", "pencil\u{7}"] {
+            assert!(!directory.authenticate("CONTOSO\\alice", wrong, &*keys).await, "{wrong}");
         }
-        assert!(!opens("alice", "secret"));
+        assert!(!directory.authenticate("alice", "pencil", &*keys).await);
+    }
+
+    #[test]
+    fn a_stranger_looks_like_an_account() {
+        let directory = directory();
+        let [alice, eve] = ["CONTOSO\\alice", "eve"].map(|account| directory.secret(account).unwrap());
+        assert_eq!((alice.iterations(), alice.salt().len()), (eve.iterations(), eve.salt().len()));
+        assert_eq!(directory.secret("EVE"), directory.secret("eve"));
     }
 }

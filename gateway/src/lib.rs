@@ -3,8 +3,8 @@
 //! # A guided tour
 //!
 //! [`Config`](config::Config) is everything that an administrator decides, read from one TOML file. [`Env`](env::Env) is
-//! the machine: sockets, files, the time of day, entropy and tasks, five small traits, of which
-//! [`env::host`] is the real one. A [`Gateway`](service::Gateway) is started with the two. From then on a message goes
+//! the machine: sockets, files, the time of day, entropy, key derivation and tasks, six small traits, of
+//! which [`env::host`] is the real one. A [`Gateway`](service::Gateway) is started with the two. From then on a message goes
 //! this way: a session takes it from a client and writes it into the [`spool`], and only when it is durable answers
 //! `250`; the worker behind `in/` asks the [`extension`] chain and the [`routing`] table where each recipient's mail goes;
 //! the courier hands it on, tries again, and gives up in the end; a [`report`] says so. What an administrator should know
@@ -48,7 +48,7 @@
 //! | [`cli`] | the command line of the program |
 //! | [`service`] | starting, serving and ending; the session, the inbound worker and the courier |
 //! | [`smtp`] | the wire: lines, end of data, commands, replies, and handing a message to another host |
-//! | [`accept`], [`sasl`], [`directory`] | which hosts may connect, and who a client is |
+//! | [`accept`], [`sasl`], [`secret`], [`directory`] | which hosts may connect, and who a client is |
 //! | [`submission`], [`relay`] | who may submit, and have mail passed on |
 //! | [`turf`] | whose mail is not wanted |
 //! | [`milter`] | the filters of other programs, and what they make of a message |
@@ -80,6 +80,7 @@ pub mod release;
 pub mod report;
 pub mod routing;
 pub mod sasl;
+pub mod secret;
 pub mod service;
 pub mod smtp;
 pub mod spool;

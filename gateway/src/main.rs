@@ -1,7 +1,7 @@
 //! The `gateway` program: the gateway on real sockets, a real disk and the real clock.
 //!
 //! Exit codes: 0 stopped as asked, 1 the service did not start or an exception ended it, 2 bad usage or a wrong
-//! configuration.
+//! configuration or password.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -15,13 +15,17 @@ use gateway::dns::StubResolver;
 use gateway::env::{Env, host};
 use gateway::eventlog::{Entry, EventLogLayer, SOURCE};
 use gateway::extension::Registry;
+use gateway::secret::{self, Secret, USUAL_ITERATIONS};
 use gateway::service::{Exit, Gateway};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 fn main() -> ExitCode {
-    let Command::Serve { config } = Cli::parse().command;
+    let config = match Cli::parse().command {
+        Command::Serve { config } => config,
+        Command::Secret => return print_secret(),
+    };
     let served = read(&config).map(serve);
     match served {
         Ok(Ok(Exit::Stopped)) => ExitCode::SUCCESS,
@@ -29,6 +33,34 @@ fn main() -> ExitCode {
         Ok(Err(report)) => {
             eprintln!("{report:?}");
             ExitCode::FAILURE
+        }
+        Err(report) => {
+            eprintln!("{report:?}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Makes a secret of the password on standard input.
+fn print_secret() -> ExitCode {
+    let mut line = String::new();
+    let read = io::stdin().read_line(&mut line).into_diagnostic().wrap_err("the password cannot be read");
+    let password = read.and_then(|_| {
+        secret::prepared(line.trim_end_matches(['\r', '\n'])).ok_or_else(|| {
+            let help = "type a password and Enter, or: printf %s PASSWORD | gateway secret";
+            miette!(
+                help = help,
+                "the password is empty, or has a character that no password may have (RFC 4013)"
+            )
+        })
+    });
+    match password {
+        Ok(password) => {
+            let mut salt = [0; secret::SALT];
+            host::env().entropy.fill(&mut salt);
+            let salted = secret::salted(&password, &salt, USUAL_ITERATIONS);
+            println!("{}", Secret::of(&salted, &salt, USUAL_ITERATIONS).text());
+            ExitCode::SUCCESS
         }
         Err(report) => {
             eprintln!("{report:?}");

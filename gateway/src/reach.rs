@@ -58,6 +58,8 @@ points! {
     AuthenticationCancelled: "saw an authentication cancelled",
     AuthenticationFailedTooOften: "ended a session with too many failed authentications",
     Authenticated: "authenticated a client",
+    PasswordProven: "had a password proven and not told",
+    WrongProof: "refused a wrong proof of a password",
     UnauthenticatedRefused: "refused mail of a client that must authenticate",
     SizeRefusedAtMail: "refused a message for the size that it said it had",
     FlushModeEntered: "entered flush mode",

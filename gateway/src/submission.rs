@@ -86,12 +86,12 @@ mod tests {
             address = "alice@contoso.test"
             aliases = ["a@contoso.test"]
             account = "alice"
-            password = "secret"
+            secret = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
             [[mailbox]]
             address = "bob@contoso.test"
             server = "IMS2"
             account = "bob"
-            password = "secret"
+            secret = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
             [[route]]
             domain = "contoso.test"
             to = "<inbound>"

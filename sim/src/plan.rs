@@ -138,6 +138,30 @@ pub struct Account {
     pub name: String,
     /// Its password.
     pub password: String,
+    /// How a client proves that it knows it.
+    pub mechanism: Mechanism,
+}
+
+/// How a client authenticates.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mechanism {
+    /// PLAIN (RFC 4616).
+    #[default]
+    Plain,
+    /// LOGIN.
+    Login,
+    /// SCRAM-SHA-256 (RFC 7677) where it is offered, and else PLAIN.
+    #[serde(rename = "scram-sha-256")]
+    ScramSha256,
+}
+
+impl Mechanism {
+    pub(crate) fn is_plain(&self) -> bool {
+        *self == Mechanism::Plain
+    }
 }
 
 impl Account {

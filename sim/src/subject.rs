@@ -1,6 +1,6 @@
 //! The software under test: what runs on the machine that a plan calls the gateway.
 //!
-//! It is given a machine (`gateway::env`, five small traits) and the plan, and runs until its process ends. Whether it
+//! It is given a machine (`gateway::env`, six small traits) and the plan, and runs until its process ends. Whether it
 //! is the gateway of this project is nobody else's matter: clients, faults and oracles see a machine, its port 25, its
 //! disk and its event log.
 //!

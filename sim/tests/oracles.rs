@@ -7,7 +7,7 @@ use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::Duration;
 
-use gateway::config::{HostRule, Requirement, Rule};
+use gateway::config::{HostRule, MailboxConfig, Requirement, Rule};
 use gateway::exception::Exception;
 use gateway::extension::OnFailure;
 use gateway::release::Release;
@@ -328,6 +328,82 @@ fn hand_back(plan: &mut Plan, record: &mut Record, connection: u32) {
         machine: "gw.contoso.test".into(),
         what: What::Smtp { connection, speaker, line: line.to_owned() },
     }));
+}
+
+/// The world, with a client that proves this password.
+fn with_scram(password: &str) -> (Plan, Record) {
+    let account = |more: &str| format!("account = {{ name = \"carol\", password = {more} }}");
+    let proven = account(&format!("\"{password}\", mechanism = \"scram-sha-256\""));
+    let text = WORLD.replace(&account("\"secret\""), &proven);
+    let scenario = Scenario::parse("world", "world.toml", &text).unwrap();
+    let plan = scenario.plan(Release::Current, scenario.seed());
+    let record = run(&plan, &Leap, Keep::Digest).unwrap();
+    assert_eq!(judge(&plan, &record), []);
+    (plan, record)
+}
+
+/// The lines of a dialogue from the first one that begins so.
+fn lines_from<'a>(record: &'a mut Record, begins: &str) -> impl Iterator<Item = &'a mut String> {
+    let place = line(record, Speaker::Client, begins);
+    record.entries[place..].iter_mut().filter_map(|entry| match &mut entry.what {
+        What::Smtp { line, .. } => Some(line),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_client_that_is_let_in_with_a_wrong_proof() {
+    let (plan, mut record) = with_scram("secret");
+    // The account, the challenge, the proof.
+    let proof = lines_from(&mut record, "AUTH SCRAM-SHA-256").nth(2).unwrap();
+    let changed = if proof.ends_with("A==") { "B==" } else { "A==" };
+    proof.replace_range(proof.len() - 3.., changed);
+    finds(&plan, &record, "policy", "a client was authenticated with a wrong password");
+}
+
+#[test]
+fn a_gateway_that_cannot_prove_that_it_knows_the_secret() {
+    let (plan, mut record) = with_scram("secret");
+    let signature = lines_from(&mut record, "AUTH SCRAM-SHA-256").nth(3).unwrap();
+    *signature = "334 dj1BQUFB".to_owned();
+    finds(&plan, &record, "policy", "the gateway did not prove that it knows the secret");
+}
+
+#[test]
+fn a_right_proof_that_is_refused() {
+    let (mut plan, record) = with_scram("another");
+    // As if it were the right one.
+    plan.gateway.config.mailboxes = with_scram_stored("another");
+    finds(&plan, &record, "policy", "the right password was refused");
+}
+
+/// The mailboxes of a world in which this is Carol's password.
+fn with_scram_stored(password: &str) -> Vec<MailboxConfig> {
+    let text = WORLD.replace(
+        "account = \"carol\", password = \"secret\"",
+        &format!("account = \"carol\", password = \"{password}\""),
+    );
+    let scenario = Scenario::parse("world", "world.toml", &text).unwrap();
+    scenario.plan(Release::Current, scenario.seed()).gateway.config.mailboxes
+}
+
+#[test]
+fn a_challenge_that_is_given_twice() {
+    let (plan, mut record) = replayed("a-password-is-proven-and-not-told", Release::Current);
+    assert_eq!(judge(&plan, &record), []);
+    // The client that replays gives up its first exchange, and breaks off in the middle of its second.
+    let place = line(&record, Speaker::Client, "*");
+    let is_challenge = |line: &&mut String| line.starts_with("334 cj1");
+    let mut challenges = record.entries[place..]
+        .iter_mut()
+        .filter_map(|entry| match &mut entry.what {
+            What::Smtp { line, .. } => Some(line),
+            _ => None,
+        })
+        .filter(is_challenge);
+    let first = challenges.next().unwrap().clone();
+    *challenges.next().unwrap() = first;
+    finds(&plan, &record, "policy", "the same challenge was given twice");
 }
 
 #[test]

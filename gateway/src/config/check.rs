@@ -15,7 +15,7 @@ use super::error::Source;
 use super::file::{self, Text};
 use super::{
     AcceptConfig, Config, ConfigError, DeliveryConfig, DnsConfig, ExtensionConfig, HostRule, Login,
-    MailboxConfig, MilterConfig, Network, NotificationsConfig, Password, QuarantineConfig, Requirement,
+    MailboxConfig, MilterConfig, Network, NotificationsConfig, QuarantineConfig, Requirement,
     SubmissionConfig, clients,
 };
 use crate::address::{Address, Domain};
@@ -29,6 +29,7 @@ const ADDRESS_REMEDY: &str = "write a mailbox, such as \"alice@contoso.test\"";
 const HOST_REMEDY: &str = "write a host name without a final dot, \"host:port\", or an IP address";
 pub(super) const NETWORK_REMEDY: &str =
     "write an address, such as \"192.0.2.10\", or a network, such as \"192.0.2.0/24\"";
+pub(super) const SECRET_REMEDY: &str = "`gateway secret` makes a secret from a password";
 const SPAN_REMEDY: &str = "write hours, minutes and seconds, such as \"48h\" or \"1h 30m\"";
 
 /// Where name servers listen (RFC 1035, 4.2).
@@ -173,25 +174,19 @@ fn mailbox(source: &Source, entry: &file::Mailbox) -> Result<MailboxConfig, Conf
         )),
         text => Ok(text.to_owned()),
     };
-    let login = match (&entry.account, &entry.password) {
-        (Some(account), Some(password)) => Some(Login {
-            account: named(account, "account")?,
-            password: Password::new(named(password, "password")?),
-        }),
+    let login = match (&entry.account, &entry.secret) {
+        (Some(account), Some(secret)) => {
+            let account = named(account, "account")?;
+            Some(Login { account, secret: source.read(secret, SECRET_REMEDY)? })
+        }
         (None, None) => None,
         (Some(alone), None) => {
-            return Err(source.error(
-                alone.span(),
-                "the account has no password",
-                "add `password`, or take `account` out",
-            ));
+            let remedy = format!("add `secret`, or take `account` out; {SECRET_REMEDY}");
+            return Err(source.error(alone.span(), "the account has no secret", remedy));
         }
         (None, Some(alone)) => {
-            return Err(source.error(
-                alone.span(),
-                "the password has no account",
-                "add `account`, or take `password` out",
-            ));
+            let remedy = "add `account`, or take `secret` out";
+            return Err(source.error(alone.span(), "the secret has no account", remedy));
         }
     };
     Ok(MailboxConfig {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use toml::Spanned;
 
+use super::check::SECRET_REMEDY;
+
 /// A text that is no configuration. Shown in one line as `name:line: what is wrong`; as a
 /// [`Diagnostic`] it also has the place in the text and the remedy.
 #[derive(Clone, Debug, thiserror::Error, Diagnostic)]
@@ -82,6 +84,9 @@ impl Source {
         let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
         let (what, remedy) = if let Some(key) = what.strip_prefix("missing field ") {
             (format!("the key {key} is missing"), format!("add {key}; {KEYS}"))
+        } else if what == "unknown field `password`" {
+            let remedy = format!("write `secret` instead of it: {SECRET_REMEDY}");
+            ("a password never stands in the configuration".to_owned(), remedy)
         } else if let Some(key) = what.strip_prefix("unknown field ") {
             let known = expected.trim_start_matches("one of ");
             (format!("there is no key {key} here"), format!("the keys here are {known}; {KEYS}"))

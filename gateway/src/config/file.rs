@@ -121,7 +121,7 @@ pub(super) struct Mailbox {
     pub(super) address: Text,
     pub(super) server: Option<Text>,
     pub(super) account: Option<Text>,
-    pub(super) password: Option<Text>,
+    pub(super) secret: Option<Text>,
     #[serde(default)]
     pub(super) aliases: Vec<Text>,
 }

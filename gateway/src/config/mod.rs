@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-pub use account::{Login, Password};
+pub use account::Login;
 pub use error::ConfigError;
 pub use keys::{Key, keys};
 pub use network::{Network, NotANetwork};

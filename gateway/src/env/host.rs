@@ -16,15 +16,23 @@ use tokio::io::ReadBuf;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{
-    BoxFuture, Connection, Disk, Entropy, Env, File, IoFuture, Listener, Net, Spawn, Stream, UdpSocket,
-    WallClock,
+    BoxFuture, Connection, Disk, Entropy, Env, File, IoFuture, KeyDerivation, Listener, Net, Spawn, Stream,
+    UdpSocket, WallClock,
 };
 use crate::exception;
+use crate::secret::{self, Hash};
 
 /// The machine that this process runs on. To be used within a tokio runtime.
 pub fn env() -> Env {
     let host = Arc::new(Host);
-    Env { net: host.clone(), disk: host.clone(), clock: host.clone(), entropy: host.clone(), spawn: host }
+    Env {
+        net: host.clone(),
+        disk: host.clone(),
+        clock: host.clone(),
+        entropy: host.clone(),
+        keys: host.clone(),
+        spawn: host,
+    }
 }
 
 struct Host;
@@ -200,6 +208,14 @@ impl WallClock for Host {
 impl Entropy for Host {
     fn fill(&self, bytes: &mut [u8]) {
         getrandom::fill(bytes).expect("a running system gives random bytes");
+    }
+}
+
+impl KeyDerivation for Host {
+    fn salted<'a>(&'a self, password: &'a str, salt: &'a [u8], iterations: u32) -> BoxFuture<'a, Hash> {
+        let (password, salt) = (password.to_owned(), salt.to_owned());
+        let work = move || Ok(secret::salted(&password, &salt, iterations));
+        Box::pin(async { blocking(work).await.expect("the runtime outlives its tasks") })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The seam: everything the gateway asks of the machine it runs on, and nothing else.
 //!
-//! Five small traits. [`host`] is the real machine; a simulator brings its own. The gateway has no other way out:
+//! Six small traits. [`host`] is the real machine; a simulator brings its own. The gateway has no other way out:
 //! `clippy.toml` forbids the direct calls. Timers are not here: they are tokio's own (`tokio::time`), which a
 //! simulator pauses and moves.
 //!
@@ -19,6 +19,8 @@ use std::task::{Context, Poll};
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::secret::Hash;
+
 /// A boxed future: what an object-safe `async fn` returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -36,6 +38,8 @@ pub struct Env {
     pub clock: Arc<dyn WallClock>,
     /// Unpredictable bytes, for identifiers.
     pub entropy: Arc<dyn Entropy>,
+    /// Work that is slow on purpose, for passwords.
+    pub keys: Arc<dyn KeyDerivation>,
     /// Tasks that live and die with the process.
     pub spawn: Arc<dyn Spawn>,
 }
@@ -257,6 +261,12 @@ pub trait WallClock: Send + Sync {
 pub trait Entropy: Send + Sync {
     /// Fills `bytes`.
     fn fill(&self, bytes: &mut [u8]);
+}
+
+/// The derivation of keys from passwords: work that is slow on purpose.
+pub trait KeyDerivation: Send + Sync {
+    /// [`salted`](crate::secret::salted), of these. A machine may do the work where it holds nobody up, and need not do it twice.
+    fn salted<'a>(&'a self, password: &'a str, salt: &'a [u8], iterations: u32) -> BoxFuture<'a, Hash>;
 }
 
 /// Tasks of this process.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::address::ReversePath;
 use crate::dsn::DsnRequest;
-use crate::env::{Disk, Entropy, File, IoFuture, Listener, Net, Spawn, Stream, UdpSocket, WallClock};
+use crate::env::{Disk, Entropy, File, IoFuture, Listener, Net, Spawn, Stream, UdpSocket, WallClock, host};
 use crate::envelope::Origin;
 
 const ROUTES: &str = "/etc/Imcroute.cfg";
@@ -27,6 +27,7 @@ fn machine(routes: &'static str) -> Env {
         disk: machine.clone(),
         clock: machine.clone(),
         entropy: machine.clone(),
+        keys: host::env().keys,
         spawn: machine,
     }
 }

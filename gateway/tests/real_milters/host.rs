@@ -15,6 +15,7 @@ use gateway::dns::{DnsError, MailExchanger, Resolver};
 use gateway::env::{BoxFuture, host};
 use gateway::eventlog::EventLogLayer;
 use gateway::extension::Registry;
+use gateway::secret::{Secret, salted};
 use gateway::service::Gateway;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -94,13 +95,14 @@ impl Host {
                 route = [{{ domain = "contoso.test", to = "<inbound>" }}]
                 mailbox = [
                     {{ address = "administrator@contoso.test" }},
-                    {{ address = "alice@contoso.test", account = "alice", password = "winter" }},
+                    {{ address = "alice@contoso.test", account = "alice", secret = "{winter}" }},
                     {{ address = "bob@contoso.test" }},
                 ]
                 {milters}
             "#,
             spool = dir.path().join("spool").display(),
             store = dir.path().join("mail").display(),
+            winter = Secret::of(&salted("winter", b"salt", 4096), b"salt", 4096).text(),
         );
         let config = Config::parse(&text, "gateway.toml").unwrap();
         let events: Arc<Mutex<Vec<String>>> = Arc::default();

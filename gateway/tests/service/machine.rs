@@ -16,6 +16,7 @@ use gateway::env::{BoxFuture, Env, Spawn, WallClock, host};
 use gateway::eventlog::{Entry, EventLogLayer};
 use gateway::extension::Registry;
 use gateway::reach::{Point, ReachLayer};
+use gateway::secret::{self, Secret};
 use gateway::service::{Gateway, StartError};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
@@ -106,13 +107,15 @@ impl Machine {
                 route = [{{ domain = "contoso.test", to = "<inbound>" }}, {route}]
                 mailbox = [
                     {{ address = "administrator@contoso.test" }},
-                    {{ address = "alice@contoso.test", account = "alice", password = "winter" }},
-                    {{ address = "bob@contoso.test", account = "bob", password = "summer", server = "IMS2" }},
+                    {{ address = "alice@contoso.test", account = "alice", secret = "{winter}" }},
+                    {{ address = "bob@contoso.test", account = "bob", secret = "{summer}", server = "IMS2" }},
                 ]
                 {configuration}
             "#,
             spool = self.path("spool").display(),
             store = self.path("mail").display(),
+            winter = secret("winter"),
+            summer = secret("summer"),
         );
         let config = Config::parse(&text, "gateway.toml").unwrap();
         let env = Env {
@@ -236,6 +239,12 @@ impl Machine {
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.dir.path().join(path)
     }
+}
+
+/// What is stored of a password.
+fn secret(password: &str) -> String {
+    let (salt, iterations) = (b"salt", *secret::ITERATIONS.start());
+    Secret::of(&secret::salted(password, salt, iterations), salt, iterations).text()
 }
 
 fn list(folder: &Path) -> Vec<String> {

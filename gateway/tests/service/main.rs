@@ -13,6 +13,7 @@ mod limits;
 mod machine;
 mod network;
 mod recovery;
+mod scram;
 mod session;
 mod shutdown;
 mod trouble;

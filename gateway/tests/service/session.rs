@@ -69,7 +69,7 @@ async fn ehlo_lists_the_extensions_and_helo_none() {
         "250-ENHANCEDSTATUSCODES",
         "250-CHUNKING",
         "250-DSN",
-        "250-AUTH PLAIN LOGIN",
+        "250-AUTH SCRAM-SHA-256 PLAIN LOGIN",
         "250 HELP",
     ];
     assert_eq!(lines[1..9], offered);

@@ -17,6 +17,7 @@ use gateway::env::{
 use gateway::extension::Registry;
 use gateway::service::Gateway;
 use jiff::{SignedDuration, Timestamp};
+use sim::keys::Recalled;
 use sim::machine::disk::SimDisk;
 use sim::plan::{ClientPlan, MessagePlan, Plan};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
@@ -43,6 +44,7 @@ pub(crate) fn carry(plan: &Plan) {
             disk: Arc::new(disk.clone()),
             clock: Arc::new(Virtual { starts: plan.starts, start: Instant::now() }),
             entropy: Arc::new(Counter(Mutex::new(0))),
+            keys: Arc::new(Recalled),
             spawn: Arc::new(Local),
         };
         let config = plan.gateway.config.clone();

@@ -189,7 +189,8 @@ pub enum ClientDoes {
     BareLf,
     /// It says RCPT and DATA too early, what nobody knows, and MAIL twice; then RSET, and all in order.
     Misorders,
-    /// It breaks an authentication off, tries a wrong password ten times, and then goes.
+    /// It breaks an authentication off, tries a wrong password ten times, and then goes. Where SCRAM is offered it first
+    /// sends messages that are cut off, and a right proof of another exchange, as it was and under the nonce of this one.
     GuessesPasswords,
     /// It sends the second half of its message in twenty pieces, and waits four minutes before each.
     Dawdles,

@@ -27,6 +27,7 @@ use super::mortal_net::MortalNet;
 use super::net::RecordedNet;
 use crate::draw::SeededEntropy;
 use crate::engine::Seat;
+use crate::keys::Recalled;
 use crate::peer::FaultyNames;
 use crate::record::{Service, What};
 use crate::scene::Scene;
@@ -98,6 +99,7 @@ impl GatewayMachine {
             disk: Arc::new(TracedDisk::new(self.disk_of(life), trace.clone(), Arc::clone(&self.name))),
             clock: Arc::clone(&self.clock) as Arc<_>,
             entropy: Arc::clone(&self.entropy) as Arc<_>,
+            keys: Arc::new(Recalled),
             spawn: Arc::new(GuardedSpawn { spawn: seat.spawn, crashed: crashed.clone(), life: life.clone() }),
         };
         let process = Process {

@@ -19,6 +19,7 @@ mod liveness;
 mod loops;
 mod model;
 mod policy;
+mod proof;
 mod protocol;
 mod reports;
 mod service;

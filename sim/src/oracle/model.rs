@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use gateway::config::{MailboxConfig, Network, Requirement, Rule};
 use gateway::release::Release;
+use gateway::secret::Secret;
 
 use crate::plan::Plan;
 
@@ -77,10 +78,9 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// Whether this is the account's password.
-    pub fn knows(&self, account: &str, password: &str) -> bool {
-        let login = self.owner(account).and_then(|mailbox| mailbox.login.as_ref());
-        login.is_some_and(|login| login.password.is(password))
+    /// What is stored of an account's password.
+    pub fn secret(&self, account: &str) -> Option<&'a Secret> {
+        Some(&self.owner(account)?.login.as_ref()?.secret)
     }
 
     fn owner(&self, account: &str) -> Option<&'a MailboxConfig> {

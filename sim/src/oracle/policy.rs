@@ -1,9 +1,10 @@
 //! Policy: what the configuration admits is admitted, what it refuses is refused, and mail goes where it says.
 //!
 //! The [model](super::model) reads the configuration a second time and goes through each dialogue beside the gateway:
-//! who may connect (Q155920), who is who (RFC 4954), who must say so first, who may submit as whom (Q188250, Q262945;
-//! a host that is exempt from authentication is exempt from nothing else, Q178091), who may relay (Q193922), who is told
-//! who exists (RFC 5321, 3.5.3), and who may ask for mail that waits (RFC 1985), which goes to nobody before. Then it
+//! who may connect (Q155920), who is who (RFC 4954, RFC 5802), who must say so first, who may submit as whom (Q188250,
+//! Q262945; a host that is exempt from authentication is exempt from nothing else, Q178091), who may relay (Q193922), who
+//! is told who exists (RFC 5321, 3.5.3), and who may ask for mail that waits (RFC 1985), which goes to nobody before.
+//! Then it
 //! asks of each copy of a message whether it is where a recipient's mail goes (Q169683, Q217217; RFC 5321, 5.1), and of
 //! each message over which an extension failed whether that was dealt with as the extension's link of the chain says.
 //!
@@ -25,7 +26,7 @@ use gateway::extension::OnFailure;
 use super::session::{path, verb};
 use super::{
     Case, Exchange, Model, Oracle, Place, Reply, Session, Sheet, Verdict, Where, copies, etrn, filters, ledger,
-    unwanted,
+    proof, unwanted,
 };
 use crate::fault::Fault;
 use crate::machine::FAULTY_EXTENSION;
@@ -38,10 +39,17 @@ pub(super) const ORACLE: Oracle = Oracle {
     judge,
 };
 
+/// The mechanism in which both sides show something.
+const SCRAM: &str = "SCRAM-SHA-256";
+const WRONG_PASSWORD: &str = "a client was authenticated with a wrong password";
+/// The code of a challenge.
+const CHALLENGE: u16 = 334;
+
 fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     for session in case.ledger.sessions.iter().filter(|session| session.is_inbound) {
         Guest::of(case, session).go_through(sheet);
     }
+    proof::challenges(case, sheet);
     places(case, sheet);
     waits(case, sheet);
     failures(case, sheet);
@@ -57,8 +65,8 @@ struct Guest<'a, 'b> {
     session: &'a Session<'b>,
     verdict: Verdict,
     account: Option<String>,
-    /// What the client has said of who it is, while it is asked.
-    asked: Option<Vec<String>>,
+    /// While it is asked who it is.
+    asked: Option<Asked>,
     sender: String,
 }
 
@@ -87,11 +95,11 @@ impl<'a, 'b> Guest<'a, 'b> {
                 self.connects(yes, no, sheet);
             } else if exchange.content.is_some() {
                 self.end_of_data(exchange, yes, no, sheet);
-            } else if let Some(said) = self.asked.take() {
-                self.responds(said, exchange.command, reply.code, sheet);
+            } else if let Some(asked) = self.asked.take() {
+                self.responds(asked, exchange.command, reply, sheet);
             } else {
                 match verb(exchange.command).as_str() {
-                    "AUTH" => self.authenticates(exchange.command, reply.code, sheet),
+                    "AUTH" => self.authenticates(exchange.command, reply, sheet),
                     "MAIL" => self.mail(exchange.command, yes, reply.code, sheet),
                     "RCPT" => self.recipient(exchange.command, yes, reply.code, sheet),
                     "ETRN" => self.asks_for_mail(exchange, yes, reply.code, sheet),
@@ -114,45 +122,52 @@ impl<'a, 'b> Guest<'a, 'b> {
         }
     }
 
-    fn authenticates(&mut self, command: &str, code: u16, sheet: &mut Sheet) {
+    fn authenticates(&mut self, command: &str, reply: &Reply<'_>, sheet: &mut Sheet) {
         let mut words = command.split_whitespace().skip(1);
         let mechanism = words.next().unwrap_or_default().to_ascii_uppercase();
-        self.asked = Some(vec![mechanism]);
+        let asked = Asked { mechanism, said: Vec::new(), heard: Vec::new() };
         if let Some(initial) = words.next() {
-            let said = self.asked.take().unwrap_or_default();
-            self.responds(said, initial, code, sheet);
-        } else if code != 334 {
-            self.asked = None;
+            self.responds(asked, initial, reply, sheet);
+        } else if reply.code == CHALLENGE {
+            self.asked = Some(asked);
         }
     }
 
     /// One response of an authentication, and what the gateway said to it.
-    fn responds(&mut self, mut said: Vec<String>, response: &str, code: u16, sheet: &mut Sheet) {
+    fn responds(&mut self, mut asked: Asked, response: &str, reply: &Reply<'_>, sheet: &mut Sheet) {
         let decoded = BASE64_STANDARD.decode(response.trim()).unwrap_or_default();
-        said.push(String::from_utf8(decoded).unwrap_or_default());
-        if code == 334 {
-            self.asked = Some(said);
-            return;
-        }
-        let (account, password, other) = match said[0].as_str() {
-            "PLAIN" => {
-                let fields: Vec<&str> = said[1].split('\0').collect();
-                match fields[..] {
-                    [other, account, password] => (account, password, other),
-                    _ => ("", "", ""),
+        asked.said.push(String::from_utf8(decoded).unwrap_or_default());
+        if reply.code == CHALLENGE {
+            let heard = proof::said(reply.lines[0]);
+            if asked.has_proof() {
+                sheet.judges();
+                let Shown { account, server, .. } = asked.shown(self.model);
+                match server {
+                    None => sheet.finds(WRONG_PASSWORD, account),
+                    Some(right) if right != heard => {
+                        sheet.finds("the gateway did not prove that it knows the secret", account);
+                    }
+                    Some(_) => {}
                 }
             }
-            _ => (&*said[1], said.get(2).map_or("", String::as_str), ""),
-        };
-        let is_right = self.model.knows(account, password) && (other.is_empty() || other == account);
-        sheet.judges();
-        match (is_right, code) {
-            (false, 235) => sheet.finds("a client was authenticated with a wrong password", account),
-            (true, 535) => sheet.finds("the right password was refused", account),
-            _ => {}
+            asked.heard.push(heard);
+            self.asked = Some(asked);
+            return;
         }
-        if code == 235 {
-            self.account = Some(account.to_owned());
+        sheet.judges();
+        let Shown { account, is_right, .. } = asked.shown(self.model);
+        // Whose proof is right hears the gateway's, and then has an empty line to say.
+        let is_scram = asked.mechanism == SCRAM;
+        let is_over = !is_scram || asked.said.len() == 3 && response.is_empty();
+        let is_refused = reply.code == 535 || is_scram && asked.said.len() == 2 && reply.is_permanent();
+        if reply.code == 235 && !(is_right && is_over) {
+            sheet.finds(WRONG_PASSWORD, account.as_str());
+        }
+        if is_refused && is_right {
+            sheet.finds("the right password was refused", account.as_str());
+        }
+        if reply.code == 235 {
+            self.account = Some(account);
         }
     }
 
@@ -256,6 +271,55 @@ impl<'a, 'b> Guest<'a, 'b> {
         {
             let reply = exchange.reply.as_ref().map(|reply| reply.lines.join(" / ")).unwrap_or_default();
             sheet.finds("a message was refused that the rules admit", format!("{sender}: {reply}"));
+        }
+    }
+}
+
+/// What a client has said of who it is, while it is asked.
+struct Asked {
+    mechanism: String,
+    said: Vec<String>,
+    heard: Vec<String>,
+}
+
+/// What that shows.
+struct Shown {
+    account: String,
+    /// Whether the client knows the account's password.
+    is_right: bool,
+    /// What the gateway must say to it, where it has to show something too.
+    server: Option<String>,
+}
+
+impl Asked {
+    /// Whether the last that was said is a proof.
+    fn has_proof(&self) -> bool {
+        self.mechanism == SCRAM && self.said.len() == 2
+    }
+
+    fn shown(&self, model: &Model<'_>) -> Shown {
+        let said = |place: usize| self.said.get(place).map_or("", String::as_str);
+        let is_password = |account: &str, password| {
+            model.secret(account).is_some_and(|it| proof::is_password(it, password))
+        };
+        match self.mechanism.as_str() {
+            SCRAM => {
+                let account = proof::account(said(0));
+                let challenge = self.heard.first().map_or("", String::as_str);
+                let secret = model.secret(&account);
+                let server = secret.and_then(|it| proof::answer(it, said(0), challenge, said(1)));
+                Shown { account, is_right: server.is_some(), server }
+            }
+            "PLAIN" => {
+                let fields: Vec<&str> = said(0).split('\0').collect();
+                let (other, account, password) = match fields[..] {
+                    [other, account, password] => (other, account, password),
+                    _ => ("", "", ""),
+                };
+                let is_right = is_password(account, password) && (other.is_empty() || other == account);
+                Shown { account: account.to_owned(), is_right, server: None }
+            }
+            _ => Shown { account: said(0).to_owned(), is_right: is_password(said(0), said(1)), server: None },
         }
     }
 }

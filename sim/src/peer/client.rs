@@ -79,7 +79,8 @@ impl Client {
 
     async fn attempt(&self, seat: &Seat, message: &MessagePlan, number: usize) -> Outcome {
         let mischief = Mischief::of(&self.scene, &message.name, number);
-        let client = Caller { name: &self.machine, account: self.plan.account.as_ref(), message };
+        let (name, account) = (&*self.machine, self.plan.account.as_ref());
+        let client = Caller { name, account, message, scene: &self.scene };
         if !mischief.floods() {
             return self.converse(seat, &client, &mischief).await;
         }
@@ -115,6 +116,7 @@ pub(super) struct Caller<'a> {
     pub(super) name: &'a str,
     pub(super) account: Option<&'a Account>,
     pub(super) message: &'a MessagePlan,
+    pub(super) scene: &'a Scene,
 }
 
 impl Caller<'_> {
@@ -173,11 +175,12 @@ impl Talk {
         self.expect(CONNECTION, 220).await?;
         let hello = format!("{} {}", mischief.hello(), caller.name);
         let ehlo = self.command(Stage::Ehlo, &hello, 250, mischief).await?;
-        mischief.after_ehlo(self, caller).await?;
-        if let Some(account) = caller.account.filter(|_| mischief.hello() == "EHLO") {
-            self.command(Stage::Ehlo, &format!("AUTH PLAIN {}", account.sasl_plain()), 235, &Mischief::NONE)
-                .await?;
-            mischief.after_auth(self, caller).await?;
+        mischief.after_ehlo(self, caller, &ehlo.text).await?;
+        if mischief.hello() == "EHLO" {
+            self.authenticate(caller, &ehlo.text).await?;
+            if caller.account.is_some() {
+                mischief.after_auth(self, caller).await?;
+            }
         }
         let recipients = match caller.message.uses.pipelining && ehlo.text.contains("PIPELINING") {
             true if mischief.is_none() => self.envelope_at_once(caller, &ehlo.text).await?,
@@ -427,7 +430,7 @@ mod tests {
                 let trace = Trace::new(Arc::clone(&clock), Keep::Digest);
                 let scene = Scene::new(Arc::clone(&plan), clock, trace);
                 let message = &plan.clients[0].messages[0];
-                let caller = Caller { name: "client.test", account: None, message };
+                let caller = Caller { name: "client.test", account: None, message, scene: &scene };
                 let (near, far) = duplex(100_000);
                 let talk = async {
                     let mut talk = Talk { dialogue: Dialogue::new(Box::new(near)) };

@@ -18,8 +18,6 @@ use crate::scene::Scene;
 const TOO_LONG: usize = 5_000;
 /// How long a client that resets its connection waits, so that there is something unread.
 const UNREAD: Duration = Duration::from_secs(2);
-/// How often a client guesses before it has had enough.
-const GUESSES: usize = 10;
 /// How many replies a client listens to after those that it expects.
 const MORE_REPLIES: usize = 100;
 /// The reply after which the gateway closes the connection (RFC 5321, 3.8).
@@ -44,9 +42,6 @@ struct Line {
 }
 
 impl Mischief {
-    /// Nothing is wrong.
-    pub(super) const NONE: Mischief = Mischief(None);
-
     /// What is wrong with this try of this message.
     pub(super) fn of(scene: &Scene, message: &str, attempt: usize) -> Self {
         let line = scene.faults().find_map(|(place, fault)| match fault {
@@ -272,7 +267,12 @@ impl Mischief {
     ///
     /// # Errors
     /// The conversation ended there.
-    pub(super) async fn after_ehlo(&self, talk: &mut Talk, caller: &Caller<'_>) -> Result<(), Outcome> {
+    pub(super) async fn after_ehlo(
+        &self,
+        talk: &mut Talk,
+        caller: &Caller<'_>,
+        ehlo: &str,
+    ) -> Result<(), Outcome> {
         let says = |does: &ClientDoes| {
             use ClientDoes::{
                 AsksForMail, Chatters, GuessesPasswords, Harvests, LongCommand, Misorders, Percent,
@@ -297,7 +297,7 @@ impl Mischief {
                 strange.into_iter().chain(std::iter::repeat_n(format!("ETRN {domain}"), CHATTER)).collect()
             }
             Some(ClientDoes::GuessesPasswords) => {
-                let outcome = guess(talk).await;
+                let outcome = talk.guess(caller, ehlo).await;
                 if let (Err(Outcome::Lost { .. }), Some(line)) = (&outcome, &self.0) {
                     line.scene.points.reached(super::GUESSER_THROWN_OUT);
                 }
@@ -403,22 +403,6 @@ fn percent(content: &[u8]) -> Vec<u8> {
     let (before, after) = content.split_at(at.map_or(0, |at| at + SUBJECT.len()));
     let wild = if at.is_some() { WILD } else { "" };
     [format!("X-Percent: {WILD}\r\n").as_bytes(), before, wild.as_bytes(), after].concat()
-}
-
-/// Breaks an authentication off, then guesses passwords until it is thrown out or has had enough.
-async fn guess(talk: &mut Talk) -> Result<(), Outcome> {
-    for line in ["AUTH LOGIN", "*"] {
-        talk.send(format!("{line}\r\n").as_bytes(), line).await?;
-        talk.hear(line).await?;
-    }
-    let guessed = "AUTH PLAIN AHVzZXIxAGd1ZXNz";
-    let mut last = lost(guessed);
-    for _ in 0..GUESSES {
-        talk.send(format!("{guessed}\r\n").as_bytes(), guessed).await?;
-        let reply = talk.hear(guessed).await?;
-        last = Outcome::Refused { command: guessed.to_owned(), reply: reply.text };
-    }
-    Err(last)
 }
 
 /// Reads the replies to commands that were said at once, and the one to the message behind them.

@@ -10,10 +10,12 @@
 //! | `server`, `lapses` | taking mail, and failing to |
 //! | `hand_back` | a routing loop |
 //! | `client`, `mischief` | handing mail over, and doing harm |
+//! | `authentication`, `scram` | saying who one is, and who one is not |
 //! | `milter`, `packets` | saying what becomes of mail, and failing to |
 //! | `names` | which names there are, and what is said of them instead |
 //! | `name_server` | saying it in packets |
 
+mod authentication;
 mod client;
 mod dialogue;
 mod flood;
@@ -24,6 +26,7 @@ mod mischief;
 mod name_server;
 mod names;
 mod packets;
+mod scram;
 mod server;
 
 pub(crate) use client::Client;
@@ -49,6 +52,8 @@ const WENT_ON_AFTER_A_STALL: &str = "a server went on after a stall and had the 
 const RESET_UNREAD: &str = "a client closed its connection with a reply unread";
 const SMUGGLER_REFUSED: &str = "a message with another hidden in it was refused";
 const GUESSER_THROWN_OUT: &str = "a client that guessed passwords was thrown out";
+const SERVER_PROVEN: &str = "a client heard the proof of a server that knows its secret";
+const REPLAY_REFUSED: &str = "a proof that was overheard was refused";
 const ALL_AT_ONCE_TAKEN: &str = "a message sent in one go with its commands was taken";
 const FILTERING_ABORTED: &str = "a milter was told that a message was not to be";
 const FILTER_WAITED_FOR: &str = "a milter that took its time was waited for";
@@ -76,6 +81,8 @@ pub(crate) const POINTS: &[&str] = &[
     RESET_UNREAD,
     SMUGGLER_REFUSED,
     GUESSER_THROWN_OUT,
+    SERVER_PROVEN,
+    REPLAY_REFUSED,
     ALL_AT_ONCE_TAKEN,
     CHUNKS_INTERRUPTED,
     DATA_GRANTED_IN_VAIN,

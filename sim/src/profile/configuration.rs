@@ -10,6 +10,7 @@ use toml::{Table, Value};
 use super::cast::{Cast, Host, OTHER_HOME};
 use super::{Configuration, plain, table};
 use crate::draw::{Dice, Seed};
+use crate::plan::Mechanism;
 use crate::scenario::file::{Account, DiskFile};
 use crate::scenario::{SPOOL, config};
 use crate::span::Span;
@@ -65,6 +66,11 @@ pub(super) fn draw(chances: &Configuration, cast: &Cast, seed: Seed) -> Setup {
     }
     let choices = chances.on_failure.iter().map(|(choice, weight)| (*choice, *weight));
     setup.on_failure = dice.weighted(choices).unwrap_or_default();
+    let mut dice = Dice::of(seed, "mechanisms");
+    for account in setup.accounts.iter_mut().flatten() {
+        let choices = chances.mechanisms.iter().map(|(mechanism, weight)| (*mechanism, *weight));
+        account.mechanism = dice.weighted(choices).unwrap_or_default();
+    }
     setup
 }
 
@@ -99,8 +105,11 @@ impl Setup {
             }
             if authenticate && !exempt && dice.chance(85) {
                 let owner = place % cast.here.len() + 1;
-                self.accounts[place] =
-                    Some(Account { name: format!("user{owner}"), password: "secret".to_owned() });
+                self.accounts[place] = Some(Account {
+                    name: format!("user{owner}"),
+                    password: "secret".to_owned(),
+                    mechanism: Mechanism::default(),
+                });
             }
         }
         // Some mail servers may have mail passed on too, and with it go round in circles.

@@ -45,6 +45,7 @@ use toml::{Spanned, Table, Value};
 use crate::draw::{Dice, Seed};
 use crate::fault::{Family, Fault};
 use crate::nearest::did_you_mean;
+use crate::plan::Mechanism;
 use crate::scenario::file::{File, Gateway, LookUps, Service, Shape};
 use crate::scenario::{Scenario, ScenarioError, mistake};
 use crate::span::Span;
@@ -174,6 +175,10 @@ struct Configuration {
     /// `bypass`, `retry` and `report`.
     #[schemars(with = "BTreeMap<String, u64>")]
     on_failure: BTreeMap<OnFailure, u64>,
+    /// Weights of how a client with an account authenticates: `plain`, `login` and `scram-sha-256`. Without them, `plain`.
+    #[serde(default)]
+    #[schemars(schema_with = "weights::<Mechanism>")]
+    mechanisms: BTreeMap<Mechanism, u64>,
 }
 
 /// What is handed over.

@@ -10,6 +10,7 @@ use gateway::config::{Config, ConfigError};
 use gateway::release::Release;
 use miette::Diagnostic;
 
+use super::secrets::{self, Stored};
 use super::{SPOOL, STORE, file, name_server};
 use crate::fault::Family;
 use crate::machine::FAULTY_EXTENSION;
@@ -27,6 +28,7 @@ pub(super) fn config(file: &file::File, release: Release) -> Result<Config, Conf
     if file.fault.iter().any(|fault| fault.as_ref().family() == Family::Extension) {
         add_faulty_extension(&mut config);
     }
+    secrets::store(&mut config);
     let text = toml::to_string(&config).expect("a table that was read can be written");
     let mut config = Config::parse(&text, "[gateway.config]")?;
     config.dns.servers =
@@ -87,13 +89,13 @@ fn decided(file: &file::File, release: Release) -> toml::Table {
 /// whole table otherwise.
 pub(super) fn place(file: &file::File, release: Release, text: &str, refused: &ConfigError) -> Range<usize> {
     let decided = toml::to_string(&decided(file, release)).expect("texts can be written");
-    let own = only_the_table(text);
-    match Config::parse(&format!("{decided}{own}"), "[gateway.config]") {
+    let own = Stored::of(&only_the_table(text));
+    match Config::parse(&format!("{decided}{}", own.text), "[gateway.config]") {
         Err(again) if again.what() == refused.what() => {
             let label = again.labels().and_then(|mut labels| labels.next());
             let found = label.and_then(|label| {
                 let start = label.offset().checked_sub(decided.len())?;
-                Some(start..start + label.len())
+                Some(own.before(start..start + label.len()))
             });
             found.unwrap_or_else(|| file.gateway.name.span())
         }

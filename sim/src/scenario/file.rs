@@ -14,7 +14,7 @@ use toml::Spanned;
 use super::expect::Expectation;
 use crate::fault::Fault;
 use crate::filter::MilterDoes;
-use crate::plan::{Hears, Offer, Returns};
+use crate::plan::{Hears, Mechanism, Offer, Returns};
 use crate::span::Span;
 
 /// A whole file.
@@ -165,6 +165,9 @@ pub(crate) struct Account {
     pub(crate) name: String,
     /// Its password.
     pub(crate) password: String,
+    /// How it proves that it knows it; `plain` if nothing is said.
+    #[serde(default, skip_serializing_if = "Mechanism::is_plain")]
+    pub(crate) mechanism: Mechanism,
 }
 
 /// A message that a client hands over.

@@ -10,6 +10,7 @@ pub(crate) mod file;
 mod library;
 mod message;
 mod mistake;
+mod secrets;
 mod setting;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -231,10 +232,11 @@ fn client_plan(client: &file::Client, file: &file::File) -> ClientPlan {
     ClientPlan {
         name: client.name.as_ref().as_str().into(),
         address: *client.address.as_ref(),
-        account: client
-            .account
-            .as_ref()
-            .map(|account| Account { name: account.name.clone(), password: account.password.clone() }),
+        account: client.account.as_ref().map(|file::Account { name, password, mechanism }| Account {
+            name: name.clone(),
+            password: password.clone(),
+            mechanism: *mechanism,
+        }),
         messages: client
             .message
             .iter()

@@ -1,9 +1,9 @@
 //! AUTH within a session: who the client is (RFC 4954).
 
-use super::{Go, Over, Session, out_of_order};
+use super::{Core, Go, Over, Session, out_of_order};
 use crate::eventlog::Event;
 use crate::reach::{Point, reached};
-use crate::sasl::{self, Credentials, SaslError, Step};
+use crate::sasl::{self, Credentials, Exchange, SaslError, Step};
 use crate::smtp::line::AUTH_LIMIT;
 use crate::smtp::reply::Reply;
 use crate::trace::Protocol;
@@ -21,20 +21,16 @@ impl Session {
         }
         let Some(exchanged) = self.exchange(mechanism, initial_response).await? else { return Ok(()) };
         match exchanged {
-            Ok(credentials) => {
-                // Nobody may act as another: an authorization identity must be the account itself (RFC 4616, 2).
-                let own =
-                    credentials.authorization.as_ref().is_none_or(|other| *other == credentials.account);
-                let known = self.core.directory.authenticate(&credentials.account, &credentials.password);
-                if own && known.is_some() {
-                    reached(Point::Authenticated);
-                    self.milters.authenticated(mechanism, &credentials.account);
-                    self.account = Some(credentials.account);
-                    let welcome = Reply::new(235, "authentication successful").with_status("2.7.0");
-                    return self.answer(&welcome).await;
-                }
+            Ok(Claim { account, is_right: true }) => {
+                reached(Point::Authenticated);
+                self.milters.authenticated(mechanism, &account);
+                self.account = Some(account);
+                let welcome = Reply::new(235, "authentication successful").with_status("2.7.0");
+                self.answer(&welcome).await
+            }
+            Ok(Claim { account, is_right: false }) => {
                 let client = self.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default();
-                Event::AuthenticationFailed { account: credentials.account, client }.log();
+                Event::AuthenticationFailed { account, client }.log();
                 self.failed_authentications += 1;
                 if self.failed_authentications >= FAILED_AUTHENTICATIONS {
                     reached(Point::AuthenticationFailedTooOften);
@@ -58,18 +54,50 @@ impl Session {
         &mut self,
         mechanism: &str,
         initial_response: Option<String>,
-    ) -> Result<Option<Result<Credentials, SaslError>>, Over> {
-        let mut step = sasl::start(mechanism, initial_response.as_deref());
+    ) -> Result<Option<Result<Claim, SaslError>>, Over> {
+        let offered = sasl::mechanisms(self.core.config.release);
+        let mut step = sasl::start(offered, mechanism, initial_response.as_deref());
         loop {
-            match step {
+            step = match step {
                 Ok(Step::Challenge(challenge, exchange)) => {
                     self.say(334, &challenge).await?;
                     let Some(line) = self.hear(AUTH_LIMIT).await? else { return Ok(None) };
-                    step = exchange.respond(&String::from_utf8_lossy(&line));
+                    exchange.respond(&String::from_utf8_lossy(&line))
                 }
-                Ok(Step::Credentials(credentials)) => return Ok(Some(Ok(credentials))),
+                Ok(Step::Account(client)) => match self.core.directory.secret(client.account()) {
+                    Some(secret) => Ok(Exchange::of(client.challenge(secret, self.nonce()))),
+                    None => {
+                        return Ok(Some(Ok(Claim { account: client.account().to_owned(), is_right: false })));
+                    }
+                },
+                Ok(Step::Proven { account, is_right }) => {
+                    reached(if is_right { Point::PasswordProven } else { Point::WrongProof });
+                    return Ok(Some(Ok(Claim { account, is_right })));
+                }
+                Ok(Step::Credentials(credentials)) => {
+                    return Ok(Some(Ok(check(&self.core, credentials).await)));
+                }
                 Err(error) => return Ok(Some(Err(error))),
             }
         }
     }
+
+    fn nonce(&self) -> [u8; 18] {
+        let mut nonce = [0; 18];
+        self.core.env.entropy.fill(&mut nonce);
+        nonce
+    }
+}
+
+/// Who a client says it is, and whether that is so.
+struct Claim {
+    account: String,
+    is_right: bool,
+}
+
+async fn check(core: &Core, Credentials { account, password, authorization }: Credentials) -> Claim {
+    let is_password = core.directory.authenticate(&account, &password, &*core.env.keys).await;
+    // Nobody may act as another: an authorization identity must be the account itself (RFC 4616, 2).
+    let is_own = authorization.is_none_or(|other| other == account);
+    Claim { account, is_right: is_password && is_own }
 }

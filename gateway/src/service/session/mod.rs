@@ -311,7 +311,7 @@ impl Session {
             None => "SIZE 0".to_owned(),
         });
         lines.extend(self.offered.keywords().map(str::to_owned));
-        lines.push(format!("AUTH {}", sasl::MECHANISMS.join(" ")));
+        lines.push(format!("AUTH {}", sasl::mechanisms(self.core.config.release).join(" ")));
         lines.extend(["VRFY", "EXPN"].map(str::to_owned).into_iter().filter(|_| self.expands()));
         lines.push("HELP".to_owned());
         lines

@@ -1,19 +1,33 @@
-//! AUTH, the server's side: the mechanisms PLAIN (RFC 4616) and LOGIN, as SMTP carries them (RFC 4954).
+//! AUTH, the server's side: the mechanisms SCRAM-SHA-256 (RFC 7677, in [`scram`]), PLAIN (RFC 4616) and LOGIN, as SMTP
+//! carries them (RFC 4954).
 //!
 //! [`start`] takes the mechanism and the initial response, if there is one. Each [`Step::Challenge`] is text to
-//! send after `334` and the exchange that waits for the client's next line; [`Step::Credentials`] is the end.
+//! send after `334` and the exchange that waits for the client's next line; [`Step::Account`] asks for a secret;
+//! [`Step::Credentials`] and [`Step::Proven`] are the end.
 //!
-//! This module knows no account and no connection: whether the password is right, whether the link is private and
-//! how long a line may be are for the session to say. Nothing is prepared with SASLprep: what the client sent is
-//! compared as it is.
+//! This module knows no account and no connection: whose secret is what, whether the password is right, whether the link
+//! is private and how long a line may be are for the session to say.
+
+pub mod scram;
 
 use std::fmt;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-/// The mechanisms, as the reply to EHLO lists them after `AUTH`.
-pub const MECHANISMS: [&str; 2] = ["PLAIN", "LOGIN"];
+use self::scram::{Challenged, ClientFirst, Proof};
+use crate::release::Release;
+
+/// The mechanism that only `current` offers.
+const SCRAM: &str = "SCRAM-SHA-256";
+
+/// The mechanisms that a release offers, as the reply to EHLO lists them after `AUTH`.
+pub fn mechanisms(release: Release) -> &'static [&'static str] {
+    match release {
+        Release::Current => &[SCRAM, "PLAIN", "LOGIN"],
+        _ => &["PLAIN", "LOGIN"],
+    }
+}
 
 /// What a client says who it is with.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,24 +51,40 @@ impl fmt::Debug for Credentials {
 }
 
 /// What comes next in an exchange.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Step {
     /// Send `334`, a space and this text (in base64, and empty for PLAIN); then hand the client's line to
     /// [`Exchange::respond`].
     Challenge(String, Exchange),
-    /// The exchange is over.
+    /// Find the secret of [`ClientFirst::account`], and let [`ClientFirst::challenge`] and [`Exchange::of`] go on from
+    /// there.
+    Account(ClientFirst),
+    /// The exchange is over: see whether they are right.
     Credentials(Credentials),
+    /// The exchange is over, and the client has proven that it is who it says it is, or has not.
+    Proven {
+        /// The account.
+        account: String,
+        /// Whether the proof is right.
+        is_right: bool,
+    },
 }
 
 /// An exchange that waits for the client's next line.
-#[derive(PartialEq, Eq)]
 pub struct Exchange(Awaits);
 
-#[derive(PartialEq, Eq)]
 enum Awaits {
     PlainMessage,
     LoginAccount,
-    LoginPassword { account: String },
+    LoginPassword {
+        account: String,
+    },
+    ScramAccount,
+    ScramProof(Box<Challenged>),
+    /// The client has the server's proof, and has nothing more to say.
+    ScramEnd {
+        account: String,
+    },
 }
 
 impl fmt::Debug for Exchange {
@@ -63,21 +93,30 @@ impl fmt::Debug for Exchange {
             Awaits::PlainMessage => "PLAIN, awaiting the message",
             Awaits::LoginAccount => "LOGIN, awaiting the account",
             Awaits::LoginPassword { .. } => "LOGIN, awaiting the password",
+            Awaits::ScramAccount => "SCRAM-SHA-256, awaiting the account",
+            Awaits::ScramProof(_) => "SCRAM-SHA-256, awaiting the proof",
+            Awaits::ScramEnd { .. } => "SCRAM-SHA-256, awaiting the end",
         })
     }
 }
 
-/// Begins an exchange: `AUTH mechanism [initial]`. An initial response `=` is an empty one (RFC 4954, section 4).
+/// Begins an exchange with one of the mechanisms `offered`: `AUTH mechanism [initial]`. An initial response `=` is an
+/// empty one (RFC 4954, section 4).
 ///
 /// # Errors
-/// The mechanism is not known, or the initial response is wrong.
-pub fn start(mechanism: &str, initial: Option<&str>) -> Result<Step, SaslError> {
-    let (challenge, awaits) = if mechanism.eq_ignore_ascii_case("PLAIN") {
-        ("", Awaits::PlainMessage)
-    } else if mechanism.eq_ignore_ascii_case("LOGIN") {
-        ("Username:", Awaits::LoginAccount)
-    } else {
-        return Err(SaslError::UnknownMechanism(mechanism.to_owned()));
+/// The mechanism is not offered, or the initial response is wrong.
+pub fn start(offered: &[&str], mechanism: &str, initial: Option<&str>) -> Result<Step, SaslError> {
+    let asked = offered.iter().find(|offered| mechanism.eq_ignore_ascii_case(offered));
+    let (challenge, awaits) = match asked {
+        Some(&SCRAM) => ("", Awaits::ScramAccount),
+        Some(&"PLAIN") => ("", Awaits::PlainMessage),
+        Some(_) => ("Username:", Awaits::LoginAccount),
+        None => {
+            return Err(SaslError::UnknownMechanism {
+                asked: mechanism.to_owned(),
+                offered: offered.join(", "),
+            });
+        }
     };
     match initial {
         None => Ok(awaits.after(challenge)),
@@ -87,6 +126,12 @@ pub fn start(mechanism: &str, initial: Option<&str>) -> Result<Step, SaslError> 
 }
 
 impl Exchange {
+    /// Goes on from the challenge that was made for a client's account.
+    pub fn of(challenged: Challenged) -> Step {
+        let message = challenged.message().to_owned();
+        Awaits::ScramProof(Box::new(challenged)).after(&message)
+    }
+
     /// Takes the client's line, without its CRLF.
     ///
     /// # Errors
@@ -115,6 +160,18 @@ impl Awaits {
                 let password = login_field(response)?;
                 Ok(Step::Credentials(Credentials { account, password, authorization: None }))
             }
+            Awaits::ScramAccount => ClientFirst::read(&response).map(Step::Account),
+            Awaits::ScramProof(challenged) => {
+                let account = challenged.account().to_owned();
+                Ok(match challenged.judge(&response)? {
+                    Proof::Right(ours) => Awaits::ScramEnd { account }.after(&ours),
+                    Proof::Wrong => Step::Proven { account, is_right: false },
+                })
+            }
+            Awaits::ScramEnd { account } if response.is_empty() => {
+                Ok(Step::Proven { account, is_right: true })
+            }
+            Awaits::ScramEnd { .. } => Err(SaslError::Malformed("SCRAM is at its end: send an empty line")),
         }
     }
 }
@@ -153,8 +210,13 @@ fn login_field(response: String) -> Result<String, SaslError> {
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SaslError {
     /// The client asked for a mechanism that is not there.
-    #[error("unknown authentication mechanism `{0}`; use PLAIN or LOGIN")]
-    UnknownMechanism(String),
+    #[error("unknown authentication mechanism `{asked}`; use one of {offered}")]
+    UnknownMechanism {
+        /// What it asked for.
+        asked: String,
+        /// What there is.
+        offered: String,
+    },
     /// A response is not base64.
     #[error("the authentication response is not base64")]
     NotBase64,
@@ -170,7 +232,7 @@ impl SaslError {
     /// The SMTP reply code: 504 for an unknown mechanism, else 501 (RFC 4954, section 4).
     pub fn reply_code(&self) -> u16 {
         match self {
-            SaslError::UnknownMechanism(_) => 504,
+            SaslError::UnknownMechanism { .. } => 504,
             SaslError::NotBase64 | SaslError::Malformed(_) | SaslError::Cancelled => 501,
         }
     }
@@ -188,7 +250,7 @@ mod tests {
     ) -> (Vec<String>, Result<Credentials, SaslError>) {
         let mut challenges = Vec::new();
         let mut lines = lines.iter();
-        let mut step = start(mechanism, initial);
+        let mut step = start(&["PLAIN", "LOGIN"], mechanism, initial);
         loop {
             match step {
                 Ok(Step::Challenge(text, exchange)) => {
@@ -196,6 +258,7 @@ mod tests {
                     step = exchange.respond(lines.next().expect("the client has a line for each challenge"));
                 }
                 Ok(Step::Credentials(credentials)) => return (challenges, Ok(credentials)),
+                Ok(Step::Account(_) | Step::Proven { .. }) => unreachable!("SCRAM is not offered"),
                 Err(error) => return (challenges, Err(error)),
             }
         }
@@ -234,7 +297,7 @@ mod tests {
     #[test]
     fn an_exchange_that_goes_wrong_ends_with_the_reply_code_of_the_standard() {
         for (mechanism, initial, lines, reply_code, reason) in [
-            ("NTLM", None, &[][..], 504, "unknown authentication mechanism `NTLM`; use PLAIN or LOGIN"),
+            ("NTLM", None, &[][..], 504, "unknown authentication mechanism `NTLM`; use one of PLAIN, LOGIN"),
             ("PLAIN", Some("="), &[], 501, "PLAIN takes three fields"),
             ("PLAIN", Some("!"), &[], 501, "not base64"),
             ("PLAIN", Some("AGphbmU"), &[], 501, "not base64"),
@@ -259,7 +322,7 @@ mod tests {
 
     #[test]
     fn nothing_that_is_printed_of_an_exchange_shows_the_password() {
-        let shown = format!("{:?}", start("PLAIN", Some(PLAIN_JANE)));
+        let shown = format!("{:?}", start(&["PLAIN"], "PLAIN", Some(PLAIN_JANE)));
         assert!(shown.contains("jane") && !shown.contains("secret") && !shown.contains(SECRET), "{shown}");
     }
 }
