@@ -69,10 +69,11 @@ async fn ehlo_lists_the_extensions_and_helo_none() {
         "250-ENHANCEDSTATUSCODES",
         "250-CHUNKING",
         "250-DSN",
+        "250-ETRN",
         "250-AUTH SCRAM-SHA-256 PLAIN LOGIN",
         "250 HELP",
     ];
-    assert_eq!(lines[1..9], offered);
+    assert_eq!(lines[1..10], offered);
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,9 +83,10 @@ async fn a_historical_release_offers_what_it_had_and_says_no_enhanced_status_cod
     client.send(b"EHLO client.example\r\nMAIL FROM:<>\r\nBDAT 5 LAST\r\nRSET\r\nQUIT\r\n").await;
     let said = client.rest().await;
     let lines: Vec<&str> = said.lines().skip(2).collect();
-    assert_eq!(lines[..4], ["250-SIZE 10485760", "250-DSN", "250-AUTH PLAIN LOGIN", "250 HELP"]);
+    let offered = ["250-SIZE 10485760", "250-DSN", "250-ETRN", "250-AUTH PLAIN LOGIN", "250 HELP"];
+    assert_eq!(lines[..5], offered);
     assert_eq!(
-        lines[4..],
+        lines[5..],
         ["250 OK - mail from <>", "500 Command not recognized: BDAT", "250 OK", "221 closing connection"]
     );
 }
