@@ -46,6 +46,8 @@ pub(super) fn config(source: &Source) -> Result<Config, ConfigError> {
         None => Release::Current,
     };
     let host: Domain = source.read(&file.host, "write this gateway's name, such as \"ims.contoso.test\"")?;
+    // What a host calls itself is said to hosts that know nothing past ASCII (RFC 6531, 3.7.1).
+    let host = host.into_ascii();
     let (first, rest) = host.as_str().split_once('.').unwrap_or((host.as_str(), host.as_str()));
     let second = rest.split('.').next().unwrap_or(rest);
     let config = Config {
@@ -228,17 +230,17 @@ fn routes(source: &Source, entries: &[file::Route], release: Release) -> Result<
         let domain = entry.domain.as_ref().to_ascii_lowercase();
         let place = || entry.domain.span();
         let plain = domain.strip_prefix('#').unwrap_or_else(|| domain.strip_prefix('.').unwrap_or(&domain));
-        if plain.ends_with('.') || plain.parse::<Domain>().is_err() || plain.contains(char::is_whitespace) {
+        let Ok(parsed) = plain.parse::<Domain>() else {
             let remedy = "write a domain without spaces and without a final dot, such as \"contoso.test\"";
             return Err(source.error(place(), format!("`{domain}` is not a domain"), remedy));
-        }
+        };
         if domain.starts_with('#') && release < Release::V50Sp2 {
             let what = format!("{release} knows no `#` entries: they came with 5.0 SP2 (Q169683)");
             let remedy =
                 format!("write \"{plain}\", which takes the domains below it too, or a later `release`");
             return Err(source.error(place(), what, remedy));
         }
-        if !seen.insert(domain.clone()) {
+        if !seen.insert((domain.starts_with('#'), parsed)) {
             let what = format!("there is another route for `{domain}`");
             return Err(source.error(place(), what, "keep one route for each domain"));
         }
@@ -377,6 +379,11 @@ fn addresses<'a>(
     std::iter::once(&mailbox.address).chain(&mailbox.aliases).zip(places)
 }
 
+/// An address as mailboxes compare.
+fn compared(address: &Address) -> (String, &Domain) {
+    (address.local_part().to_ascii_lowercase(), address.domain())
+}
+
 fn every_mailbox_is_one(
     source: &Source,
     entries: &[file::Mailbox],
@@ -386,7 +393,7 @@ fn every_mailbox_is_one(
     let mut accounts = BTreeSet::new();
     for (entry, mailbox) in entries.iter().zip(&config.mailboxes) {
         for (address, place) in addresses(entry, mailbox) {
-            if let Some(owner) = owners.insert(address.to_string().to_ascii_lowercase(), &mailbox.address) {
+            if let Some(owner) = owners.insert(compared(address), &mailbox.address) {
                 let what = format!("`{address}` is already an address of {owner}");
                 return Err(source.error(place, what, "give every mailbox addresses of its own"));
             }
@@ -426,7 +433,7 @@ fn the_administrator_has_a_mailbox_here(
 ) -> Result<(), ConfigError> {
     let (Some(text), Some(administrator)) = (text, &config.administrator) else { return Ok(()) };
     let wanted = administrator.to_string();
-    let has = |address: &Address| address.to_string().eq_ignore_ascii_case(&wanted);
+    let has = |address: &Address| compared(address) == compared(administrator);
     let mut mailboxes = config.mailboxes.iter();
     match mailboxes.find(|mailbox| has(&mailbox.address) || mailbox.aliases.iter().any(has)) {
         Some(MailboxConfig { server: None, .. }) => Ok(()),

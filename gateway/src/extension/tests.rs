@@ -128,6 +128,7 @@ async fn asked(chain: &Chain, recipient: &str) -> Answer {
     let envelope = Envelope {
         next_hop: None,
         dsn: DsnRequest::default(),
+        is_international: false,
         reverse_path: ReversePath::Null,
         recipients: vec![recipient.clone()],
         received: Timestamp::UNIX_EPOCH,

@@ -132,7 +132,7 @@ impl Notification<'_> {
             None => text,
             Some(content) => MimePart::new(
                 ContentType::new("multipart/mixed").attribute("boundary", boundary(self.id)),
-                vec![text, original::returned(content, Returned::Whole)],
+                vec![text, original::returned(self.original, content, Returned::Whole)],
             ),
         }))
     }

@@ -118,7 +118,7 @@ impl Sorted {
     }
 
     fn add_part(&mut self, next_hop: Option<NextHop>, recipient: &Address) {
-        let domain = if next_hop.is_some() { String::new() } else { recipient.domain().to_string() };
+        let domain = if next_hop.is_some() { String::new() } else { recipient.domain().as_str().to_owned() };
         self.parts.entry((next_hop, domain)).or_default().push(recipient.clone());
     }
 }

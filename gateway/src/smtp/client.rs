@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::data::stuff;
 use super::extensions::Extensions;
+use super::international::{self, PastAscii};
 use super::line::{LineError, Wire};
 use super::reply::{Reply, ReplyError};
 use crate::address::{Address, Domain, ReversePath};
@@ -41,6 +42,8 @@ pub enum Outcome {
     Delivered(Reply),
     /// The host refused it for good.
     Failed(Reply),
+    /// The host offers no SMTPUTF8, and this cannot be said without: another host may take it (RFC 6531, 3.2).
+    NotOffered(PastAscii),
     /// It is to be tried again.
     Deferred(Deferral),
 }
@@ -183,6 +186,8 @@ pub struct Letter<'a> {
     pub recipients: &'a [Address],
     /// What is asked of reports on it.
     pub dsn: &'a DsnRequest,
+    /// Whether its header may be in UTF-8 (RFC 6531).
+    pub is_international: bool,
     /// The message itself.
     pub content: &'a [u8],
 }
@@ -199,6 +204,7 @@ pub struct Sent {
 /// Hands a message to the host at the other end of `stream`, which has just been opened. `helo` is this host's name.
 ///
 /// Content with octets past ASCII is declared as such to hosts that offer 8BITMIME, and sent as it is to the others.
+/// What is past ASCII in an address, or in the header of an international message, goes to hosts that offer SMTPUTF8 alone.
 /// What is asked of reports is passed on to hosts that offer DSN. Commands go out together where PIPELINING is offered
 /// (RFC 2920). Of what is offered, use is made of what this host knows of.
 ///
@@ -211,14 +217,27 @@ pub async fn send(
     letter: Letter<'_>,
 ) -> Result<Sent, NoService> {
     let mut conversation = Conversation { wire: Wire::new(stream), end: Instant::now() + CONVERSATION_TIME };
-    let offered = conversation.greet(helo).await?.and(known);
+    let mut offered = conversation.greet(helo).await?.and(known);
+    let past_ascii = past_ascii(letter);
     let mut outcomes = vec![None; letter.recipients.len()];
+    if !offered.smtp_utf8 {
+        outcomes = past_ascii.iter().map(|what| what.map(Outcome::NotOffered)).collect();
+    }
+    // It is said only where it has to be (RFC 6531, 3.4).
+    offered.smtp_utf8 &= past_ascii.iter().any(Option::is_some);
     match conversation.transfer(letter, offered, &mut outcomes).await {
         Ok(()) => conversation.quit().await,
         Err(interruption) => settle(&mut outcomes, &Outcome::Deferred(interruption.into())),
     }
     let outcomes = outcomes.into_iter().map(|outcome| outcome.expect("a transfer settles every recipient"));
     Ok(Sent { outcomes: outcomes.collect(), reports: offered.dsn })
+}
+
+/// What keeps each recipient's message from a host that offers no SMTPUTF8.
+fn past_ascii(letter: Letter<'_>) -> Vec<Option<PastAscii>> {
+    let of_message = international::of_message(letter);
+    let recipients = letter.recipients.iter();
+    recipients.map(|recipient| of_message.or(international::of_recipient(recipient))).collect()
 }
 
 /// What is asked before the message itself is sent.
@@ -265,6 +284,10 @@ fn mail_command(letter: Letter<'_>, offered: Extensions) -> String {
     if let Some(id) = dsn.envelope_id.as_ref().filter(|_| offered.dsn) {
         command += &format!(" ENVID={id}");
     }
+    if offered.smtp_utf8 {
+        reached(Point::InternationalPassedOn);
+        command += " SMTPUTF8";
+    }
     command + "\r\n"
 }
 
@@ -276,6 +299,7 @@ fn rcpt_command(recipient: &Address, dsn: &DsnRequest, offered: Extensions) -> S
             command += &format!(" NOTIFY={notify}");
         }
         if let Some(original) = &request.original {
+            let original = if offered.smtp_utf8 { original.clone() } else { original.in_ascii() };
             command += &format!(" ORCPT={original}");
         }
     }
@@ -314,7 +338,7 @@ impl Conversation {
         offered: Extensions,
         outcomes: &mut [Option<Outcome>],
     ) -> Result<(), Interruption> {
-        let recipients = (0..letter.recipients.len()).map(Step::Rcpt);
+        let recipients = (0..letter.recipients.len()).filter(|at| outcomes[*at].is_none()).map(Step::Rcpt);
         let steps: Vec<Step> = [Step::Mail].into_iter().chain(recipients).chain([Step::Data]).collect();
         let at_once = if offered.pipelining { AT_ONCE } else { 1 };
         let mut may_send = false;

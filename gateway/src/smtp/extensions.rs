@@ -19,10 +19,12 @@ pub struct Extensions {
     pub chunking: bool,
     /// DSN (RFC 3461).
     pub dsn: bool,
+    /// SMTPUTF8 (RFC 6531).
+    pub smtp_utf8: bool,
 }
 
 impl Extensions {
-    /// What a release offers. The historical ones had no 8BITMIME, CHUNKING, PIPELINING nor enhanced status codes; 5.5
+    /// What a release offers. The historical ones had no 8BITMIME, CHUNKING, PIPELINING, SMTPUTF8 nor enhanced status codes; 5.5
     /// had DSN (Q262986).
     pub fn of(release: Release) -> Self {
         let is_current = release == Release::Current;
@@ -33,6 +35,7 @@ impl Extensions {
             enhanced_status_codes: is_current,
             chunking: is_current,
             dsn: release >= Release::V55Rtm,
+            smtp_utf8: is_current,
         }
     }
 
@@ -50,6 +53,7 @@ impl Extensions {
             enhanced_status_codes: offers("ENHANCEDSTATUSCODES"),
             chunking: offers("CHUNKING"),
             dsn: offers("DSN"),
+            smtp_utf8: offers("SMTPUTF8"),
         }
     }
 
@@ -62,6 +66,7 @@ impl Extensions {
             enhanced_status_codes: self.enhanced_status_codes && other.enhanced_status_codes,
             chunking: self.chunking && other.chunking,
             dsn: self.dsn && other.dsn,
+            smtp_utf8: self.smtp_utf8 && other.smtp_utf8,
         }
     }
 
@@ -73,6 +78,7 @@ impl Extensions {
             (self.enhanced_status_codes, "ENHANCEDSTATUSCODES"),
             (self.chunking, "CHUNKING"),
             (self.dsn, "DSN"),
+            (self.smtp_utf8, "SMTPUTF8"),
         ];
         known.into_iter().filter_map(|(is_offered, keyword)| is_offered.then_some(keyword))
     }

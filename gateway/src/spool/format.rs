@@ -153,6 +153,7 @@ mod tests {
             origin: Origin::Gateway,
             next_hop: None,
             dsn: DsnRequest::default(),
+            is_international: false,
         }
     }
 

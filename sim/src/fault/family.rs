@@ -108,6 +108,8 @@ impl Family {
                 "server-drips",
                 "server-knows-no-ehlo",
                 "server-grants-data",
+                "server-refuses-utf8",
+                "server-withdraws-utf8",
                 "server-hands-back",
             ],
             Family::Clients => &[
@@ -127,6 +129,7 @@ impl Family {
                 "client-chatters",
                 "client-says-helo",
                 "client-interrupts-chunks",
+                "client-hides-utf8",
             ],
             Family::Extension => &[
                 "extension-panics",
@@ -211,6 +214,8 @@ impl Fault {
                 ServerDoes::Drips => "server-drips",
                 ServerDoes::KnowsNoEhlo => "server-knows-no-ehlo",
                 ServerDoes::GrantsData => "server-grants-data",
+                ServerDoes::RefusesUtf8 => "server-refuses-utf8",
+                ServerDoes::WithdrawsUtf8 => "server-withdraws-utf8",
                 ServerDoes::HandsBack => "server-hands-back",
             },
             Fault::Client { does, .. } => match does {
@@ -230,6 +235,7 @@ impl Fault {
                 ClientDoes::Chatters => "client-chatters",
                 ClientDoes::SaysHelo => "client-says-helo",
                 ClientDoes::InterruptsChunks => "client-interrupts-chunks",
+                ClientDoes::HidesUtf8 => "client-hides-utf8",
             },
             Fault::Milter { does, .. } => match does {
                 MilterFails::IsDown => "milter-is-down",

@@ -143,6 +143,10 @@ pub enum ServerDoes {
     KnowsNoEhlo,
     /// It offers PIPELINING, and grants DATA though it has refused every recipient (RFC 2920, 3.1).
     GrantsData,
+    /// It offers SMTPUTF8, and refuses each address past ASCII with 553 5.6.7 (RFC 6531, 3.5).
+    RefusesUtf8,
+    /// It offers no SMTPUTF8, though it did before or will again.
+    WithdrawsUtf8,
     /// It takes a message, and five seconds later hands it back to the gateway for the same recipients: a routing loop.
     HandsBack,
 }
@@ -189,6 +193,8 @@ pub enum ClientDoes {
     SaysHelo,
     /// It sends the message in chunks, and between them commands that cannot be said there (RFC 3030).
     InterruptsChunks,
+    /// It does not declare SMTPUTF8, whatever its message has (RFC 6531, 3.4).
+    HidesUtf8,
 }
 
 /// What a milter does that it should not. Its first stage is the negotiation; `content` is all of the message before its

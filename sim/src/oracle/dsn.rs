@@ -166,8 +166,9 @@ fn names(case: &Case<'_>, item: &Item, recipient: &str, asked: &Asked<'_>, sheet
         sheet.finds("a report does not say the envelope identifier", format!("{}: {id}", item.kind));
     }
     let original = asked.rcpts.iter().all(|rcpt| parameter(rcpt, "ORCPT").is_some());
+    let kind = if recipient.is_ascii() { "rfc822" } else { "utf-8" };
     if original
-        && !item.originals.iter().any(|known| known.eq_ignore_ascii_case(&format!("rfc822; {recipient}")))
+        && !item.originals.iter().any(|known| known.eq_ignore_ascii_case(&format!("{kind}; {recipient}")))
     {
         sheet.finds("a report does not say the original recipient", format!("{}: {recipient}", item.kind));
     }

@@ -2,7 +2,8 @@
 //!
 //! The content of every copy, in a mailbox, on a mail server or in the spool, is what the client sent, but for the
 //! trace headers that were put on top (RFC 5321, 4.4), for the line that an extension was told to add, and for what the
-//! milters have changed, by their own record. No message
+//! milters have changed, by their own record. On its way out it has the sender that it came with, to the code point (RFC
+//! 6531, 3.3); its recipients are the matter of *policy*. No message
 //! is anywhere that a client hid within another behind a false end of data (RFC 5321, 4.1.1.4).
 //!
 //! Not judged: reports and notifications, and a message for which a client's fault changes what is sent.
@@ -25,6 +26,7 @@ const SMUGGLED: &str = "-smuggled";
 
 fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     let ledger = &case.ledger;
+    senders(case, sheet);
     let mut sent: BTreeMap<&str, [Vec<u64>; 2]> = BTreeMap::new();
     for (place, item) in ledger.items() {
         let Kind::Message(message) = &item.kind else { continue };
@@ -49,6 +51,22 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
         };
         if !is_intact {
             sheet.finds("a message was changed on its way", format!("{message}, found at {place:?}"));
+        }
+    }
+}
+
+/// A message goes out under the sender that it came with.
+fn senders(case: &Case<'_>, sheet: &mut Sheet) {
+    for transfer in case.ledger.transfers.iter().filter(|transfer| !transfer.is_inbound) {
+        let Some(message) = transfer.message() else { continue };
+        let Some((_, planned)) = case.ledger.planned.get(message) else { continue };
+        if case.ledger.is_garbled(message) {
+            continue;
+        }
+        sheet.judges();
+        if !transfer.sender.eq_ignore_ascii_case(&planned.from) {
+            let what = format!("{message} of {} as of {}", planned.from, transfer.sender);
+            sheet.finds("a message went out under another sender", what);
         }
     }
 }

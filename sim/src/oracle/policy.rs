@@ -19,7 +19,7 @@ use base64::prelude::BASE64_STANDARD;
 use gateway::address::Address;
 use gateway::extension::OnFailure;
 
-use super::session::{path, verb};
+use super::session::{self, path, verb};
 use super::{Case, Exchange, Model, Oracle, Place, Session, Sheet, Verdict, Where, copies, filters, ledger};
 use crate::fault::Fault;
 use crate::machine::FAULTY_EXTENSION;
@@ -52,6 +52,8 @@ struct Guest<'a, 'b> {
     /// What the client has said of who it is, while it is asked.
     asked: Option<Vec<String>>,
     sender: String,
+    /// Whether the message was declared to be international.
+    is_declared: bool,
 }
 
 impl<'a, 'b> Guest<'a, 'b> {
@@ -65,6 +67,7 @@ impl<'a, 'b> Guest<'a, 'b> {
             account: None,
             asked: None,
             sender: String::new(),
+            is_declared: false,
         }
     }
 
@@ -160,11 +163,14 @@ impl<'a, 'b> Guest<'a, 'b> {
         if code == 552 && !is_too_large {
             sheet.finds("a message of an admissible size was refused for its size", command);
         }
-        if code == 550 || code == 553 && is_path(path(command)) || code == 554 {
+        let is_declared = session::parameters(command).any(|word| word == "SMTPUTF8");
+        let may_be_refused = !is_path(path(command)) || !path(command).is_ascii() && !is_declared;
+        if code == 550 || code == 553 && !may_be_refused || code == 554 {
             sheet.finds("a sender was refused before the message", command);
         }
         if yes {
             path(command).clone_into(&mut self.sender);
+            self.is_declared = is_declared;
         }
     }
 
@@ -176,7 +182,8 @@ impl<'a, 'b> Guest<'a, 'b> {
         if yes && !may {
             sheet.finds("mail was taken to be relayed for a client that may not relay", command);
         }
-        let is_refused = matches!(code, 550 | 551 | 554) || code == 553 && is_path(recipient);
+        let may_be_refused = !is_path(recipient) || !recipient.is_ascii() && !self.is_declared;
+        let is_refused = matches!(code, 550 | 551 | 554) || code == 553 && !may_be_refused;
         if is_refused && may {
             sheet.finds("a recipient was refused that the client may name", command);
         }

@@ -193,6 +193,8 @@ fn stage_of(does: &ServerDoes) -> Option<Stage> {
         | ServerDoes::Stalls { .. }
         | ServerDoes::Drips
         | ServerDoes::GrantsData
+        | ServerDoes::RefusesUtf8
+        | ServerDoes::WithdrawsUtf8
         | ServerDoes::HandsBack => None,
     }
 }

@@ -15,6 +15,7 @@
 //! |---|---|
 //! | `cast` | the machines, the domains and the people |
 //! | `configuration` | how the gateway is set up |
+//! | `international` | addresses past ASCII, and what goes wrong with them |
 //! | `load` | the messages |
 //! | `milters` | the milters, and what they do to which message |
 //! | `perturbation` | the faults |
@@ -23,6 +24,7 @@
 
 mod cast;
 mod configuration;
+mod international;
 mod load;
 mod milters;
 mod perturbation;
@@ -38,6 +40,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeTable;
 
+use self::international::International;
 use crate::draw::{Dice, Seed};
 use crate::fault::{Family, Fault};
 use crate::nearest::did_you_mean;
@@ -141,6 +144,9 @@ struct Configuration {
     /// There are milters, where the release knows any.
     #[serde(default)]
     milters: u64,
+    /// There is mail with addresses and headers past ASCII, where the release knows any.
+    #[serde(default)]
+    international: u64,
     /// The shortest wait of the retry schedule; each further one is up to twice as long.
     retry: SpanRange,
     /// How many waits it has.
@@ -296,10 +302,11 @@ impl Profile {
         on.copied().filter(|kind| kinds.get(*kind) != Some(&0)).collect()
     }
 
-    /// The same, of those that there can be on a release: milters are `current`'s alone.
+    /// The same, of those that there can be on a release: milters and international mail are `current`'s alone.
     pub fn kinds_on(&self, release: Release) -> Vec<&'static str> {
         let mut kinds = self.kinds();
-        kinds.retain(|kind| release == Release::Current || !Family::Milters.kinds().contains(kind));
+        let came_later = |kind: &&str| Family::Milters.kinds().contains(kind) || international::KINDS.contains(kind);
+        kinds.retain(|kind| release == Release::Current || !came_later(kind));
         kinds
     }
 
@@ -311,12 +318,17 @@ impl Profile {
     /// Draws the scenario of a seed, for a release.
     pub fn scenario(&self, seed: Seed, release: Release) -> Scenario {
         let Ranges { title, starts, configuration, .. } = &self.ranges;
-        let cast = cast::draw(&self.ranges, seed);
-        let setup = configuration::draw(configuration, &cast, seed);
-        let clients = load::draw(&self.ranges.load, &cast, &setup, seed);
-        let chance = if release == Release::Current { configuration.milters } else { 0 };
-        let (milters, told_of) = milters::draw(chance, &cast, &clients, seed);
-        let faults = perturbation::draw(&self.ranges.faults, &cast, &clients, &milters, seed);
+        let of_current = |chance: u64| if release == Release::Current { chance } else { 0 };
+        let mut international = International::of(of_current(configuration.international), seed);
+        let mut cast = cast::draw(&self.ranges, seed);
+        let mut setup = configuration::draw(configuration, &cast, seed);
+        let mut clients = load::draw(&self.ranges.load, &cast, &setup, seed);
+        international.cast(&mut cast);
+        international.configuration(&mut setup.config);
+        international.load(&mut clients);
+        let (milters, told_of) = milters::draw(of_current(configuration.milters), &cast, &clients, seed);
+        let mut faults = perturbation::draw(&self.ranges.faults, &cast, &clients, &milters, seed);
+        faults.extend(international.faults(&self.ranges.faults, &cast, &clients));
         let needs_packets =
             |fault: &Fault| matches!(fault, Fault::Dns { answer, .. } if answer.needs_packets());
         let in_packets =
