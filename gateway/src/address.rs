@@ -204,7 +204,8 @@ impl FromStr for Domain {
 
 /// A name with U-labels. A text that merely means one, in another case or another normal form, is none.
 fn international(text: &str) -> Result<Domain, &'static str> {
-    const NO_U_LABEL: &str = "a label past ASCII is no U-label (RFC 5890): write it in lower case, and in NFC";
+    const NO_U_LABEL: &str =
+        "a label past ASCII is no U-label (RFC 5890): write it in lower case, and in NFC";
     if text.len() > DOMAIN_LIMIT {
         return Err("it is longer than 255 octets");
     }
@@ -477,8 +478,11 @@ mod tests {
 
     #[test]
     fn an_address_past_ascii_is_shown_as_it_was_written() {
-        for text in ["j\u{fc}rgen@example.com", "ju\u{308}rgen@example.com", "\"\u{4f60} \u{597d}\"@b\u{fc}cher.example"]
-        {
+        for text in [
+            "j\u{fc}rgen@example.com",
+            "ju\u{308}rgen@example.com",
+            "\"\u{4f60} \u{597d}\"@b\u{fc}cher.example",
+        ] {
             let address: Address = text.parse().unwrap();
             assert_eq!(address.to_string(), text);
             assert!(!address.is_ascii());

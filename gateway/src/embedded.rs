@@ -7,7 +7,8 @@ use crate::address::is_harmless;
 
 /// A text in ASCII.
 pub fn encode(text: &str) -> String {
-    let one = |c: char| if stands_for_itself(c) { c.to_string() } else { format!("\\x{{{:02X}}}", u32::from(c)) };
+    let one =
+        |c: char| if stands_for_itself(c) { c.to_string() } else { format!("\\x{{{:02X}}}", u32::from(c)) };
     text.chars().map(one).collect()
 }
 
@@ -19,7 +20,8 @@ pub fn decode(text: &str) -> Option<String> {
         match c {
             '\\' => {
                 let (digits, after) = rest.strip_prefix("x{")?.split_once('}')?;
-                let is_digits = (2..=6).contains(&digits.len()) && digits.bytes().all(|it| it.is_ascii_hexdigit());
+                let is_digits =
+                    (2..=6).contains(&digits.len()) && digits.bytes().all(|it| it.is_ascii_hexdigit());
                 let point = u32::from_str_radix(digits, 16).ok().filter(|_| is_digits)?;
                 decoded.push(char::from_u32(point)?);
                 rest = after;
@@ -49,7 +51,9 @@ mod tests {
 
     #[test]
     fn what_is_not_well_formed_is_nothing() {
-        for text in ["\\", "\\x", "\\x{}", "\\x{FC", "\\x{+FC}", "\\x{D800}", "\\x{110000}", "a b", "a+b", "\u{202e}"] {
+        for text in
+            ["\\", "\\x", "\\x{}", "\\x{FC", "\\x{+FC}", "\\x{D800}", "\\x{110000}", "a b", "a+b", "\u{202e}"]
+        {
             assert_eq!(decode(text), None, "{text}");
         }
     }

@@ -121,4 +121,6 @@ pub enum Origin {
     },
     /// The gateway wrote it: a non-delivery report or a notification.
     Gateway,
+    /// An extension made a copy of a message for a journal.
+    Journal,
 }

@@ -20,7 +20,7 @@ use super::{
     RelayConfig, Requirement, SubmissionConfig,
 };
 use crate::address::{Address, Domain};
-use crate::extension::OnFailure;
+use crate::extension::{OnFailure, disclaimer, journal};
 use crate::release::Release;
 use crate::report::Category;
 use crate::routing::{Route, Table, Target};
@@ -72,7 +72,11 @@ pub(super) fn config(source: &Source) -> Result<Config, ConfigError> {
         mailboxes: file.mailbox.iter().map(|entry| mailbox(source, entry)).collect::<Result<_, _>>()?,
         routes: routes(source, &file.route, release)?,
         milters: milters(source, &file.milter, release)?,
-        extensions: file.extension.iter().map(|entry| extension(source, entry)).collect::<Result<_, _>>()?,
+        extensions: file
+            .extension
+            .iter()
+            .map(|entry| extension(source, entry, release))
+            .collect::<Result<_, _>>()?,
         delivery: delivery(source, &file.delivery, release)?,
         dns: dns(source, &file.dns)?,
         notifications: notifications(source, file.notifications.administrator.as_deref())?,
@@ -251,7 +255,11 @@ fn routes(source: &Source, entries: &[file::Route], release: Release) -> Result<
     Ok(Table::new(routes).expect("every entry was checked"))
 }
 
-fn extension(source: &Source, entry: &Spanned<toml::Table>) -> Result<ExtensionConfig, ConfigError> {
+fn extension(
+    source: &Source,
+    entry: &Spanned<toml::Table>,
+    release: Release,
+) -> Result<ExtensionConfig, ConfigError> {
     let mut settings = entry.as_ref().clone();
     let [name, on_failure] = LINK_KEYS.map(|key| settings.remove(key));
     let name = match name {
@@ -264,6 +272,14 @@ fn extension(source: &Source, entry: &Spanned<toml::Table>) -> Result<ExtensionC
             ));
         }
     };
+    if release < Release::V55Rtm && [disclaimer::NAME, journal::NAME].contains(&name.as_str()) {
+        let what = format!("{release} knows no extension `{name}`: it came with 5.5 (Q262122)");
+        return Err(source.error(
+            entry.span(),
+            what,
+            "take the [[extension]] out, or name a later `release`",
+        ));
+    }
     let on_failure = match on_failure {
         None => OnFailure::default(),
         Some(given) => OnFailure::deserialize(given.clone()).map_err(|_| {

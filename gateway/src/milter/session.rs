@@ -121,12 +121,7 @@ impl Milters {
     }
 
     /// The client has said MAIL.
-    pub async fn mail(
-        &mut self,
-        from: &ReversePath,
-        size: Option<u64>,
-        is_international: bool,
-    ) -> Verdict {
+    pub async fn mail(&mut self, from: &ReversePath, size: Option<u64>, is_international: bool) -> Verdict {
         let mut macros = Macros::new();
         if let Some((mechanism, account)) = &self.client.account {
             macros.push(("{auth_type}", mechanism.clone()));

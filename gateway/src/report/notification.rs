@@ -18,7 +18,7 @@ use crate::envelope::{Envelope, Origin, SpoolId};
 use crate::release::Defect;
 
 /// Which way the message was going.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {
     /// From a client to this gateway.
     Inbound,

@@ -121,7 +121,10 @@ impl Reason {
             }
             Reason::Refused(reply) => format!("{} {reply}", 3000 + u32::from(reply.code)),
             Reason::PastAscii { what, host } => {
-                format!("3550 550 {what} is past ASCII, and {} offers no SMTPUTF8", harmless::ascii(host, 255))
+                format!(
+                    "3550 550 {what} is past ASCII, and {} offers no SMTPUTF8",
+                    harmless::ascii(host, 255)
+                )
             }
             // The reply that the session gives: Q262945.
             Reason::MailboxNotLocal { sender } => {

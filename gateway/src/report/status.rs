@@ -39,8 +39,7 @@ impl Status {
         recipients: impl Iterator<Item = About<'a>>,
     ) -> Self {
         let is_global = !reader.is_ascii();
-        let media_type =
-            if is_global { "message/global-delivery-status" } else { "message/delivery-status" };
+        let media_type = if is_global { "message/global-delivery-status" } else { "message/delivery-status" };
         Status { media_type, fields: fields(reporter, is_global, original, recipients) }
     }
 }

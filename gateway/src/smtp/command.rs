@@ -534,7 +534,8 @@ mod tests {
             parse("MAIL FROM:<j\u{fc}rgen@b\u{fc}cher.example> smtputf8"),
             Ok(Command::Mail(declared))
         );
-        let undeclared = parse("MAIL FROM:<j\u{fc}rgen@example.com> SIZE=5").unwrap_err().reply().with_status("5.6.7");
+        let undeclared =
+            parse("MAIL FROM:<j\u{fc}rgen@example.com> SIZE=5").unwrap_err().reply().with_status("5.6.7");
         assert_eq!(undeclared.code(), 553);
         assert_eq!(code("MAIL FROM:<a@example.com> SMTPUTF8=YES"), 501);
         assert_eq!(code("RCPT TO:<a@example.com> SMTPUTF8"), 555);
@@ -546,11 +547,19 @@ mod tests {
         assert!(!rcpt("RCPT TO:<a@example.com> ORCPT=utf-8;\u{fc}@example.com"));
         assert!(!rcpt("RCPT TO:<a@b\u{fc}cher.example>"));
         assert_eq!(parse("VRFY j\u{fc}rgen SMTPUTF8"), Ok(Command::Vrfy("j\u{fc}rgen SMTPUTF8".to_owned())));
-        for line in ["VRFY j\u{fc}rgen", "NOOP \u{fc} SMTPUTF8", "AUTH \u{fc}", "MAIL FROM:<a@example.com> \t"] {
+        for line in
+            ["VRFY j\u{fc}rgen", "NOOP \u{fc} SMTPUTF8", "AUTH \u{fc}", "MAIL FROM:<a@example.com> \t"]
+        {
             assert!(parse(line).is_err() || line.ends_with('\t'), "{line}");
         }
-        assert_eq!(Command::parse(b"MAIL FROM:<\xfc@example.com> SMTPUTF8", Extensions::of(Release::Current)), Err(CommandError::NotPrintable));
-        assert_eq!(Command::parse(b"RCPT TO:<\xc0\xafx@example.com>", Extensions::of(Release::Current)), Err(CommandError::NotPrintable));
+        assert_eq!(
+            Command::parse(b"MAIL FROM:<\xfc@example.com> SMTPUTF8", Extensions::of(Release::Current)),
+            Err(CommandError::NotPrintable)
+        );
+        assert_eq!(
+            Command::parse(b"RCPT TO:<\xc0\xafx@example.com>", Extensions::of(Release::Current)),
+            Err(CommandError::NotPrintable)
+        );
         assert_eq!(code("RCPT TO:<a\u{202e}b@example.com>"), 553);
     }
 

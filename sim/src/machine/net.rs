@@ -311,7 +311,8 @@ fn shown(line: &[u8]) -> String {
     let mut shown = String::new();
     for chunk in line.strip_suffix(b"\r\n").unwrap_or(line).utf8_chunks() {
         for c in chunk.valid().chars() {
-            let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            let turns =
+                matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
             let is_plain = matches!(c, '"' | '\'') || !c.is_ascii() && !c.is_control() && !turns;
             match is_plain {
                 true => shown.push(c),

@@ -16,7 +16,7 @@ use gateway::release::Release;
 
 use super::reports::restarts;
 use super::session::{Session, path, verb};
-use super::{Case, Oracle, Place, Sheet, copies, ledger};
+use super::{Case, Oracle, Place, Sheet, copies, journal, ledger};
 use crate::fault::{DiskFolder, Family};
 use crate::mailbag::{Item, Kind};
 use crate::plan::Hears;
@@ -122,7 +122,7 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
             Kind::Message(_) | Kind::Notification(_) | Kind::Other => continue,
         };
         let Some((_, planned)) = case.ledger.planned.get(message.as_str()) else { continue };
-        if case.ledger.is_garbled(message) {
+        if case.ledger.is_garbled(message) || journal::is_about_a_copy(case.plan, item) {
             continue;
         }
         for recipient in &item.reported {

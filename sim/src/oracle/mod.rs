@@ -9,10 +9,12 @@
 mod bounds;
 mod copies;
 mod custody;
+mod disclaimer;
 mod dsn;
 mod duplicates;
 mod filters;
 mod integrity;
+mod journal;
 mod ledger;
 mod liveness;
 mod loops;

@@ -20,7 +20,9 @@ use gateway::address::Address;
 use gateway::extension::OnFailure;
 
 use super::session::{self, path, verb};
-use super::{Case, Exchange, Model, Oracle, Place, Session, Sheet, Verdict, Where, copies, filters, ledger};
+use super::{
+    Case, Exchange, Model, Oracle, Place, Session, Sheet, Verdict, Where, copies, filters, journal, ledger,
+};
 use crate::fault::Fault;
 use crate::machine::FAULTY_EXTENSION;
 use crate::mailbag::Kind;
@@ -242,7 +244,9 @@ fn places(case: &Case<'_>, sheet: &mut Sheet) {
         let mut recipients = accepted_for(message);
         if accepted_for(message).next().is_none() {
             sheet.finds("a message that was not accepted was delivered", format!("{message} to {directory}"));
-        } else if !recipients.any(|recipient| place_of(message, recipient) == here) {
+        } else if !recipients.any(|recipient| place_of(message, recipient) == here)
+            && !journal::is_journals_mailbox(case.plan, directory)
+        {
             sheet.finds("a message is in a mailbox that it was not for", format!("{message} in {directory}"));
         }
     }
@@ -254,7 +258,8 @@ fn places(case: &Case<'_>, sheet: &mut Sheet) {
         let Some(address) = ledger.address_of(server) else { continue };
         for recipient in taken.recipients {
             sheet.judges();
-            if !accepted_for(taken.message).any(|to| to.eq_ignore_ascii_case(recipient)) {
+            let is_copy = journal::is_journal(case.plan, recipient);
+            if !is_copy && !accepted_for(taken.message).any(|to| to.eq_ignore_ascii_case(recipient)) {
                 let what = format!("{} for {recipient} to {server}", taken.message);
                 sheet.finds("a message went to somebody for whom it was not accepted", what);
             } else if !leads_to(&place_of(taken.message, recipient), address) {

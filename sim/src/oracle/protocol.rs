@@ -256,8 +256,12 @@ impl State {
         };
         let is_blamed = reply.lines.iter().any(|line| line.contains("5.6.7"));
         match path(command).is_ascii() {
-            false if !is_declared && reply.is_positive() => Some("an address past ASCII was taken undeclared"),
-            false if is_declared && is_blamed => Some("an address past ASCII was refused though it was declared"),
+            false if !is_declared && reply.is_positive() => {
+                Some("an address past ASCII was taken undeclared")
+            }
+            false if is_declared && is_blamed => {
+                Some("an address past ASCII was refused though it was declared")
+            }
             true if is_blamed => Some("an address in ASCII was refused as one past it"),
             _ => None,
         }

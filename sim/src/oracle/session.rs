@@ -243,7 +243,11 @@ pub(crate) fn path(command: &str) -> &str {
 
 /// The parameters of MAIL or RCPT.
 pub(super) fn parameters(command: &str) -> impl Iterator<Item = &str> {
-    command.rsplit_once('>').map_or("", |(_, parameters)| parameters).split(' ').filter(|word| !word.is_empty())
+    command
+        .rsplit_once('>')
+        .map_or("", |(_, parameters)| parameters)
+        .split(' ')
+        .filter(|word| !word.is_empty())
 }
 
 /// The messages that were sent whole in these sessions, in the order of their final dots.

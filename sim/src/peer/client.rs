@@ -97,7 +97,8 @@ impl Caller<'_> {
         let size = if ehlo.contains("SIZE") { format!(" SIZE={}", content.len()) } else { String::new() };
         let eight_bit = !content.is_ascii() && ehlo.contains("8BITMIME");
         let body = if eight_bit { " BODY=8BITMIME" } else { "" };
-        let utf8 = if self.message.is_international() && ehlo.contains("SMTPUTF8") { " SMTPUTF8" } else { "" };
+        let utf8 =
+            if self.message.is_international() && ehlo.contains("SMTPUTF8") { " SMTPUTF8" } else { "" };
         let mut command = format!("MAIL FROM:<{from}>{size}{body}{utf8}");
         if ehlo.contains("DSN") {
             let Uses { ret, envelope_id, .. } = &self.message.uses;

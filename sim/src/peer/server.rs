@@ -123,7 +123,9 @@ impl Server {
                 Ok(Request::Mail { from }) => {
                     let is_declared = from.flags & MAIL_SMTPUTF8 != 0;
                     let is_international = is_declared && self.offers_smtputf8(lapses);
-                    if self.refuses(&from.address, is_international, lapses) || is_declared && !is_international {
+                    if self.refuses(&from.address, is_international, lapses)
+                        || is_declared && !is_international
+                    {
                         dialogue.say(NO_UTF8).await?;
                         continue;
                     }

@@ -6,9 +6,9 @@
 use gateway::address::Address;
 use toml::{Table, Value};
 
+use super::Faults;
 use super::cast::Cast;
 use super::perturbation::period;
-use super::Faults;
 use crate::draw::{Dice, Seed};
 use crate::fault::{ClientDoes, Fault, ServerDoes};
 use crate::plan::Offer;
@@ -96,7 +96,13 @@ impl International {
             if dice.chance(40) {
                 let (at, until) = period(faults, dice);
                 let connection = dice.chance(30).then(|| dice.number([1, 4]));
-                let server = dice.pick(&cast.servers).host.name.clone();
+                let servers = cast.servers.iter();
+                let meant = servers.filter(|server| server.domains.iter().any(|domain| domain == DOMAIN));
+                let meant: Vec<_> = meant.collect();
+                let server = match dice.chance(70) {
+                    true => dice.pick(&meant).host.name.clone(),
+                    false => dice.pick(&cast.servers).host.name.clone(),
+                };
                 drawn.push(Fault::Server { server, connection, at, until, does });
             }
         }

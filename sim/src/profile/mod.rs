@@ -15,6 +15,7 @@
 //! |---|---|
 //! | `cast` | the machines, the domains and the people |
 //! | `configuration` | how the gateway is set up |
+//! | `imsext` | journals and disclaimers |
 //! | `international` | addresses past ASCII, and what goes wrong with them |
 //! | `load` | the messages |
 //! | `milters` | the milters, and what they do to which message |
@@ -24,6 +25,7 @@
 
 mod cast;
 mod configuration;
+mod imsext;
 mod international;
 mod load;
 mod milters;
@@ -147,6 +149,9 @@ struct Configuration {
     /// There is mail with addresses and headers past ASCII, where the release knows any.
     #[serde(default)]
     international: u64,
+    /// There is a journal or a disclaimer, or both.
+    #[serde(default)]
+    imsext: u64,
     /// The shortest wait of the retry schedule; each further one is up to twice as long.
     retry: SpanRange,
     /// How many waits it has.
@@ -305,7 +310,8 @@ impl Profile {
     /// The same, of those that there can be on a release: milters and international mail are `current`'s alone.
     pub fn kinds_on(&self, release: Release) -> Vec<&'static str> {
         let mut kinds = self.kinds();
-        let came_later = |kind: &&str| Family::Milters.kinds().contains(kind) || international::KINDS.contains(kind);
+        let came_later =
+            |kind: &&str| Family::Milters.kinds().contains(kind) || international::KINDS.contains(kind);
         kinds.retain(|kind| release == Release::Current || !came_later(kind));
         kinds
     }
@@ -323,6 +329,7 @@ impl Profile {
         let mut cast = cast::draw(&self.ranges, seed);
         let mut setup = configuration::draw(configuration, &cast, seed);
         let mut clients = load::draw(&self.ranges.load, &cast, &setup, seed);
+        imsext::draw(of_current(configuration.imsext), &cast, &mut setup.config, seed);
         international.cast(&mut cast);
         international.configuration(&mut setup.config);
         international.load(&mut clients);

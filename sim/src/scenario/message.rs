@@ -139,8 +139,17 @@ mod tests {
 
     #[test]
     fn every_shape_is_a_message_of_lines_that_end_in_crlf_and_are_no_longer_than_they_may_be() {
-        for shape in ["plain", "eight-bit", "long-lines", "dots", "nested", "far-travelled", "utf8-header", "empty", "large"]
-        {
+        for shape in [
+            "plain",
+            "eight-bit",
+            "long-lines",
+            "dots",
+            "nested",
+            "far-travelled",
+            "utf8-header",
+            "empty",
+            "large",
+        ] {
             for body in ["", "no end", "one line\\n", "two\\r\\nlines", "\\n\\n"] {
                 for octets in [0, 3000] {
                     is_a_message_of_lines(shape, body, octets);

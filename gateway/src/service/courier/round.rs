@@ -276,8 +276,9 @@ impl<'a> Round<'a> {
     fn fail_the_untold(&mut self) {
         let host = self.without_smtp_utf8.last().cloned().unwrap_or_default();
         let untold = std::mem::take(&mut self.untold);
-        let (failed, waiting): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.waiting).into_iter().partition(|recipient| untold.contains_key(recipient));
+        let (failed, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|recipient| untold.contains_key(recipient));
         self.waiting = waiting;
         for recipient in failed {
             reached(Point::SmtpUtf8NotOffered);

@@ -328,7 +328,8 @@ impl Session {
         if is_international {
             reached(Point::InternationalTaken);
         }
-        self.transaction = Some(Transaction { reverse_path, recipients, dsn, is_international, discarded_by });
+        self.transaction =
+            Some(Transaction { reverse_path, recipients, dsn, is_international, discarded_by });
         if self.heed(verdict).await? {
             self.transaction = None;
             return Ok(());
