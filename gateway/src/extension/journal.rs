@@ -5,7 +5,7 @@
 //!
 //! A copy has the message's content and an envelope of its own: from the address for reports, so that nothing about it ever
 //! goes to the message's sender, to the journal. What goes to a journal, or to that address, is there anyway and is not
-//! copied; so no copy is copied, whichever way round it comes back, and neither is a report on one.
+//! copied; so no copy is copied, whichever way round it comes back. Neither is what the gateway wrote itself.
 
 use serde::Deserialize;
 
@@ -72,8 +72,8 @@ impl Extension for Journal {
                 Direction::Outbound => &self.0.outbound,
             };
             let Some(journal) = journal else { return Passage::Unchanged };
-            let is_copy = subject.envelope.origin == Origin::Journal;
-            if is_copy || subject.envelope.recipients.iter().any(|recipient| self.is_own(recipient)) {
+            let is_ours = !matches!(subject.envelope.origin, Origin::Client { .. });
+            if is_ours || subject.envelope.recipients.iter().any(|recipient| self.is_own(recipient)) {
                 reached(Point::JournalNotCopied);
                 return Passage::Unchanged;
             }

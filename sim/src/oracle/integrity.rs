@@ -15,6 +15,7 @@ use super::{Case, Oracle, Sheet, Where, disclaimer, filters};
 use crate::fault::Fault;
 use crate::machine::rewritten;
 use crate::mailbag::{self, Kind};
+use crate::plan::MessagePlan;
 
 pub(super) const ORACLE: Oracle = Oracle {
     name: "integrity",
@@ -40,7 +41,7 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
             continue;
         }
         sheet.judges();
-        let ways = ways(case, place);
+        let ways = ways(case, place, planned);
         let [plain, added] = sent
             .entry((message.as_str(), ways))
             .or_insert_with(|| fingerprints(case, message, &planned.content, ways));
@@ -89,10 +90,11 @@ fn unplanned(case: &Case<'_>, message: &str, sheet: &mut Sheet) {
 }
 
 /// In which forms a message may be at a place: without the text of a disclaimer, with the inbound, with the outbound one.
-fn ways(case: &Case<'_>, place: Where<'_>) -> [bool; 3] {
+fn ways(case: &Case<'_>, place: Where<'_>, planned: &MessagePlan) -> [bool; 3] {
+    let names_a_journal = || planned.to.iter().any(|to| journal::is_journal(case.plan, &to.to_string()));
     match place {
         Where::Mailbox(directory) if journal::is_journals_mailbox(case.plan, directory) => {
-            [true, false, false]
+            [true, names_a_journal(), false]
         }
         Where::Mailbox(_) => [false, true, false],
         // A copy for a journal elsewhere has no text of ours.

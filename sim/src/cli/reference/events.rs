@@ -8,6 +8,7 @@ use gateway::address::{Address, Domain, ReversePath};
 use gateway::envelope::SpoolId;
 use gateway::eventlog::Event;
 use gateway::exception::Exception;
+use gateway::smtp::international::PastAscii;
 use miette::miette;
 
 use super::schema::in_a_cell;
@@ -93,6 +94,12 @@ fn examples() -> Vec<Event> {
         Event::MilterRefused {
             milter: "filter.contoso.test".to_owned(),
             reply: "550 5.7.1 not this".to_owned(),
+        },
+        Event::SmtpUtf8NotOffered {
+            id: id.clone(),
+            host: host.clone(),
+            recipient: "jürgen@partner.test".parse().expect("it is an address"),
+            what: PastAscii::Address,
         },
         Event::ListenFailed {
             address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 25)),
