@@ -25,6 +25,7 @@ mod reports;
 mod service;
 pub(crate) mod session;
 
+pub(crate) use ledger::address_of;
 pub use ledger::{Acceptance, Ledger, Taken, Where};
 pub use model::{Model, Place, Verdict};
 pub use session::{Exchange, Reply, Session, Transfer};
