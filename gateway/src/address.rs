@@ -1,14 +1,18 @@
 //! Mailboxes, domains and the paths that hold them (RFC 5321, 4.1.2).
 //!
-//! What is parsed here is ASCII: internationalised addresses (RFC 6531) are refused. A local part is kept exactly as
-//! it was written, with its quotes and its case; only its own domain may say what it means.
+//! A local part is kept exactly as it was written, with its quotes, its case and its code points: only its own domain
+//! may say what it means, and nothing is normalised (RFC 6531, 3.3). A domain may have labels in Unicode (U-labels, RFC
+//! 5890); it is compared, routed and looked up by its A-labels, and shown as it was written. Code points that no reader
+//! would see, or that turn the text around them, make no address.
 //!
-//! This module knows no routing and no directory.
+//! This module knows no routing and no directory, nor whether an address past ASCII may be said now.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use serde::{Deserialize, Serialize};
 
 /// The longest local part, in octets with its quotes (RFC 5321, 4.5.3.1.1).
@@ -25,20 +29,54 @@ const MAILBOX_LIMIT: usize = 254;
 
 /// A domain, kept in lower case because domains compare without case, or an address literal such as `[192.0.2.1]`
 /// or `[IPv6:2001:db8::1]`, kept in its shortest form.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Domain(String);
+pub struct Domain {
+    ascii: String,
+    /// How it was written, where that has U-labels.
+    unicode: Option<String>,
+}
 
 impl Domain {
-    /// The domain as text.
+    /// The domain in ASCII, its labels past ASCII as A-labels: what is compared and looked up.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.ascii
+    }
+
+    /// Whether it was written in ASCII.
+    pub fn is_ascii(&self) -> bool {
+        self.unicode.is_none()
+    }
+
+    /// The same domain, written in A-labels.
+    pub fn into_ascii(self) -> Self {
+        Domain { unicode: None, ..self }
     }
 
     /// The address in an address literal; nothing in a name.
     pub fn literal(&self) -> Option<IpAddr> {
-        let inside = self.0.strip_prefix('[')?.strip_suffix(']')?;
+        let inside = self.ascii.strip_prefix('[')?.strip_suffix(']')?;
         inside.strip_prefix("IPv6:").unwrap_or(inside).parse().ok()
+    }
+}
+
+impl PartialEq for Domain {
+    fn eq(&self, other: &Self) -> bool {
+        self.ascii == other.ascii
+    }
+}
+
+impl Eq for Domain {}
+
+impl PartialOrd for Domain {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Domain {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.ascii.cmp(&other.ascii)
     }
 }
 
@@ -60,6 +98,11 @@ impl Address {
     pub fn domain(&self) -> &Domain {
         &self.domain
     }
+
+    /// Whether every host can be told of it; else it takes one that offers SMTPUTF8 (RFC 6531).
+    pub fn is_ascii(&self) -> bool {
+        self.local_part.is_ascii() && self.domain.is_ascii()
+    }
 }
 
 /// The reverse path of MAIL FROM.
@@ -70,6 +113,16 @@ pub enum ReversePath {
     Null,
     /// The sender's mailbox.
     Mailbox(Address),
+}
+
+impl ReversePath {
+    /// Whether every host can be told of it.
+    pub fn is_ascii(&self) -> bool {
+        match self {
+            ReversePath::Null => true,
+            ReversePath::Mailbox(address) => address.is_ascii(),
+        }
+    }
 }
 
 /// The forward path of RCPT TO.
@@ -93,7 +146,7 @@ impl ForwardPath {
 
 impl fmt::Display for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.unicode.as_ref().unwrap_or(&self.ascii))
     }
 }
 
@@ -139,11 +192,38 @@ impl FromStr for Domain {
     /// Reads a domain name or an address literal. Underscores are let pass in names: hosts have them, though the
     /// standard does not.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let in_ascii = |ascii| Domain { ascii, unicode: None };
         let parsed = match text.strip_prefix('[') {
-            Some(rest) => literal(rest),
-            None => name(text),
+            Some(rest) => literal(rest).map(in_ascii),
+            None if text.is_ascii() => name(text).map(in_ascii),
+            None => international(text),
         };
-        parsed.map(Domain).map_err(|reason| AddressError::NotADomain { text: text.to_owned(), reason })
+        parsed.map_err(|reason| AddressError::NotADomain { text: text.to_owned(), reason })
+    }
+}
+
+/// A name with U-labels. A text that merely means one, in another case or another normal form, is none.
+fn international(text: &str) -> Result<Domain, &'static str> {
+    const NO_U_LABEL: &str =
+        "a label past ASCII is no U-label (RFC 5890): write it in lower case, and in NFC";
+    if text.len() > DOMAIN_LIMIT {
+        return Err("it is longer than 255 octets");
+    }
+    let (deny, hyphens) = (AsciiDenyList::EMPTY, Hyphens::CheckFirstLast);
+    let unicode = text.to_ascii_lowercase();
+    let ascii = Uts46::new().to_ascii(unicode.as_bytes(), deny, hyphens, DnsLength::Ignore);
+    let ascii = name(&ascii.map_err(|_| NO_U_LABEL)?)?;
+    let is_its_own = |(label, in_ascii): (&str, &str)| {
+        let (back, fits) = Uts46::new().to_unicode(in_ascii.as_bytes(), deny, hyphens);
+        label == in_ascii || fits.is_ok() && back == label
+    };
+    // A character that means a dot makes the ASCII form have more labels.
+    if unicode.split('.').count() == ascii.split('.').count()
+        && unicode.split('.').zip(ascii.split('.')).all(is_its_own)
+    {
+        Ok(Domain { ascii, unicode: Some(unicode) })
+    } else {
+        Err(NO_U_LABEL)
     }
 }
 
@@ -211,8 +291,8 @@ fn dot_string(text: &str) -> Result<usize, &'static str> {
     if local_part.is_empty() {
         return Err("there is nothing before the @");
     }
-    if !local_part.bytes().all(|octet| octet == b'.' || is_atext(octet)) {
-        return Err("its local part has a character that needs quotes, or is not ASCII");
+    if !local_part.chars().all(|c| c == '.' || is_atext(c)) {
+        return Err("its local part has a character that needs quotes, or cannot be seen");
     }
     if local_part.split('.').any(str::is_empty) {
         return Err("its local part begins or ends with a dot, or has two in a row");
@@ -220,19 +300,33 @@ fn dot_string(text: &str) -> Result<usize, &'static str> {
     Ok(local_part.len())
 }
 
-/// RFC 5322, 3.2.3.
-fn is_atext(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet)
+/// RFC 5322, 3.2.3, and RFC 6531, 3.3. White space past ASCII looks like what needs quotes, and needs them here.
+fn is_atext(c: char) -> bool {
+    match c.is_ascii() {
+        true => c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c),
+        false => is_harmless(c) && !c.is_whitespace(),
+    }
+}
+
+/// Whether a character past ASCII shows what it is: no control, no line separator, no mark that turns the direction of
+/// what stands around it, no byte order mark and no noncharacter. RFC 6531 leaves it to the server what to take.
+pub(crate) fn is_harmless(c: char) -> bool {
+    let hides = matches!(c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+        | '\u{fdd0}'..='\u{fdef}');
+    !c.is_control() && !hides && u32::from(c) & 0xfffe != 0xfffe
 }
 
 /// The length of the quoted string that `text` begins with, with its quotes.
 fn quoted_string(text: &str) -> Result<usize, &'static str> {
     let mut is_escaped = false;
-    for (at, octet) in text.bytes().enumerate().skip(1) {
-        match octet {
-            b'"' if !is_escaped => return Ok(at + 1),
-            b' '..=b'~' => is_escaped = octet == b'\\' && !is_escaped,
-            _ => return Err("its local part has a character that is not printable ASCII"),
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            '"' if !is_escaped => return Ok(at + 1),
+            ' '..='~' => is_escaped = c == '\\' && !is_escaped,
+            // RFC 6531 lets nothing past ASCII be escaped.
+            c if !c.is_ascii() && is_harmless(c) && !is_escaped => {}
+            _ => return Err("its local part has a character that cannot be printed"),
         }
     }
     Err("its local part has no closing quote")
@@ -268,7 +362,7 @@ impl TryFrom<String> for Address {
 
 impl From<Domain> for String {
     fn from(domain: Domain) -> String {
-        domain.0
+        domain.unicode.unwrap_or(domain.ascii)
     }
 }
 
@@ -280,6 +374,8 @@ impl From<Address> for String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn refusal<T: FromStr<Err = AddressError>>(text: &str) -> String {
@@ -303,13 +399,18 @@ mod tests {
             ("", "nothing before the @"),
             ("@example.com", "nothing before the @"),
             ("a b@example.com", "needs quotes"),
-            ("j\u{e4}ne@example.com", "not ASCII"),
+            ("ja\u{200b}\u{202e}ne@example.com", "cannot be seen"),
+            ("ja\u{a0}ne@example.com", "needs quotes"),
+            ("ja\u{85}ne@example.com", "cannot be seen"),
+            ("jane\u{ffff}@example.com", "cannot be seen"),
+            ("\"ja\u{2066}ne\"@example.com", "cannot be printed"),
+            ("\"ja\\\u{e4}ne\"@example.com", "cannot be printed"),
             (".jane@example.com", "begins or ends with a dot"),
             ("jane.@example.com", "begins or ends with a dot"),
             ("jane..doe@example.com", "two in a row"),
             ("\"jane@example.com", "no closing quote"),
             ("\"jane\\\"@example.com", "no closing quote"),
-            ("\"ja\rne\"@example.com", "not printable ASCII"),
+            ("\"ja\rne\"@example.com", "cannot be printed"),
             ("\"jane\"doe@example.com", "expected local-part@domain"),
         ] {
             let refused = refusal::<Address>(text);
@@ -326,7 +427,14 @@ mod tests {
             ("-a.example", "hyphen"),
             ("a-.example", "hyphen"),
             ("a b.example", "letters, digits"),
-            ("\u{fc}.example", "letters, digits"),
+            ("\u{dc}ber.example", "U-label"),
+            ("u\u{308}ber.example", "U-label"),
+            ("\u{fc}\u{3002}example", "U-label"),
+            ("\u{ff41}\u{fc}.example", "U-label"),
+            ("\u{fc}\u{202e}.example", "U-label"),
+            ("\u{fc} .example", "letters, digits"),
+            ("\u{fc}..example", "empty label"),
+            ("-\u{fc}.example", "U-label"),
             ("a@b.example", "letters, digits"),
             ("[192.0.2.256]", "address literal"),
             ("[192.0.2.1", "address literal"),
@@ -366,6 +474,51 @@ mod tests {
         let six: Domain = "[ipv6:2001:0DB8:0::1]".parse().unwrap();
         assert_eq!(six.as_str(), "[IPv6:2001:db8::1]");
         assert_eq!(six.literal(), Some("2001:db8::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn an_address_past_ascii_is_shown_as_it_was_written() {
+        for text in [
+            "j\u{fc}rgen@example.com",
+            "ju\u{308}rgen@example.com",
+            "\"\u{4f60} \u{597d}\"@b\u{fc}cher.example",
+        ] {
+            let address: Address = text.parse().unwrap();
+            assert_eq!(address.to_string(), text);
+            assert!(!address.is_ascii());
+        }
+        let differ = ["j\u{fc}rgen@example.com", "ju\u{308}rgen@example.com", "J\u{dc}RGEN@example.com"];
+        let differ: std::collections::BTreeSet<Address> = differ.map(|text| text.parse().unwrap()).into();
+        assert_eq!(differ.len(), 3, "nothing is normalised");
+    }
+
+    #[test]
+    fn a_domain_compares_by_its_a_labels() {
+        let unicode: Domain = "b\u{fc}cher.Example".parse().unwrap();
+        let ascii: Domain = "XN--bcher-kva.example".parse().unwrap();
+        let mixed: Domain = "b\u{fc}cher.xn--bcher-kva.example".parse().unwrap();
+        assert_eq!(unicode, ascii);
+        assert_eq!((unicode.as_str(), unicode.to_string().as_str()), (ascii.as_str(), "b\u{fc}cher.example"));
+        assert_eq!(mixed.as_str(), "xn--bcher-kva.xn--bcher-kva.example");
+        assert_eq!((unicode.is_ascii(), unicode.into_ascii().to_string()), (false, ascii.to_string()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics_and_what_is_an_address_reads_back(text in "\\PC{0,30}@\\PC{0,20}") {
+            if let Ok(address) = text.parse::<Address>() {
+                let again: Address = address.to_string().parse().unwrap();
+                prop_assert_eq!(again.to_string(), address.to_string());
+                prop_assert_eq!(again.local_part(), text.rsplit_once('@').unwrap().0);
+            }
+        }
+
+        #[test]
+        fn every_local_part_of_letters_is_kept_to_the_octet(letters in "\\p{L}{1,16}") {
+            let address: Address = format!("{letters}@b\u{fc}cher.example").parse().unwrap();
+            prop_assert_eq!(address.local_part(), &letters);
+            prop_assert_eq!(serde_json::from_str::<Address>(&serde_json::to_string(&address).unwrap()).unwrap(), address);
+        }
     }
 
     #[test]

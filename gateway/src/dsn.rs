@@ -10,12 +10,16 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
+use crate::embedded;
 
 /// The longest envelope identifier, in octets (RFC 3461, 4.4).
 const ENVELOPE_ID_LIMIT: usize = 100;
 
 /// The longest original recipient, in octets with its type (RFC 3461, 4.2).
 const ORIGINAL_RECIPIENT_LIMIT: usize = 500;
+
+/// The type of an address in Unicode (RFC 6533, 3).
+const UTF_8: &str = "utf-8";
 
 /// What is asked of the reports on one message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,12 +78,13 @@ pub enum Condition {
 #[serde(try_from = "String", into = "String")]
 pub struct Xtext(String);
 
-/// The recipient that the sender knows, with the type of its address (RFC 3461, 4.2).
+/// The recipient that the sender knows, with the type of its address (RFC 3461, 4.2). It is kept as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct OriginalRecipient {
     kind: String,
-    address: Xtext,
+    /// In xtext; of the type `utf-8`, in Unicode (RFC 6533, 3).
+    address: String,
 }
 
 /// A value that a parameter cannot have.
@@ -157,7 +162,29 @@ impl OriginalRecipient {
 
     /// The address itself, decoded.
     pub fn address(&self) -> String {
-        self.address.decoded()
+        match self.is_utf8() {
+            true => embedded::decode(&self.address).unwrap_or_default(),
+            false => Xtext(self.address.clone()).decoded(),
+        }
+    }
+
+    /// Whether its address is in Unicode.
+    pub fn is_utf8(&self) -> bool {
+        self.kind.eq_ignore_ascii_case(UTF_8)
+    }
+
+    /// Whether every host can be told of it as it was written.
+    pub fn is_ascii(&self) -> bool {
+        self.address.is_ascii()
+    }
+
+    /// The same, as a host that offers no SMTPUTF8 can be told of it (RFC 6533, 3).
+    pub fn in_ascii(&self) -> Self {
+        let address = match self.is_ascii() {
+            true => self.address.clone(),
+            false => embedded::encode(&self.address()),
+        };
+        OriginalRecipient { kind: self.kind.clone(), address }
     }
 }
 
@@ -280,8 +307,14 @@ impl FromStr for OriginalRecipient {
         let (kind, address) = text.split_once(';').ok_or_else(bad)?;
         let is_atom = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-';
         let fits = !kind.is_empty() && kind.bytes().all(is_atom) && text.len() <= ORIGINAL_RECIPIENT_LIMIT;
-        let address = Xtext::read(address, ORIGINAL_RECIPIENT_LIMIT).filter(|_| fits).ok_or_else(bad)?;
-        Ok(OriginalRecipient { kind: kind.to_owned(), address })
+        let is_well_formed = match kind.eq_ignore_ascii_case(UTF_8) {
+            true => !address.is_empty() && embedded::decode(address).is_some(),
+            false => Xtext::read(address, ORIGINAL_RECIPIENT_LIMIT).is_some(),
+        };
+        if !fits || !is_well_formed {
+            return Err(bad());
+        }
+        Ok(OriginalRecipient { kind: kind.to_owned(), address: address.to_owned() })
     }
 }
 
@@ -392,5 +425,10 @@ mod tests {
         let original: OriginalRecipient = "rfc822;Bob+40x.test".parse().unwrap();
         assert_eq!((original.kind(), original.address().as_str()), ("rfc822", "Bob@x.test"));
         assert_eq!(original.to_string(), "rfc822;Bob+40x.test");
+        let unicode: OriginalRecipient = "UTF-8;j\u{fc}rgen@x.test".parse().unwrap();
+        assert_eq!((unicode.address(), unicode.is_ascii()), ("j\u{fc}rgen@x.test".to_owned(), false));
+        assert_eq!(unicode.in_ascii().to_string(), "UTF-8;j\\x{FC}rgen@x.test");
+        assert_eq!(unicode.in_ascii().address(), unicode.address());
+        assert!("rfc822;j\u{fc}rgen@x.test".parse::<OriginalRecipient>().is_err());
     }
 }

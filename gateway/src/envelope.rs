@@ -101,6 +101,9 @@ pub struct Envelope {
     /// What its sender asks of reports on it.
     #[serde(default, skip_serializing_if = "DsnRequest::is_nothing")]
     pub dsn: DsnRequest,
+    /// Whether its header may be in UTF-8, as who sent it has declared: SMTPUTF8 (RFC 6531).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_international: bool,
 }
 
 /// Where a message came from.
@@ -118,4 +121,6 @@ pub enum Origin {
     },
     /// The gateway wrote it: a non-delivery report or a notification.
     Gateway,
+    /// An extension made a copy of a message for a journal.
+    Journal,
 }

@@ -68,6 +68,7 @@ pub mod config;
 pub mod directory;
 pub mod dns;
 pub mod dsn;
+pub mod embedded;
 pub mod env;
 pub mod envelope;
 pub mod eventlog;

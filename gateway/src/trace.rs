@@ -21,6 +21,10 @@ pub enum Protocol {
     Smtp,
     /// The client said EHLO.
     Esmtp,
+    /// ... and that the message is international (RFC 6531, 4.3).
+    Utf8Smtp,
+    /// ... after it had authenticated.
+    Utf8SmtpA,
 }
 
 /// What the gateway's `Received` line says.
@@ -57,6 +61,8 @@ impl Received<'_> {
         let protocol = match self.protocol {
             Protocol::Smtp => "SMTP",
             Protocol::Esmtp => "ESMTP",
+            Protocol::Utf8Smtp => "UTF8SMTP",
+            Protocol::Utf8SmtpA => "UTF8SMTPA",
         };
         let value = format!(
             "from {from} ({client}) by {host} with {protocol} ({product} Version {build}) id {id}; {date}",

@@ -39,6 +39,7 @@ fn envelope(account: Option<&str>) -> Envelope {
         received: "1998-01-05T18:31:05Z".parse().unwrap(),
         next_hop: None,
         dsn: DsnRequest::default(),
+        is_international: false,
         origin: Origin::Client {
             address: "192.0.2.7".parse().unwrap(),
             helo: "mail.sender.test".into(),

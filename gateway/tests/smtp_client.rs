@@ -81,7 +81,13 @@ async fn send_content(content: &[u8], script: &[&str]) -> Result<Vec<Outcome>, N
     let mut dsn = DsnRequest::new(Some("HDRS".parse().unwrap()), Some("QQ31".parse().unwrap()));
     let original = Some("rfc822;Two@example.net".parse().unwrap());
     dsn.ask(&recipients[1], RecipientRequest { notify: Some("SUCCESS".parse().unwrap()), original }, false);
-    let letter = Letter { reverse_path: &reverse_path, recipients: &recipients, dsn: &dsn, content };
+    let letter = Letter {
+        reverse_path: &reverse_path,
+        recipients: &recipients,
+        dsn: &dsn,
+        is_international: false,
+        content,
+    };
     let sending = send(near, &helo, letter);
     let script = script.concat();
     tokio::join!(sending, play(&script, far)).0.map(|sent| sent.outcomes)
@@ -277,7 +283,8 @@ async fn a_host_that_answers_everything_at_the_last_moment_is_given_up_after_two
     let helo = "gateway.example".parse().unwrap();
     let start = Instant::now();
     let (reverse_path, dsn) = (&ReversePath::Null, &DsnRequest::default());
-    let letter = Letter { reverse_path, recipients: &recipients, dsn, content: b"Hello\r\n" };
+    let letter =
+        Letter { reverse_path, recipients: &recipients, dsn, is_international: false, content: b"Hello\r\n" };
     let sending = send(near, &helo, letter);
     let (outcomes, heard) = tokio::join!(sending, slow);
     assert_eq!(

@@ -18,6 +18,7 @@ fn envelope() -> Envelope {
         received: "1998-03-02T09:30:00Z".parse().unwrap(),
         next_hop: None,
         dsn: DsnRequest::default(),
+        is_international: false,
         origin: Origin::Client {
             address: [192, 0, 2, 1].into(),
             helo: "a.example".to_owned(),

@@ -37,6 +37,7 @@ fn envelope() -> Envelope {
         origin: Origin::Gateway,
         next_hop: None,
         dsn: DsnRequest::default(),
+        is_international: false,
     }
 }
 

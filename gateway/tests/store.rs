@@ -21,6 +21,7 @@ fn message(reverse_path: ReversePath) -> Message {
         origin: Origin::Gateway,
         next_hop: None,
         dsn: DsnRequest::default(),
+        is_international: false,
     };
     Message { envelope, content: b"Subject: hello\r\n\r\nHello.\r\n".to_vec() }
 }

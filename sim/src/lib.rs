@@ -137,5 +137,6 @@ pub mod span;
 pub mod subject;
 mod timed;
 pub mod trace;
+mod utf8_address;
 pub mod verdict;
 pub mod what_if;

@@ -7,6 +7,8 @@ use std::fmt;
 use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::utf8_address;
+
 /// The domain of the Message-IDs that plans give their messages: `<m1@plan.test>`.
 const PLAN_DOMAIN: &str = "plan.test";
 
@@ -117,12 +119,9 @@ pub(crate) fn identify(content: &[u8]) -> Item {
         kind: kind(&message, &status),
         from: from.to_owned(),
         subject: message.subject().unwrap_or_default().to_owned(),
-        reported: status
-            .split("\r\n\r\n")
-            .filter_map(|about| field(about, "Final-Recipient: rfc822;"))
-            .collect(),
+        reported: status.split("\r\n\r\n").filter_map(final_recipient).collect(),
         statuses: status.split("\r\n\r\n").filter_map(status_code).collect(),
-        originals: status.split("\r\n\r\n").filter_map(|about| field(about, "Original-Recipient:")).collect(),
+        originals: status.split("\r\n\r\n").filter_map(original_recipient).collect(),
         envelope_id: field(&status, "Original-Envelope-Id:"),
         returns_whole: message.parts.iter().any(|part| matches!(part.body, PartType::Message(_))),
         hops,
@@ -177,6 +176,9 @@ fn kind(message: &Message<'_>, status: &str) -> Kind {
     }
     let about = message.parts.iter().find_map(|part| match &part.body {
         PartType::Message(original) => plan_name(original),
+        PartType::Binary(headers) if part.is_content_type("message", "global-headers") => {
+            MessageParser::default().parse_headers(&headers[..]).as_ref().and_then(plan_name)
+        }
         PartType::Text(headers) if part.is_content_type("text", "rfc822-headers") => {
             MessageParser::default().parse_headers(headers.as_bytes()).as_ref().and_then(plan_name)
         }
@@ -196,8 +198,22 @@ fn kind(message: &Message<'_>, status: &str) -> Kind {
 }
 
 fn delivery_status(message: &Message<'_>) -> String {
-    let status = message.parts.iter().filter(|part| part.is_content_type("message", "delivery-status"));
+    let is_status = |kind| ["delivery-status", "global-delivery-status"].contains(&kind);
+    let status = message.parts.iter().filter(|part| {
+        part.content_type().is_some_and(|of| of.ctype() == "message" && of.subtype().is_some_and(is_status))
+    });
     status.map(|part| String::from_utf8_lossy(part.contents()).into_owned()).collect()
+}
+
+/// The recipient that a group is about, in either of its types (RFC 3464, 2.3.2; RFC 6533, 4).
+fn final_recipient(about: &str) -> Option<String> {
+    let ascii = field(about, "Final-Recipient: rfc822;");
+    ascii.or_else(|| field(about, "Final-Recipient: utf-8;").map(|said| utf8_address::unembed(&said)))
+}
+
+fn original_recipient(about: &str) -> Option<String> {
+    let original = field(about, "Original-Recipient:")?;
+    Some(if original.starts_with("utf-8;") { utf8_address::unembed(&original) } else { original })
 }
 
 fn status_code(about: &str) -> Option<String> {

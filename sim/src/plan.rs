@@ -22,6 +22,7 @@ use crate::engine::MachineId;
 use crate::fault::Fault;
 use crate::filter::MilterDoes;
 use crate::peer::Names;
+use crate::utf8_address;
 
 /// Everything that will happen in one run.
 #[derive(Clone)]
@@ -239,9 +240,18 @@ pub enum Offer {
     Pipelining,
     /// DSN (RFC 3461).
     Dsn,
+    /// SMTPUTF8 (RFC 6531).
+    Smtputf8,
 }
 
 impl MessagePlan {
+    /// Whether it has an address or a header past ASCII, and takes SMTPUTF8 (RFC 6531).
+    pub fn is_international(&self) -> bool {
+        !self.from.is_ascii()
+            || self.to.iter().any(|to| !to.is_ascii())
+            || utf8_address::has_utf8_header(&self.content)
+    }
+
     /// Whether its sender wants to hear this of its recipients. Who says nothing hears of failures and delays.
     pub fn wants(&self, what: Hears) -> bool {
         self.uses.notify.as_ref().map_or(what != Hears::Success, |hears| hears.contains(&what))

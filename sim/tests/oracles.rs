@@ -783,3 +783,90 @@ fn an_envelope_identifier_that_is_not_passed_on_and_an_extension_that_the_releas
     say_after(&mut record, place, Speaker::Server, "250-CHUNKING");
     finds(&plan, &record, "protocol", "EHLO was answered with CHUNKING, which the release does not have");
 }
+
+const PAST_ASCII: &str = "an-address-past-ascii-goes-to-those-who-take-it";
+const JOURNAL: &str = "a-journal-has-a-copy-and-a-disclaimer-its-place";
+
+/// Has lines of a dialogue say something else where they say this.
+fn say_instead(record: &mut Record, by: Speaker, begins: &str, said: &str, instead: &str) {
+    for entry in &mut record.entries {
+        if let What::Smtp { speaker, line, .. } = &mut entry.what
+            && *speaker == by
+            && line.starts_with(begins)
+        {
+            *line = line.replace(said, instead);
+        }
+    }
+}
+
+#[test]
+fn an_address_past_ascii_that_goes_out_undeclared() {
+    let (plan, mut record) = replayed(PAST_ASCII, Release::Current);
+    assert_eq!(judge(&plan, &record), []);
+    say_instead(&mut record, Speaker::Client, "MAIL FROM:<pelé@fabrikam.test> SIZE=516", " SMTPUTF8", "");
+    let found: BTreeSet<String> = judge(&plan, &record).into_iter().map(|finding| finding.cause).collect();
+    let causes = ["a command is not printable ASCII with CRLF", "a header past ASCII was sent undeclared"];
+    assert_eq!(found, causes.map(str::to_owned).into());
+}
+
+#[test]
+fn an_address_past_ascii_that_goes_to_a_host_that_offers_nothing() {
+    let (plan, mut record) = replayed(PAST_ASCII, Release::Current);
+    say_instead(&mut record, Speaker::Server, "250-SMTPUTF8", "250-SMTPUTF8", "250-X-NOTHING");
+    let found: BTreeSet<String> = judge(&plan, &record).into_iter().map(|finding| finding.cause).collect();
+    assert!(found.contains("MAIL has a parameter that was not offered"), "{found:?}");
+    assert!(found.contains("EHLO was answered without SMTPUTF8"), "{found:?}");
+}
+
+#[test]
+fn an_address_past_ascii_that_is_taken_undeclared() {
+    let (plan, mut record) = replayed(PAST_ASCII, Release::Current);
+    say_instead(&mut record, Speaker::Server, "553 5.6.7", "553 5.6.7", "250 2.1.5");
+    let found: BTreeSet<String> = judge(&plan, &record).into_iter().map(|finding| finding.cause).collect();
+    assert!(found.contains("an address past ASCII was taken undeclared"), "{found:?}");
+}
+
+#[test]
+fn a_sender_that_was_normalised_on_the_way() {
+    let (plan, mut record) = replayed(PAST_ASCII, Release::Current);
+    say_instead(
+        &mut record,
+        Speaker::Client,
+        "MAIL FROM:<pelé@fabrikam.test> SIZE=516",
+        "pelé",
+        "pele\u{301}",
+    );
+    finds(&plan, &record, "integrity", "a message went out under another sender");
+}
+
+#[test]
+fn a_journal_without_its_copy() {
+    let (plan, mut record) = replayed(JOURNAL, Release::Current);
+    assert_eq!(judge(&plan, &record), []);
+    mailbox(&mut record, "journal@contoso.test").retain(|item| item.kind != Kind::Message("m1".to_owned()));
+    finds(&plan, &record, "custody", "a journal has no copy of a message");
+}
+
+#[test]
+fn a_journal_with_too_many_copies() {
+    let (plan, mut record) = replayed(JOURNAL, Release::Current);
+    let copies = mailbox(&mut record, "journal@contoso.test");
+    let copy = copies.iter().find(|item| item.kind == Kind::Message("m1".to_owned())).unwrap().clone();
+    copies.extend([copy.clone(), copy]);
+    finds(&plan, &record, "custody", "a journal has a message once too often");
+}
+
+#[test]
+fn a_report_on_a_copy_that_went_to_the_sender() {
+    let (mut plan, record) = replayed(JOURNAL, Release::Current);
+    let chain = &mut plan.gateway.config.extensions;
+    chain[0].settings.insert("reports_to".to_owned(), "bob@contoso.test".into());
+    finds(&plan, &record, "reports", "a report on a copy went to somebody else than it should");
+}
+
+#[test]
+fn a_text_around_a_message_that_nobody_asked_for() {
+    let (mut plan, record) = replayed(JOURNAL, Release::Current);
+    plan.gateway.config.extensions.retain(|link| link.name != "disclaimer");
+    finds(&plan, &record, "integrity", "a message was changed on its way");
+}

@@ -533,6 +533,24 @@ fn every_point_of_the_peers_is_reached_by_one_of_these_stories() {
 }
 
 #[test]
+fn an_address_past_ascii_is_kept_from_those_who_do_not_take_it() {
+    let world = PLAIN.replace("dave@", "d\u{e2}ve@") + "offers = [\"smtputf8\"]\n";
+    // The report goes the same way to a sender in ASCII, whoever takes what.
+    for (fault, answer, got) in [
+        (server("\"refuses-utf8\""), "250", ["report on m1"]),
+        (server("\"withdraws-utf8\""), "250", ["report on m1"]),
+        (client("\"hides-utf8\""), "250", [""]),
+    ] {
+        let (record, _) = told(&world, &[&fault], &Leap);
+        assert_eq!(bites(&record), [true], "{fault}");
+        assert!(answers(&record)[0].starts_with(answer), "{fault}");
+        let got: Vec<&str> = got.into_iter().filter(|what| !what.is_empty()).collect();
+        assert_eq!(partner(&record), got, "{fault}");
+    }
+    assert_eq!(partner(&told(&world, &[], &Leap).0), ["m1"]);
+}
+
+#[test]
 fn every_kind_of_these_families_is_exercised_here() {
     let lines = SERVERS
         .iter()
@@ -541,6 +559,9 @@ fn every_kind_of_these_families_is_exercised_here() {
         .chain([
             server("\"grants-data\""),
             server("\"hands-back\""),
+            server("\"refuses-utf8\""),
+            server("\"withdraws-utf8\""),
+            client("\"hides-utf8\""),
             server("{ resets-after-final-dot = { kept = true } }"),
         ])
         .chain(CLIENTS.iter().map(|(does, _)| client(does)))

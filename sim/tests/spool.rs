@@ -165,6 +165,7 @@ fn message(content: &str) -> Message {
     let envelope = Envelope {
         next_hop: None,
         dsn: DsnRequest::default(),
+        is_international: false,
         reverse_path: ReversePath::Null,
         recipients: vec![bob()],
         received: "1998-03-02T09:30:00Z".parse().unwrap(),

@@ -19,7 +19,7 @@ use super::{
     SubmissionConfig, clients,
 };
 use crate::address::{Address, Domain};
-use crate::extension::OnFailure;
+use crate::extension::{OnFailure, disclaimer, journal};
 use crate::release::Release;
 use crate::report::Category;
 use crate::routing::{Route, Table, Target};
@@ -50,6 +50,8 @@ pub(super) fn config(source: &Source) -> Result<Config, ConfigError> {
         None => Release::Current,
     };
     let host: Domain = source.read(&file.host, "write this gateway's name, such as \"ims.contoso.test\"")?;
+    // What a host calls itself is said to hosts that know nothing past ASCII (RFC 6531, 3.7.1).
+    let host = host.into_ascii();
     let (first, rest) = host.as_str().split_once('.').unwrap_or((host.as_str(), host.as_str()));
     let second = rest.split('.').next().unwrap_or(rest);
     let config = Config {
@@ -74,7 +76,11 @@ pub(super) fn config(source: &Source) -> Result<Config, ConfigError> {
         filter: clients::filter(source, &file.filter, release)?,
         policy: clients::policy(source, &file.policy, release)?,
         mailboxes: file.mailbox.iter().map(|entry| mailbox(source, entry)).collect::<Result<_, _>>()?,
-        extensions: file.extension.iter().map(|entry| extension(source, entry)).collect::<Result<_, _>>()?,
+        extensions: file
+            .extension
+            .iter()
+            .map(|entry| extension(source, entry, release))
+            .collect::<Result<_, _>>()?,
         routes: routes(source, &file.route, release)?,
         milters: milters(source, &file.milter, release)?,
         delivery: delivery(source, &file.delivery, release)?,
@@ -208,17 +214,17 @@ fn routes(source: &Source, entries: &[file::Route], release: Release) -> Result<
         let domain = entry.domain.as_ref().to_ascii_lowercase();
         let place = || entry.domain.span();
         let plain = domain.strip_prefix('#').unwrap_or_else(|| domain.strip_prefix('.').unwrap_or(&domain));
-        if plain.ends_with('.') || plain.parse::<Domain>().is_err() || plain.contains(char::is_whitespace) {
+        let Ok(parsed) = plain.parse::<Domain>() else {
             let remedy = "write a domain without spaces and without a final dot, such as \"contoso.test\"";
             return Err(source.error(place(), format!("`{domain}` is not a domain"), remedy));
-        }
+        };
         if domain.starts_with('#') && release < Release::V50Sp2 {
             let what = format!("{release} knows no `#` entries: they came with 5.0 SP2 (Q169683)");
             let remedy =
                 format!("write \"{plain}\", which takes the domains below it too, or a later `release`");
             return Err(source.error(place(), what, remedy));
         }
-        if !seen.insert(domain.clone()) {
+        if !seen.insert((domain.starts_with('#'), parsed)) {
             let what = format!("there is another route for `{domain}`");
             return Err(source.error(place(), what, "keep one route for each domain"));
         }
@@ -254,7 +260,11 @@ fn held(
     }
 }
 
-fn extension(source: &Source, entry: &Spanned<toml::Table>) -> Result<ExtensionConfig, ConfigError> {
+fn extension(
+    source: &Source,
+    entry: &Spanned<toml::Table>,
+    release: Release,
+) -> Result<ExtensionConfig, ConfigError> {
     let mut settings = entry.as_ref().clone();
     let [name, on_failure] = LINK_KEYS.map(|key| settings.remove(key));
     let name = match name {
@@ -267,6 +277,14 @@ fn extension(source: &Source, entry: &Spanned<toml::Table>) -> Result<ExtensionC
             ));
         }
     };
+    if release < Release::V55Rtm && [disclaimer::NAME, journal::NAME].contains(&name.as_str()) {
+        let what = format!("{release} knows no extension `{name}`: it came with 5.5 (Q262122)");
+        return Err(source.error(
+            entry.span(),
+            what,
+            "take the [[extension]] out, or name a later `release`",
+        ));
+    }
     let on_failure = match on_failure {
         None => OnFailure::default(),
         Some(given) => OnFailure::deserialize(given.clone()).map_err(|_| {
@@ -389,6 +407,11 @@ fn addresses<'a>(
     std::iter::once(&mailbox.address).chain(&mailbox.aliases).zip(places)
 }
 
+/// An address as mailboxes compare.
+fn compared(address: &Address) -> (String, &Domain) {
+    (address.local_part().to_ascii_lowercase(), address.domain())
+}
+
 fn every_mailbox_is_one(
     source: &Source,
     entries: &[file::Mailbox],
@@ -398,7 +421,7 @@ fn every_mailbox_is_one(
     let mut accounts = BTreeSet::new();
     for (entry, mailbox) in entries.iter().zip(&config.mailboxes) {
         for (address, place) in addresses(entry, mailbox) {
-            if let Some(owner) = owners.insert(address.to_string().to_ascii_lowercase(), &mailbox.address) {
+            if let Some(owner) = owners.insert(compared(address), &mailbox.address) {
                 let what = format!("`{address}` is already an address of {owner}");
                 return Err(source.error(place, what, "give every mailbox addresses of its own"));
             }
@@ -438,7 +461,7 @@ fn the_administrator_has_a_mailbox_here(
 ) -> Result<(), ConfigError> {
     let (Some(text), Some(administrator)) = (text, &config.administrator) else { return Ok(()) };
     let wanted = administrator.to_string();
-    let has = |address: &Address| address.to_string().eq_ignore_ascii_case(&wanted);
+    let has = |address: &Address| compared(address) == compared(administrator);
     let mut mailboxes = config.mailboxes.iter();
     match mailboxes.find(|mailbox| has(&mailbox.address) || mailbox.aliases.iter().any(has)) {
         Some(MailboxConfig { server: None, .. }) => Ok(()),

@@ -323,7 +323,7 @@ impl Config {
             site: self.site.clone(),
             server: self.server.clone(),
             postmaster: self.administrator.as_ref().map_or_else(fallback, |administrator| {
-                let domain = administrator.domain();
+                let domain = administrator.domain().as_str();
                 format!("postmaster@{domain}")
                     .parse()
                     .expect("a mailbox's domain makes a mailbox with any name")

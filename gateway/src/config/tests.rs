@@ -320,6 +320,29 @@ fn a_directory_has_a_name() {
 }
 
 #[test]
+fn journals_and_disclaimers_came_with_5_5() {
+    let on = |release: &str| {
+        let link = "[[extension]]\nname = \"journal\"";
+        let text = format!("host = \"a\"\nspool = \"b\"\nstore = \"c\"\nrelease = \"{release}\"\n{link}");
+        Config::parse(&text, "gateway.toml")
+    };
+    let error = on("5.0 SP2").unwrap_err();
+    assert_eq!(error.what(), "5.0 SP2 knows no extension `journal`: it came with 5.5 (Q262122)");
+    assert!(on("5.5 RTM").is_ok());
+}
+
+#[test]
+fn a_domain_has_one_route_however_it_is_written() {
+    for (one, other) in [("b\u{fc}cher.test", "xn--bcher-kva.test"), ("sea.test", ".sea.test")] {
+        let route = |domain| format!("[[route]]\ndomain = \"{domain}\"\nto = \"<inbound>\"\n");
+        let text = format!("host = \"a\"\nspool = \"b\"\nstore = \"c\"\n{}{}", route(one), route(other));
+        assert!(
+            Config::parse(&text, "gateway.toml").unwrap_err().what().starts_with("there is another route")
+        );
+    }
+}
+
+#[test]
 fn exact_entries_came_with_5_0_sp2() {
     let on = |release: &str| {
         let routes = "[[route]]\ndomain = \"#contoso.test\"\nto = \"<inbound>\"";

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::address::{Address, Domain, ReversePath};
 use crate::envelope::SpoolId;
 use crate::exception::Exception;
+use crate::smtp::international::PastAscii;
 
 /// How grave an event is: the `Type` of a Windows NT event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,6 +176,18 @@ pub enum Event {
         /// Of what.
         what: &'static str,
     },
+    /// 3060: a message has something past ASCII, and no host of its recipient offers SMTPUTF8 (RFC 6531). The original knew
+    /// ASCII alone; the number is ours.
+    SmtpUtf8NotOffered {
+        /// The message.
+        id: SpoolId,
+        /// The host that was asked last.
+        host: String,
+        /// Who will not have it.
+        recipient: Address,
+        /// What is past ASCII.
+        what: PastAscii,
+    },
     /// 4007: the listening socket could not be bound, and the service does not start (Q193928).
     ListenFailed {
         /// The address.
@@ -296,9 +309,9 @@ pub enum Event {
 
 impl Event {
     /// The number of every event, in order.
-    pub const IDS: [u16; 30] = [
-        1000, 1001, 2001, 2002, 2006, 2010, 3010, 3018, 3019, 3020, 3030, 3031, 3032, 3035, 4007, 4031, 4037,
-        4055, 4070, 4084, 4098, 4116, 4117, 4120, 4123, 4151, 4182, 4183, 4188, 4192,
+    pub const IDS: [u16; 31] = [
+        1000, 1001, 2001, 2002, 2006, 2010, 3010, 3018, 3019, 3020, 3030, 3031, 3032, 3035, 3060, 4007, 4031,
+        4037, 4055, 4070, 4084, 4098, 4116, 4117, 4120, 4123, 4151, 4182, 4183, 4188, 4192,
     ];
 
     /// The event's number, which is one of [`IDS`](Self::IDS).
@@ -318,6 +331,7 @@ impl Event {
             Event::MilterChangeRefused { .. } => 3031,
             Event::MilterRefused { .. } => 3032,
             Event::HostOverLimit { .. } => 3035,
+            Event::SmtpUtf8NotOffered { .. } => 3060,
             Event::ListenFailed { .. } => 4007,
             Event::RemoteRefused { .. } => 4031,
             Event::Exception(_) => 4037,
@@ -372,6 +386,7 @@ impl Event {
             | Event::MilterChangeRefused { .. }
             | Event::MilterRefused { .. }
             | Event::HostOverLimit { .. }
+            | Event::SmtpUtf8NotOffered { .. }
             | Event::RemoteRefused { .. }
             | Event::SenderMismatch { .. }
             | Event::AuthenticationFailed { .. }
@@ -436,6 +451,10 @@ impl fmt::Display for Event {
             Event::MilterRefused { milter, reply } => {
                 write!(f, "The milter {milter} refused what a client sent: {reply}")
             }
+            Event::SmtpUtf8NotOffered { id, host, recipient, what } => write!(
+                f,
+                "Message {id} cannot be sent to {recipient}: {what} is past ASCII, and {host} offers no SMTPUTF8."
+            ),
             Event::ListenFailed { address, why } => {
                 write!(f, "The service cannot listen on {address} and does not start: {why}.")
             }

@@ -14,15 +14,23 @@
 //! recognise its own work, and rewrite the same message in the same way. The `Received` lines stay, or nothing stops a
 //! message that loops.
 //!
+//! **Passing.** When every recipient is sorted, each extension is asked once for each way that the message goes, to
+//! mailboxes here and to other hosts ([`Extension::pass`]): it may have a copy made, or give what goes that way another
+//! content.
+//!
 //! | module | what it knows |
 //! |---|---|
+//! | [`journal`] | copies of messages for a journal |
+//! | [`disclaimer`] | text before and behind the text of messages |
 //! | [`imcext`] | the sample extension of the BackOffice Resource Kit, reconstructed |
 //! | [`route_file`] | the file in which that extension keeps its routes |
 //! | [`q169681`] | what a release with the defect does when that extension answers `localhost` |
 //!
 //! This module knows no spool and no SMTP.
 
+pub mod disclaimer;
 pub mod imcext;
+pub mod journal;
 pub mod q169681;
 pub mod route_file;
 
@@ -40,6 +48,7 @@ use crate::env::{BoxFuture, Env};
 use crate::envelope::Envelope;
 use crate::exception::{self, Exception};
 use crate::reach::{Point, reached};
+use crate::report::Direction;
 use crate::routing::NextHop;
 
 /// The message about which an extension is asked.
@@ -65,6 +74,45 @@ pub enum Disposition {
     /// The message has this content from now on, for all its recipients: header and body, in lines that end in CRLF. The
     /// next extension, and in the end the routing table, decides where it goes.
     Rewrite(Vec<u8>),
+}
+
+/// What an extension does with a message that goes one way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Passage {
+    /// Nothing.
+    #[default]
+    Unchanged,
+    /// What goes that way has this content: header and body, in lines that end in CRLF.
+    Rewritten(Vec<u8>),
+    /// Somebody has a copy.
+    Copied {
+        /// Who.
+        to: Address,
+        /// Who hears of a copy that could not be delivered.
+        reports_to: Address,
+    },
+}
+
+/// What a chain does with a message that goes one way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Its content that way, if it is another.
+    pub content: Option<Vec<u8>>,
+    /// The copies of it.
+    pub copies: Vec<Copied>,
+}
+
+/// A copy that an extension has made of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Who has it.
+    pub to: Address,
+    /// Who hears of it if it could not be delivered.
+    pub reports_to: Address,
+    /// Its content: the message's, as the extensions before have left it.
+    pub content: Vec<u8>,
+    /// The place in the chain of the extension.
+    pub link: usize,
 }
 
 /// What a chain says of one recipient.
@@ -132,6 +180,11 @@ pub trait Extension: Send + Sync {
 
     /// Where the message goes for `recipient`.
     fn route<'a>(&'a self, subject: Subject<'a>, recipient: &'a Address) -> BoxFuture<'a, Disposition>;
+
+    /// What becomes of a message that goes this way. It is asked once for each way, when its recipients are sorted.
+    fn pass<'a>(&'a self, _subject: Subject<'a>, _way: Direction) -> BoxFuture<'a, Passage> {
+        Box::pin(async { Passage::Unchanged })
+    }
 }
 
 /// Makes an extension from its settings, on this machine.
@@ -144,9 +197,11 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The extensions that come with the gateway: [`imcext`].
+    /// The extensions that come with the gateway: [`disclaimer`], [`imcext`] and [`journal`].
     pub fn builtin() -> Self {
         let mut registry = Registry { factories: BTreeMap::new() };
+        registry.add(disclaimer::NAME, Box::new(|settings, env| Box::pin(disclaimer::load(settings, env))));
+        registry.add(journal::NAME, Box::new(|settings, env| Box::pin(journal::load(settings, env))));
         registry.add(imcext::NAME, Box::new(|settings, env| Box::pin(imcext::load(settings, env))));
         registry
     }
@@ -226,24 +281,15 @@ impl Chain {
         without: &BTreeSet<usize>,
         deadline: Option<Instant>,
     ) -> Result<Answer, Failed> {
-        let asked = self.links.iter().enumerate().filter(|(link, _)| !without.contains(link));
-        for (link, Link { extension, on_failure }) in asked {
-            let name = || extension.name().to_owned();
-            let failed = |how| Failed { extension: name(), link, how, on_failure: *on_failure };
+        for (place, link) in self.asked(without) {
             let subject = Subject { envelope, content };
-            let answer = exception::filter(async { extension.route(subject, recipient).await });
-            let answer = match deadline {
-                Some(deadline) => {
-                    timeout_at(deadline, answer).await.map_err(|_| failed(Failure::NoAnswer))?
-                }
-                None => answer.await,
-            };
-            let said = answer.map_err(|exception| failed(Failure::Exception(exception)))?;
-            match said {
+            match link.ask(place, deadline, link.extension.route(subject, recipient)).await? {
                 Disposition::Continue => {}
                 Disposition::ThisHost => return Ok(Answer::ThisHost),
                 Disposition::Reroute(next_hop) => return Ok(Answer::Reroute(next_hop)),
-                Disposition::Drop => return Ok(Answer::Drop { extension: name() }),
+                Disposition::Drop => {
+                    return Ok(Answer::Drop { extension: link.extension.name().to_owned() });
+                }
                 Disposition::Rewrite(rewritten) => {
                     reached(Point::ExtensionRewrote);
                     *content = Cow::Owned(rewritten);
@@ -251,6 +297,65 @@ impl Chain {
             }
         }
         Ok(Answer::Nothing)
+    }
+
+    /// Asks each extension in turn what becomes of a message that goes this way; those in the places `without` are not
+    /// asked.
+    ///
+    /// # Errors
+    /// One of them panicked, or did not answer before `deadline`. Without a deadline it is waited for.
+    pub async fn pass(
+        &self,
+        subject: Subject<'_>,
+        way: Direction,
+        without: &BTreeSet<usize>,
+        deadline: Option<Instant>,
+    ) -> Result<Passed, Failed> {
+        let mut passed = Passed::default();
+        for (place, link) in self.asked(without) {
+            let content = passed.content.as_deref().unwrap_or(subject.content);
+            let subject = Subject { content, ..subject };
+            match link.ask(place, deadline, link.extension.pass(subject, way)).await? {
+                Passage::Unchanged => {}
+                Passage::Copied { to, reports_to } => {
+                    let content = content.to_vec();
+                    passed.copies.push(Copied { to, reports_to, content, link: place });
+                }
+                Passage::Rewritten(content) => passed.content = Some(content),
+            }
+        }
+        Ok(passed)
+    }
+
+    /// The links with their places, but for those in the places `without`.
+    fn asked(&self, without: &BTreeSet<usize>) -> impl Iterator<Item = (usize, &Link)> {
+        self.links.iter().enumerate().filter(|(place, _)| !without.contains(place))
+    }
+}
+
+impl Link {
+    /// Waits for an answer.
+    ///
+    /// # Errors
+    /// The extension, which is at this place, panicked, or did not answer in time.
+    async fn ask<T>(
+        &self,
+        place: usize,
+        deadline: Option<Instant>,
+        answer: BoxFuture<'_, T>,
+    ) -> Result<T, Failed> {
+        let failed = |how| Failed {
+            extension: self.extension.name().to_owned(),
+            link: place,
+            how,
+            on_failure: self.on_failure,
+        };
+        let answer = exception::filter(answer);
+        let answer = match deadline {
+            Some(deadline) => timeout_at(deadline, answer).await.map_err(|_| failed(Failure::NoAnswer))?,
+            None => answer.await,
+        };
+        answer.map_err(|exception| failed(Failure::Exception(exception)))
     }
 }
 

@@ -129,6 +129,7 @@ async fn asked(chain: &Chain, recipient: &str) -> Answer {
     let envelope = Envelope {
         next_hop: None,
         dsn: DsnRequest::default(),
+        is_international: false,
         reverse_path: ReversePath::Null,
         recipients: vec![recipient.clone()],
         received: Timestamp::UNIX_EPOCH,
@@ -182,6 +183,35 @@ async fn the_first_opinion_in_the_chain_wins() {
 }
 
 #[tokio::test]
+async fn what_goes_to_a_journal_or_is_its_copy_is_not_copied() {
+    let settings = "journal = { inbound = 'j@x.test', reports_to = 'r@x.test' }\n\
+                    disclaimer = { inbound = { append = 'Bye' } }";
+    let chain = load(settings, &Registry::builtin(), &machine("")).await.unwrap();
+    let client = || Origin::Client { address: [192, 0, 2, 1].into(), helo: "x".to_owned(), account: None };
+    for (to, origin, way, copies, has_text) in [
+        ("jane@x.test", client(), Direction::Inbound, 1, true),
+        ("jane@x.test", client(), Direction::Outbound, 0, false),
+        ("jane@x.test", Origin::Gateway, Direction::Inbound, 0, false),
+        ("jane@x.test", Origin::Journal, Direction::Inbound, 0, false),
+        ("j@x.test", client(), Direction::Inbound, 0, true),
+        ("r@x.test", Origin::Gateway, Direction::Inbound, 0, false),
+    ] {
+        let envelope = Envelope {
+            next_hop: None,
+            dsn: DsnRequest::default(),
+            is_international: false,
+            reverse_path: ReversePath::Null,
+            recipients: vec![to.parse().unwrap()],
+            received: Timestamp::UNIX_EPOCH,
+            origin,
+        };
+        let subject = Subject { envelope: &envelope, content: b"Subject: hello\r\n\r\n" };
+        let passed = chain.pass(subject, way, &BTreeSet::new(), None).await.unwrap();
+        assert_eq!((passed.copies.len(), passed.content.is_some()), (copies, has_text), "{envelope:?}");
+    }
+}
+
+#[tokio::test]
 async fn without_extensions_there_is_no_opinion() {
     let chain = load("", &Registry::builtin(), &machine("")).await.unwrap();
     assert_eq!(asked(&chain, "jane@example.com").await, Answer::Nothing);
@@ -191,8 +221,12 @@ async fn without_extensions_there_is_no_opinion() {
 async fn an_extension_that_cannot_be_loaded_is_named_with_the_reason_and_the_remedy() {
     let env = machine("example.com localhost\nexample.net\n");
     for (chain, extension, expected) in [
-        ("imcex = {}", "imcex", "the extensions are `imcext`"),
+        ("imcex = {}", "imcex", "the extensions are `disclaimer`, `imcext`, `journal`"),
         ("imcext = {}", "imcext", "missing field `routes`"),
+        ("journal = {}", "journal", "missing field `reports_to`"),
+        ("journal = { reports_to = 'x' }", "journal", "`x` is not a mailbox"),
+        ("disclaimer = { inbound = 'x' }", "disclaimer", "each with `prepend` and `append`"),
+        ("disclaimer = { inbound = { append = ' ' } }", "disclaimer", "is no text for people"),
         ("imcext = { routes = 7 }", "imcext", "its one setting is `routes`"),
         ("imcext = { routes = '/etc/Imcroute.cfg', reload = true }", "imcext", "unknown field `reload`"),
         (

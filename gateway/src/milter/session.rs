@@ -121,7 +121,7 @@ impl Milters {
     }
 
     /// The client has said MAIL.
-    pub async fn mail(&mut self, from: &ReversePath, size: Option<u64>) -> Verdict {
+    pub async fn mail(&mut self, from: &ReversePath, size: Option<u64>, is_international: bool) -> Verdict {
         let mut macros = Macros::new();
         if let Some((mechanism, account)) = &self.client.account {
             macros.push(("{auth_type}", mechanism.clone()));
@@ -134,6 +134,7 @@ impl Milters {
         macros.push(("{mail_mailer}", "smtp".to_owned()));
         let mut words = vec![from.to_string()];
         words.extend(size.map(|size| format!("SIZE={size}")));
+        words.extend(is_international.then(|| "SMTPUTF8".to_owned()));
         self.abort().await;
         self.tell(Stage::Mail, &Command::Mail(&words), &macros).await
     }

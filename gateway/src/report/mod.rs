@@ -33,10 +33,11 @@ pub use notification::{Category, Direction, Notification};
 pub use original::RETURN_LIMIT;
 pub use reason::{Reason, RemoteReply};
 
-use self::original::Returned;
+use self::status::Status;
 use crate::address::{Address, Domain, ReversePath};
 use crate::dsn::DsnRequest;
 use crate::envelope::{Envelope, Origin, SpoolId};
+use crate::reach::{Point, reached};
 use crate::release::Release;
 use crate::trace;
 
@@ -90,21 +91,24 @@ struct Letter<'a> {
 
 impl Letter<'_> {
     /// A `multipart/report` (RFC 6522): a text for people, the delivery status, and the message it is about.
-    fn write_status(self, text: String, status: &str, content: &[u8], returned: Returned) -> Report {
+    fn write_status(self, text: String, status: &Status, returned: MimePart<'_>) -> Report {
         let report = ContentType::new("multipart/report")
             .attribute("report-type", "delivery-status")
             .attribute("boundary", boundary(self.id));
         let parts = vec![
             MimePart::new("text/plain", text),
-            original::verbatim("message/delivery-status", status.as_bytes()),
-            original::returned(content, returned),
+            original::verbatim(status.media_type, status.fields.as_bytes()),
+            returned,
         ];
         self.write(MimePart::new(report, parts))
     }
 
     fn write(self, body: MimePart<'_>) -> Report {
         let Letter { reporter, to, subject, auto_submitted, in_reply_to, id, when } = self;
-        let mailbox = |address: &Address| harmless::ascii(&address.to_string(), harmless::ADDRESS);
+        let mailbox = |address: &Address| harmless::line(&address.to_string(), harmless::ADDRESS);
+        if !to.is_ascii() {
+            reached(Point::InternationalReport);
+        }
         let mut message = MessageBuilder::new()
             .message_id(format!("{}.{id}@{}", when.as_second(), harmless::ascii(reporter.host.as_str(), 255)))
             .from(Mailbox::new_address(Some("System Administrator"), mailbox(&reporter.postmaster)))
@@ -125,6 +129,7 @@ impl Letter<'_> {
             origin: Origin::Gateway,
             next_hop: None,
             dsn: DsnRequest::default(),
+            is_international: !to.is_ascii(),
         };
         Report { envelope, content }
     }

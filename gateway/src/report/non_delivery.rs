@@ -5,9 +5,10 @@
 
 use jiff::Timestamp;
 
-use super::original::{Original, Returned};
-use super::{Failure, Identity, Letter, Report, describe, status};
-use crate::address::ReversePath;
+use super::original::{self, Original, Returned};
+use super::status::{self, Status};
+use super::{Failure, Identity, Letter, Report, describe};
+use crate::address::{Address, ReversePath};
 use crate::dsn::Ret;
 use crate::envelope::{Envelope, SpoolId};
 use crate::release::Release;
@@ -50,7 +51,8 @@ impl NonDelivery<'_> {
             Some(Ret::Headers) if self.reporter.release == Release::Current => Returned::Header,
             _ => Returned::Whole,
         };
-        Some(letter.write_status(self.text(&original), &self.status(), self.content, returned))
+        let returned = original::returned(self.original, self.content, returned);
+        Some(letter.write_status(self.text(&original), &self.status(sender), returned))
     }
 
     fn text(&self, original: &Original) -> String {
@@ -62,7 +64,7 @@ impl NonDelivery<'_> {
         )
     }
 
-    fn status(&self) -> String {
+    fn status(&self, reader: &Address) -> Status {
         let about = self.failures.iter().map(|Failure { recipient, why }| status::About {
             recipient,
             action: "failed",
@@ -70,6 +72,6 @@ impl NonDelivery<'_> {
             reply: why.reply(),
             retried_until: None,
         });
-        status::fields(self.reporter, self.original, about)
+        Status::new(self.reporter, reader, self.original, about)
     }
 }

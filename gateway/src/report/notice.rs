@@ -5,8 +5,9 @@
 
 use jiff::Timestamp;
 
-use super::original::{Original, Returned};
-use super::{Identity, Letter, Report, harmless, status};
+use super::original::{self, Original, Returned};
+use super::status::{self, Status};
+use super::{Identity, Letter, Report, harmless};
 use crate::address::{Address, ReversePath};
 use crate::envelope::{Envelope, SpoolId};
 use crate::trace;
@@ -104,7 +105,8 @@ impl Notice<'_> {
             reply: None,
             retried_until,
         };
-        let status = status::fields(self.reporter, self.original, self.recipients.iter().map(about));
+        let status = Status::new(self.reporter, sender, self.original, self.recipients.iter().map(about));
+        let returned = original::returned(self.original, self.content, Returned::Header);
         let letter = Letter {
             reporter: self.reporter,
             to: sender,
@@ -114,7 +116,7 @@ impl Notice<'_> {
             id: self.id,
             when: self.when,
         };
-        Some(letter.write_status(self.text(&original), &status, self.content, Returned::Header))
+        Some(letter.write_status(self.text(&original), &status, returned))
     }
 
     fn text(&self, original: &Original) -> String {

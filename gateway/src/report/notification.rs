@@ -18,7 +18,7 @@ use crate::envelope::{Envelope, Origin, SpoolId};
 use crate::release::Defect;
 
 /// Which way the message was going.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {
     /// From a client to this gateway.
     Inbound,
@@ -132,7 +132,7 @@ impl Notification<'_> {
             None => text,
             Some(content) => MimePart::new(
                 ContentType::new("multipart/mixed").attribute("boundary", boundary(self.id)),
-                vec![text, original::returned(content, Returned::Whole)],
+                vec![text, original::returned(self.original, content, Returned::Whole)],
             ),
         }))
     }

@@ -6,7 +6,9 @@ use mail_builder::mime::{BodyPart, MimePart};
 use mail_parser::MessageParser;
 
 use super::harmless;
+use crate::envelope::Envelope;
 use crate::reach::{Point, reached};
+use crate::smtp::international;
 use crate::trace;
 
 /// The largest message returned whole with a non-delivery report, in octets. Of a larger one the report returns
@@ -77,10 +79,16 @@ pub(super) enum Returned {
 }
 
 /// The message as a part of a report. A header section is itself cut at [`RETURN_LIMIT`].
-pub(super) fn returned(content: &[u8], how: Returned) -> MimePart<'_> {
+/// One whose header is in UTF-8, as was declared, is of another type (RFC 6532, 3.7; RFC 6533, 5).
+pub(super) fn returned<'a>(envelope: &Envelope, content: &'a [u8], how: Returned) -> MimePart<'a> {
+    let is_global = envelope.is_international && international::header_is_past_ascii(content);
+    let [whole, header_only] = match is_global {
+        true => ["message/global", "message/global-headers"],
+        false => ["message/rfc822", "text/rfc822-headers"],
+    };
     if how == Returned::Whole {
         if content.len() <= RETURN_LIMIT {
-            return verbatim("message/rfc822", content);
+            return verbatim(whole, content);
         }
         reached(Point::OriginalTooLarge);
     }
@@ -89,7 +97,7 @@ pub(super) fn returned(content: &[u8], how: Returned) -> MimePart<'_> {
         let last_line = header[..RETURN_LIMIT].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         header = &header[..last_line];
     }
-    verbatim("text/rfc822-headers", header)
+    verbatim(header_only, header)
 }
 
 /// A part whose bytes are not encoded: RFC 2046, 5.2.1 forbids it for a message.

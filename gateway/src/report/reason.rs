@@ -9,6 +9,7 @@ use std::fmt;
 use super::Category;
 use super::harmless;
 use crate::address::ReversePath;
+use crate::smtp::international::PastAscii;
 use crate::smtp::reply::status_of;
 
 /// A reply of another host (RFC 5321, 4.2).
@@ -59,6 +60,13 @@ pub enum Reason {
     },
     /// Another host refused the recipient or the message for good.
     Refused(RemoteReply),
+    /// It has something past ASCII, and the recipient's hosts offer no SMTPUTF8 (RFC 6531, 3.2).
+    PastAscii {
+        /// What of it.
+        what: PastAscii,
+        /// The host that was asked last.
+        host: String,
+    },
     /// The sender is not homed on this server, and only those who are may submit (Q262945).
     MailboxNotLocal {
         /// The sender.
@@ -86,6 +94,8 @@ impl Reason {
             Reason::TooManyHops => "5.4.6".to_owned(),
             Reason::Expired { .. } => "4.4.7".to_owned(),
             Reason::Refused(reply) => reply.status(),
+            Reason::PastAscii { what: PastAscii::Address, .. } => "5.6.7".to_owned(),
+            Reason::PastAscii { what: PastAscii::Header, .. } => "5.6.9".to_owned(),
             Reason::MailboxNotLocal { .. } | Reason::SubmissionRefused { .. } => "5.7.1".to_owned(),
             Reason::NotProcessed { .. } => "5.3.0".to_owned(),
         }
@@ -110,6 +120,12 @@ impl Reason {
                 format!("0 Message time-out exceeded after {retries} retries{last}")
             }
             Reason::Refused(reply) => format!("{} {reply}", 3000 + u32::from(reply.code)),
+            Reason::PastAscii { what, host } => {
+                format!(
+                    "3550 550 {what} is past ASCII, and {} offers no SMTPUTF8",
+                    harmless::ascii(host, 255)
+                )
+            }
             // The reply that the session gives: Q262945.
             Reason::MailboxNotLocal { sender } => {
                 format!(
@@ -132,6 +148,7 @@ impl Reason {
             Reason::TooManyHops => "The message has passed through too many hosts",
             Reason::Expired { .. } => "Unable to deliver the message due to a communications failure",
             Reason::Refused(_) => "The destination host refused the message",
+            Reason::PastAscii { .. } => "The destination host takes no message like this one",
             Reason::MailboxNotLocal { .. } | Reason::SubmissionRefused { .. } => {
                 "The sender may not submit messages to this server"
             }
@@ -153,7 +170,7 @@ impl Reason {
             Reason::UnknownRecipient => Category::AddressNotFound,
             Reason::HostUnknown | Reason::TakesNoMail => Category::HostNotFound,
             Reason::Expired { .. } => Category::MessageTimeOut,
-            Reason::Refused(_) => Category::ProtocolError,
+            Reason::Refused(_) | Reason::PastAscii { .. } => Category::ProtocolError,
             Reason::MailboxNotLocal { .. } | Reason::SubmissionRefused { .. } => Category::SubmissionRefused,
             Reason::TooManyHops | Reason::NotProcessed { .. } => Category::ProcessingFailed,
         }

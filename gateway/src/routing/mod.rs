@@ -113,7 +113,7 @@ impl Table {
                 None => table.suffixes.insert(&entry, target)?,
                 Some(name) => {
                     let domain = domain_of(&entry, name)?;
-                    if table.exact.insert(domain.into(), target).is_some() {
+                    if table.exact.insert(domain.into_ascii().into(), target).is_some() {
                         return Err(TableError::ListedTwice { entry });
                     }
                 }

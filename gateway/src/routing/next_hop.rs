@@ -91,7 +91,7 @@ fn name(text: &str) -> Result<String, Fault> {
     if is_number && domain.as_str().parse::<Ipv4Addr>().is_err() {
         return Err(Fault::EndsInANumber);
     }
-    Ok(domain.into())
+    Ok(domain.into_ascii().into())
 }
 
 fn read_port(digits: &str) -> Result<u16, Fault> {

@@ -20,7 +20,7 @@ impl<T> DomainSuffixes<T> {
     /// Adds an entry: a domain, with or without a leading dot.
     pub(crate) fn insert(&mut self, entry: &str, value: T) -> Result<(), TableError> {
         let domain = domain_of(entry, entry.strip_prefix('.').unwrap_or(entry))?;
-        match self.0.insert(domain.into(), value) {
+        match self.0.insert(domain.into_ascii().into(), value) {
             None => Ok(()),
             Some(_) => Err(TableError::ListedTwice { entry: entry.to_owned() }),
         }

@@ -1,4 +1,4 @@
-//! Filing what the gateway writes itself: reports to senders and notifications to the administrator. They go into
+//! Filing what the gateway writes itself: reports to senders, notifications to the administrator and copies of messages. They go into
 //! `in/` like any message, under names derived from what they are about, so that work done twice files them once.
 //!
 //! They are announced only when the entry that they are about is done with ([`announce`]): one that was processed and
@@ -9,11 +9,12 @@ use std::io::ErrorKind;
 use std::sync::{Mutex, PoisonError};
 
 use super::core::Core;
-use crate::address::Address;
-use crate::dsn::Condition;
+use crate::address::{Address, ReversePath};
+use crate::dsn::{Condition, DsnRequest};
 use crate::env::DiskError;
-use crate::envelope::{Envelope, SpoolId};
+use crate::envelope::{Envelope, Origin, SpoolId};
 use crate::eventlog::Event;
+use crate::extension::Copied;
 use crate::reach::{Point, reached};
 use crate::report::{Category, Direction, Failure, News, NonDelivery, Notice, Notification, Report};
 use crate::spool::{EntryName, Folder};
@@ -144,6 +145,35 @@ pub(super) async fn give_notice(
         }
         None => Ok(()),
     }
+}
+
+/// Files the copies of a message that extensions have made, as messages of their own. `about` is the entry that they are
+/// copies of: that, the way it goes and the place of the extension make their names.
+///
+/// # Errors
+/// The disk's: the copies are still owed.
+pub(super) async fn copy(
+    core: &Core,
+    original: &Envelope,
+    way: Direction,
+    copies: &[Copied],
+    about: &EntryName,
+) -> Result<(), DiskError> {
+    for Copied { to, reports_to, content, link } in copies {
+        let id = about.id.derive(&format!("{about} copy {way:?} {link}"));
+        let envelope = Envelope {
+            reverse_path: ReversePath::Mailbox(reports_to.clone()),
+            recipients: vec![to.clone()],
+            // The mailbox that has a copy of a message knows another by it.
+            received: original.received,
+            origin: Origin::Journal,
+            next_hop: None,
+            dsn: DsnRequest::default(),
+            is_international: original.is_international,
+        };
+        file(core, about, id, Report { envelope, content: content.clone() }).await?;
+    }
+    Ok(())
 }
 
 /// Notifies the administrator of failures, one notification a category that was asked for. `name` is what their names

@@ -26,7 +26,7 @@ use super::sorting::{Dropped, Sorted, sort};
 use crate::address::Address;
 use crate::dsn::Condition;
 use crate::env::DiskError;
-use crate::envelope::{Envelope, SpoolId};
+use crate::envelope::{Envelope, Origin, SpoolId};
 use crate::eventlog::Event;
 use crate::exception;
 use crate::extension::{Failed, Failure as ExtensionFailure, OnFailure};
@@ -83,7 +83,10 @@ impl Worker {
                 reached(Point::ProcessedAgain);
             }
             match core.spool.read(Folder::In, &name).await {
-                Ok(message) => found.push((message.envelope.received, name.id)),
+                // A copy comes after what it is a copy of: that is done with once more, and files none beside it.
+                Ok(Message { envelope, .. }) => {
+                    found.push((envelope.origin == Origin::Journal, envelope.received, name.id));
+                }
                 Err(ReadError::Damaged { damage, .. }) => {
                     reached(Point::DamagedSetAside);
                     set_aside(core, &name.to_string(), &damage.to_string()).await?;
@@ -91,12 +94,12 @@ impl Worker {
                 // It may be sound: it is tried after the others.
                 Err(ReadError::Disk(error)) => {
                     Event::RetriedLater { id: name.id.clone(), why: error.to_string() }.log();
-                    found.push((Timestamp::MAX, name.id));
+                    found.push((false, Timestamp::MAX, name.id));
                 }
             }
         }
         found.sort();
-        let waiting = found.into_iter().map(|(_, id)| id).collect();
+        let waiting = found.into_iter().map(|(_, _, id)| id).collect();
         Ok(Worker {
             core: Arc::clone(core),
             waiting,
@@ -253,8 +256,9 @@ impl Worker {
                 }
             }
         };
+        let here = sorted.passing(&message, Direction::Inbound);
         for mailbox in &sorted.mailboxes {
-            if core.store.deliver(mailbox, &name, &message).await? == Delivery::AlreadyThere {
+            if core.store.deliver(mailbox, &name, &here).await? == Delivery::AlreadyThere {
                 reached(Point::DeliveredBefore);
             }
         }
@@ -268,7 +272,11 @@ impl Worker {
             }
             .log();
         }
-        let parts = self.file_parts(id, &message, sorted.parts).await?;
+        let elsewhere = sorted.passing(&message, Direction::Outbound);
+        let parts = self.file_parts(id, &elsewhere, sorted.parts).await?;
+        for (way, passed) in &sorted.passed {
+            filing::copy(core, &message.envelope, *way, &passed.copies, &name).await?;
+        }
         if !sorted.failures.is_empty() {
             let direction = Direction::Inbound;
             filing::report(core, direction, &message.envelope, &message.content, &sorted.failures, &name, 1)

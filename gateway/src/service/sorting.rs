@@ -11,10 +11,10 @@ use super::core::Core;
 use crate::address::Address;
 use crate::directory::Home;
 use crate::envelope::Envelope;
-use crate::extension::{Answer, Failed, q169681};
+use crate::extension::{Answer, Failed, Passed, Subject, q169681};
 use crate::reach::{Point, reached};
 use crate::release::Defect;
-use crate::report::{Failure, Reason};
+use crate::report::{Direction, Failure, Reason};
 use crate::routing::{NextHop, Route};
 use crate::spool::Message;
 
@@ -32,6 +32,8 @@ pub(super) struct Sorted {
     pub(super) failures: Vec<Failure>,
     /// Nowhere, as an extension would have it.
     pub(super) dropped: Vec<Dropped>,
+    /// What the extensions have made of what goes each way.
+    pub(super) passed: BTreeMap<Direction, Passed>,
 }
 
 /// A recipient for whom the message is not any more.
@@ -83,6 +85,12 @@ pub(super) async fn sort(
             Route::Onward => sorted.add_part(core.config.delivery.smart_host.clone(), recipient),
         }
     }
+    let ways =
+        [(Direction::Inbound, sorted.mailboxes.is_empty()), (Direction::Outbound, sorted.parts.is_empty())];
+    for (way, _) in ways.into_iter().filter(|(_, is_empty)| !is_empty) {
+        let subject = Subject { envelope, content: &asked_about };
+        sorted.passed.insert(way, core.extensions.pass(subject, way, without, deadline).await?);
+    }
     if let Cow::Owned(rewritten) = asked_about {
         *content = rewritten;
     }
@@ -90,6 +98,16 @@ pub(super) async fn sort(
 }
 
 impl Sorted {
+    /// The message as it goes this way.
+    pub(super) fn passing<'a>(&self, message: &'a Message, way: Direction) -> Cow<'a, Message> {
+        match self.passed.get(&way).and_then(|passed| passed.content.as_ref()) {
+            Some(content) => {
+                Cow::Owned(Message { envelope: message.envelope.clone(), content: content.clone() })
+            }
+            None => Cow::Borrowed(message),
+        }
+    }
+
     /// Nowhere, for all recipients, for one reason.
     pub(super) fn failing(envelope: &Envelope, why: &Reason) -> Self {
         let failed = |recipient: &Address| Failure { recipient: recipient.clone(), why: why.clone() };
@@ -126,7 +144,7 @@ impl Sorted {
     }
 
     fn add_part(&mut self, next_hop: Option<NextHop>, recipient: &Address) {
-        let domain = if next_hop.is_some() { String::new() } else { recipient.domain().to_string() };
+        let domain = if next_hop.is_some() { String::new() } else { recipient.domain().as_str().to_owned() };
         self.parts.entry((next_hop, domain)).or_default().push(recipient.clone());
     }
 }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::data::stuff;
 use super::extensions::Extensions;
+use super::international::{self, PastAscii};
 use super::line::{LineError, Wire};
 use super::reply::{Reply, ReplyError};
 use crate::address::{Address, Domain, ReversePath};
@@ -44,6 +45,8 @@ pub enum Outcome {
     Delivered(Reply),
     /// The host refused it for good.
     Failed(Reply),
+    /// The host offers no SMTPUTF8, and this cannot be said without: another host may take it (RFC 6531, 3.2).
+    NotOffered(PastAscii),
     /// It is to be tried again.
     Deferred(Deferral),
 }
@@ -186,6 +189,8 @@ pub struct Letter<'a> {
     pub recipients: &'a [Address],
     /// What is asked of reports on it.
     pub dsn: &'a DsnRequest,
+    /// Whether its header may be in UTF-8 (RFC 6531).
+    pub is_international: bool,
     /// The message itself.
     pub content: &'a [u8],
 }
@@ -242,15 +247,26 @@ impl Conversation {
     /// Hands over a message.
     ///
     /// Content with octets past ASCII is declared as such to hosts that offer 8BITMIME, and sent as it is to the others.
+    /// What is past ASCII in an address, or in the header of an international message, goes to hosts that offer SMTPUTF8
+    /// alone.
     /// What is asked of reports is passed on to hosts that offer DSN. Commands go out together where PIPELINING is
     /// offered (RFC 2920).
     pub async fn send(&mut self, letter: Letter<'_>) -> Sent {
-        let mut outcomes = vec![None; letter.recipients.len()];
-        self.state = State::Within;
-        let mut is_stillborn = true;
-        if let Err(interruption) = self.transfer(letter, &mut outcomes, &mut is_stillborn).await {
-            self.state = State::Broken;
-            settle(&mut outcomes, &Outcome::Deferred(interruption.into()));
+        let mut offered = self.offered;
+        let past_ascii = past_ascii(letter);
+        let not_offered =
+            |what: Option<PastAscii>| what.filter(|_| !offered.smtp_utf8).map(Outcome::NotOffered);
+        let mut outcomes: Vec<_> = past_ascii.iter().copied().map(not_offered).collect();
+        // It is said only where it has to be (RFC 6531, 3.4).
+        offered.smtp_utf8 &= past_ascii.iter().any(Option::is_some);
+        let mut is_stillborn = !all_settled(&outcomes);
+        if is_stillborn {
+            self.state = State::Within;
+            if let Err(interruption) = self.transfer(letter, offered, &mut outcomes, &mut is_stillborn).await
+            {
+                self.state = State::Broken;
+                settle(&mut outcomes, &Outcome::Deferred(interruption.into()));
+            }
         }
         self.end = Instant::now() + CONVERSATION_TIME;
         let outcomes =
@@ -274,6 +290,13 @@ impl Conversation {
             let _ = self.wire.close().await;
         }
     }
+}
+
+/// What keeps each recipient's message from a host that offers no SMTPUTF8.
+fn past_ascii(letter: Letter<'_>) -> Vec<Option<PastAscii>> {
+    let of_message = international::of_message(letter);
+    let recipients = letter.recipients.iter();
+    recipients.map(|recipient| of_message.or(international::of_recipient(recipient))).collect()
 }
 
 /// What is asked before the message itself is sent.
@@ -320,6 +343,10 @@ fn mail_command(letter: Letter<'_>, offered: Extensions) -> String {
     if let Some(id) = dsn.envelope_id.as_ref().filter(|_| offered.dsn) {
         command += &format!(" ENVID={id}");
     }
+    if offered.smtp_utf8 {
+        reached(Point::InternationalPassedOn);
+        command += " SMTPUTF8";
+    }
     command + "\r\n"
 }
 
@@ -331,6 +358,7 @@ fn rcpt_command(recipient: &Address, dsn: &DsnRequest, offered: Extensions) -> S
             command += &format!(" NOTIFY={notify}");
         }
         if let Some(original) = &request.original {
+            let original = if offered.smtp_utf8 { original.clone() } else { original.in_ascii() };
             command += &format!(" ORCPT={original}");
         }
     }
@@ -360,11 +388,11 @@ impl Conversation {
     async fn transfer(
         &mut self,
         letter: Letter<'_>,
+        offered: Extensions,
         outcomes: &mut [Option<Outcome>],
         is_stillborn: &mut bool,
     ) -> Result<(), Interruption> {
-        let offered = self.offered;
-        let recipients = (0..letter.recipients.len()).map(Step::Rcpt);
+        let recipients = (0..letter.recipients.len()).filter(|at| outcomes[*at].is_none()).map(Step::Rcpt);
         let steps: Vec<Step> = [Step::Mail].into_iter().chain(recipients).chain([Step::Data]).collect();
         let at_once = if offered.pipelining { AT_ONCE } else { 1 };
         let mut may_send = false;

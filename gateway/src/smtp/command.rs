@@ -1,4 +1,4 @@
-//! Commands: what a client's command line says (RFC 5321, 4.1; RFC 1870, 1985, 3030, 3461, 4954, 6152).
+//! Commands: what a client's command line says (RFC 5321, 4.1; RFC 1870, 1985, 3030, 3461, 4954, 6152, 6531).
 //!
 //! Paths are kept as they were written, but for a source route, which is taken off (Q140940). A service extension
 //! that is not offered is an unrecognised command or an unknown parameter, here as for the client.
@@ -10,7 +10,7 @@ use std::fmt;
 use super::extensions::Extensions;
 use super::reply::Reply;
 use crate::address::{AddressError, Domain, ForwardPath, ReversePath};
-use crate::dsn::{RecipientRequest, Ret, Xtext};
+use crate::dsn::{OriginalRecipient, RecipientRequest, Ret, Xtext};
 
 /// A command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +103,8 @@ pub struct Mail {
     pub ret: Option<Ret>,
     /// The sender's name for this sending (RFC 3461).
     pub envelope_id: Option<Xtext>,
+    /// Whether what follows may have addresses and a header past ASCII: SMTPUTF8 (RFC 6531).
+    pub is_international: bool,
 }
 
 /// What RCPT says.
@@ -112,6 +114,17 @@ pub struct Rcpt {
     pub forward_path: ForwardPath,
     /// What is asked of reports on this recipient (RFC 3461).
     pub request: RecipientRequest,
+}
+
+impl Rcpt {
+    /// Whether it may be said of a message that was not declared to be international.
+    pub fn is_ascii(&self) -> bool {
+        let path_is = match &self.forward_path {
+            ForwardPath::Postmaster => true,
+            ForwardPath::Mailbox(address) => address.is_ascii(),
+        };
+        path_is && self.request.original.as_ref().is_none_or(OriginalRecipient::is_ascii)
+    }
 }
 
 /// The BODY parameter of MAIL (RFC 6152).
@@ -130,6 +143,9 @@ pub enum CommandError {
     /// The line has octets that are not printable ASCII.
     #[error("Command line is not printable ASCII")]
     NotPrintable,
+    /// There is an address past ASCII in a message that was not declared to have any (RFC 6531, 3.5).
+    #[error("An address past ASCII takes SMTPUTF8 with MAIL")]
+    Undeclared,
     /// There is no such command here.
     #[error("Command not recognized: {0}")]
     Unrecognized(String),
@@ -159,6 +175,7 @@ impl CommandError {
             CommandError::Syntax(_) => (501, "5.5.2"),
             CommandError::DuplicateParameter(_) | CommandError::ParameterValue(_) => (501, "5.5.4"),
             CommandError::Address(_) => (553, "5.1.3"),
+            CommandError::Undeclared => (553, "5.6.7"),
             CommandError::UnknownParameter(_) => (555, "5.5.4"),
         };
         Reply::new(code, self.to_string()).with_status(status)
@@ -174,11 +191,12 @@ impl Command {
     pub fn parse(line: &[u8], offered: Extensions) -> Result<Command, CommandError> {
         let line = line.trim_ascii_end();
         let text = std::str::from_utf8(line).map_err(|_| CommandError::NotPrintable)?;
-        if !text.bytes().all(|octet| matches!(octet, b' '..=b'~')) {
+        let (verb, argument) = text.split_once(' ').unwrap_or((text, ""));
+        let argument = argument.trim_start_matches(' ');
+        let is_printable = |c: char| matches!(c, ' '..='~') || !c.is_ascii();
+        if !text.chars().all(is_printable) || !text.is_ascii() && !may_pass_ascii(verb, argument, offered) {
             return Err(CommandError::NotPrintable);
         }
-        let (verb, argument) = text.split_once(' ').unwrap_or((text, ""));
-        let argument = argument.trim_start();
         match verb.to_ascii_uppercase().as_str() {
             "HELO" => Ok(Command::Helo(one_word(argument, "HELO hostname")?)),
             "EHLO" => Ok(Command::Ehlo(one_word(argument, "EHLO hostname")?)),
@@ -199,6 +217,20 @@ impl Command {
     }
 }
 
+/// Whether a command may have characters past ASCII (RFC 6531, 3.3 and 3.7.4).
+fn may_pass_ascii(verb: &str, argument: &str, offered: Extensions) -> bool {
+    let is_declared = || argument.rsplit(' ').next().is_some_and(|word| word.eq_ignore_ascii_case(SMTP_UTF8));
+    offered.smtp_utf8
+        && match verb.to_ascii_uppercase().as_str() {
+            "MAIL" | "RCPT" => true,
+            "VRFY" | "EXPN" => is_declared(),
+            _ => false,
+        }
+}
+
+/// The parameter that declares a message to be international (RFC 6531, 3.1).
+pub(super) const SMTP_UTF8: &str = "SMTPUTF8";
+
 /// The longest command line that begins so, in octets with its CRLF, where these service extensions are offered: 512 (RFC
 /// 5321, 4.5.3.1.4), and what they add to MAIL and RCPT.
 pub fn limit(line: &[u8], offered: Extensions) -> usize {
@@ -209,11 +241,16 @@ pub fn limit(line: &[u8], offered: Extensions) -> usize {
     const BODY: usize = 17;
     /// ` RET=FULL` and ` ENVID=` with 100 octets, ` NOTIFY=SUCCESS,FAILURE,DELAY` and ` ORCPT=` with 500 (RFC 3461, 4).
     const DSN: [usize; 2] = [9 + 107, 29 + 507];
+    /// ` SMTPUTF8` (RFC 6531, 3.1).
+    const INTERNATIONAL: usize = 10;
     let verb = line.split(|octet| *octet == b' ').next().unwrap_or_default();
     let [of_mail, of_rcpt] = if offered.dsn { DSN } else { [0, 0] };
     SHORTEST
         + match verb.to_ascii_uppercase().as_slice() {
-            b"MAIL" => SIZE_AND_AUTH + of_mail + if offered.eight_bit_mime { BODY } else { 0 },
+            b"MAIL" => {
+                let body = if offered.eight_bit_mime { BODY } else { 0 };
+                SIZE_AND_AUTH + of_mail + body + if offered.smtp_utf8 { INTERNATIONAL } else { 0 }
+            }
             b"RCPT" => of_rcpt,
             _ => 0,
         }
@@ -276,7 +313,14 @@ fn mail(argument: &str, offered: Extensions) -> Result<Command, CommandError> {
         "" => ReversePath::Null,
         path => ReversePath::Mailbox(without_source_route(path)?.parse()?),
     };
-    let mut mail = Mail { reverse_path, size: None, body: Body::SevenBit, ret: None, envelope_id: None };
+    let mut mail = Mail {
+        reverse_path,
+        size: None,
+        body: Body::SevenBit,
+        ret: None,
+        envelope_id: None,
+        is_international: false,
+    };
     for_each_parameter(parameters, |keyword, value| {
         match (keyword, value) {
             ("SIZE", value) => mail.size = Some(value.and_then(size).ok_or(BadParameter::Value)?),
@@ -285,10 +329,15 @@ fn mail(argument: &str, offered: Extensions) -> Result<Command, CommandError> {
             ("AUTH", value) => drop(value.filter(|who| !who.is_empty()).ok_or(BadParameter::Value)?),
             ("RET", value) if offered.dsn => mail.ret = Some(parsed(value)?),
             ("ENVID", value) if offered.dsn => mail.envelope_id = Some(parsed(value)?),
+            (SMTP_UTF8, None) if offered.smtp_utf8 => mail.is_international = true,
+            (SMTP_UTF8, Some(_)) if offered.smtp_utf8 => return Err(BadParameter::Value),
             _ => return Err(BadParameter::Unknown),
         }
         Ok(())
     })?;
+    if !mail.is_international && !mail.reverse_path.is_ascii() {
+        return Err(CommandError::Undeclared);
+    }
     Ok(Command::Mail(mail))
 }
 
@@ -404,7 +453,8 @@ mod tests {
             "" => ReversePath::Null,
             path => ReversePath::Mailbox(path.parse().unwrap()),
         };
-        Mail { reverse_path, size: None, body: Body::SevenBit, ret: None, envelope_id: None }
+        let (size, body, is_international) = (None, Body::SevenBit, false);
+        Mail { reverse_path, size, body, ret: None, envelope_id: None, is_international }
     }
 
     fn rcpt_to(forward_path: ForwardPath) -> Command {
@@ -527,9 +577,47 @@ mod tests {
             ("RCPT TO:<a@example.com> NOTIFY=NEVER", 555),
             ("BDAT 10 LAST", 500),
             ("ETRN a.example", 500),
+            ("MAIL FROM:<a@example.com> SMTPUTF8", 555),
+            ("MAIL FROM:<\u{fc}@example.com>", 500),
         ] {
             assert_eq!(parse(line).unwrap_err().reply().code(), code, "{line}");
         }
+    }
+
+    #[test]
+    fn an_address_past_ascii_takes_a_declaration() {
+        let declared = Mail { is_international: true, ..mail_from("j\u{fc}rgen@b\u{fc}cher.example") };
+        assert_eq!(
+            parse("MAIL FROM:<j\u{fc}rgen@b\u{fc}cher.example> smtputf8"),
+            Ok(Command::Mail(declared))
+        );
+        let undeclared =
+            parse("MAIL FROM:<j\u{fc}rgen@example.com> SIZE=5").unwrap_err().reply().with_status("5.6.7");
+        assert_eq!(undeclared.code(), 553);
+        assert_eq!(code("MAIL FROM:<a@example.com> SMTPUTF8=YES"), 501);
+        assert_eq!(code("RCPT TO:<a@example.com> SMTPUTF8"), 555);
+        let rcpt = |line: &str| match parse(line) {
+            Ok(Command::Rcpt(rcpt)) => rcpt.is_ascii(),
+            other => panic!("{line}: {other:?}"),
+        };
+        assert!(rcpt("RCPT TO:<a@example.com> ORCPT=utf-8;\\x{FC}@example.com"));
+        assert!(!rcpt("RCPT TO:<a@example.com> ORCPT=utf-8;\u{fc}@example.com"));
+        assert!(!rcpt("RCPT TO:<a@b\u{fc}cher.example>"));
+        assert_eq!(parse("VRFY j\u{fc}rgen SMTPUTF8"), Ok(Command::Vrfy("j\u{fc}rgen SMTPUTF8".to_owned())));
+        for line in
+            ["VRFY j\u{fc}rgen", "NOOP \u{fc} SMTPUTF8", "AUTH \u{fc}", "MAIL FROM:<a@example.com> \t"]
+        {
+            assert!(parse(line).is_err() || line.ends_with('\t'), "{line}");
+        }
+        assert_eq!(
+            Command::parse(b"MAIL FROM:<\xfc@example.com> SMTPUTF8", Extensions::of(Release::Current)),
+            Err(CommandError::NotPrintable)
+        );
+        assert_eq!(
+            Command::parse(b"RCPT TO:<\xc0\xafx@example.com>", Extensions::of(Release::Current)),
+            Err(CommandError::NotPrintable)
+        );
+        assert_eq!(code("RCPT TO:<a\u{202e}b@example.com>"), 553);
     }
 
     #[test]

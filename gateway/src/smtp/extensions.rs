@@ -21,11 +21,13 @@ pub struct Extensions {
     pub dsn: bool,
     /// ETRN (RFC 1985).
     pub etrn: bool,
+    /// SMTPUTF8 (RFC 6531).
+    pub smtp_utf8: bool,
 }
 
 impl Extensions {
-    /// What a release offers. The historical ones had no 8BITMIME, CHUNKING, PIPELINING nor enhanced status codes; 5.5
-    /// had DSN and ETRN (Q262986).
+    /// What a release offers. The historical ones had no 8BITMIME, CHUNKING, PIPELINING, SMTPUTF8 nor enhanced status
+    /// codes; 5.5 had DSN and ETRN (Q262986).
     pub fn of(release: Release) -> Self {
         let is_current = release == Release::Current;
         Extensions {
@@ -36,6 +38,7 @@ impl Extensions {
             chunking: is_current,
             dsn: release >= Release::V55Rtm,
             etrn: release >= Release::V55Rtm,
+            smtp_utf8: is_current,
         }
     }
 
@@ -54,6 +57,7 @@ impl Extensions {
             chunking: offers("CHUNKING"),
             dsn: offers("DSN"),
             etrn: offers("ETRN"),
+            smtp_utf8: offers("SMTPUTF8"),
         }
     }
 
@@ -67,6 +71,7 @@ impl Extensions {
             chunking: self.chunking && other.chunking,
             dsn: self.dsn && other.dsn,
             etrn: self.etrn && other.etrn,
+            smtp_utf8: self.smtp_utf8 && other.smtp_utf8,
         }
     }
 
@@ -78,6 +83,7 @@ impl Extensions {
             (self.enhanced_status_codes, "ENHANCEDSTATUSCODES"),
             (self.chunking, "CHUNKING"),
             (self.dsn, "DSN"),
+            (self.smtp_utf8, "SMTPUTF8"),
             (self.etrn, "ETRN"),
         ];
         known.into_iter().filter_map(|(is_offered, keyword)| is_offered.then_some(keyword))

@@ -17,8 +17,8 @@ use super::data::DataReader;
 use crate::env::Stream;
 
 /// The longest command line, in octets with its CRLF: 512 (RFC 5321, 4.5.3.1.4), and what the service extensions add to
-/// MAIL at the most (RFC 1870, 3461, 4954, 6152).
-pub const COMMAND_LIMIT: usize = 512 + 26 + 17 + 500 + 9 + 107;
+/// MAIL at the most (RFC 1870, 3461, 4954, 6152, 6531).
+pub const COMMAND_LIMIT: usize = 512 + 26 + 17 + 500 + 9 + 107 + 10;
 
 /// The longest line of an authentication exchange, in octets with its CRLF (RFC 4954, 4).
 pub const AUTH_LIMIT: usize = 12_288;

@@ -15,5 +15,6 @@ pub mod client;
 pub mod command;
 pub mod data;
 pub mod extensions;
+pub mod international;
 pub mod line;
 pub mod reply;

@@ -9,7 +9,7 @@
 //! ImEd 00000000000000001207 5f3a90c1          the footer
 //! ```
 //!
-//! All but the content is ASCII in lines that end in LF. The footer is the last 36 bytes: LF, `ImEd`, space, the
+//! All but the content is text in lines that end in LF: ASCII, but for addresses past it, which are in UTF-8. The footer is the last 36 bytes: LF, `ImEd`, space, the
 //! length of the content in bytes as 20 decimal digits, space, a CRC-32 (IEEE) as eight lower-case hexadecimal
 //! digits, LF. The CRC is of every byte before its own digits. The LF that begins the footer is not of the content.
 //!
@@ -153,6 +153,7 @@ mod tests {
             origin: Origin::Gateway,
             next_hop: None,
             dsn: DsnRequest::default(),
+            is_international: false,
         }
     }
 
@@ -175,6 +176,28 @@ mod tests {
             format!("ImCr 1\n{envelope}\nEwLs\nSubject: hello\r\n\r\nHello.\r\n\nImEd 00000000000000000026 ");
         let crc = crc32fast::hash(before.as_bytes());
         assert_eq!(String::from_utf8_lossy(&file), format!("{before}{crc:08x}\n"));
+    }
+
+    #[test]
+    fn a_file_of_before_there_were_international_messages_is_read() {
+        let old = concat!(
+            r#"{"reverse_path":{"mailbox":"ann@a.example"},"recipients":["b@b.example"],"#,
+            r#""received":"1998-03-02T09:30:00Z","origin":"gateway"}"#
+        );
+        assert!(!serde_json::from_str::<Envelope>(old).unwrap().is_international);
+        let unicode = Envelope {
+            recipients: vec!["j\u{fc}rgen@b\u{fc}cher.example".parse().unwrap()],
+            is_international: true,
+            ..envelope()
+        };
+        let (mut encoder, mut file) = Encoder::begin(&unicode);
+        encoder.content(b"");
+        file.extend(encoder.footer());
+        let read = decode(&file).unwrap().envelope;
+        assert_eq!(
+            (&read, read.recipients[0].to_string()),
+            (&unicode, "j\u{fc}rgen@b\u{fc}cher.example".to_owned())
+        );
     }
 
     #[test]

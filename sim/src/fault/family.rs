@@ -111,6 +111,8 @@ impl Family {
                 "server-grants-data",
                 "server-closes-between-messages",
                 "server-limits-messages",
+                "server-refuses-utf8",
+                "server-withdraws-utf8",
                 "server-hands-back",
             ],
             Family::Clients => &[
@@ -133,6 +135,7 @@ impl Family {
                 "client-asks-for-mail",
                 "client-floods",
                 "client-harvests",
+                "client-hides-utf8",
             ],
             Family::Extension => &[
                 "extension-panics",
@@ -220,6 +223,8 @@ impl Fault {
                 ServerDoes::GrantsData => "server-grants-data",
                 ServerDoes::ClosesBetweenMessages { .. } => "server-closes-between-messages",
                 ServerDoes::LimitsMessages { .. } => "server-limits-messages",
+                ServerDoes::RefusesUtf8 => "server-refuses-utf8",
+                ServerDoes::WithdrawsUtf8 => "server-withdraws-utf8",
                 ServerDoes::HandsBack => "server-hands-back",
             },
             Fault::Client { does, .. } => match does {
@@ -242,6 +247,7 @@ impl Fault {
                 ClientDoes::AsksForMail => "client-asks-for-mail",
                 ClientDoes::Floods => "client-floods",
                 ClientDoes::Harvests => "client-harvests",
+                ClientDoes::HidesUtf8 => "client-hides-utf8",
             },
             Fault::Milter { does, .. } => match does {
                 MilterFails::IsDown => "milter-is-down",

@@ -153,6 +153,10 @@ pub enum ServerDoes {
         /// How many.
         to: u64,
     },
+    /// It offers SMTPUTF8, and refuses each address past ASCII with 553 5.6.7 (RFC 6531, 3.5).
+    RefusesUtf8,
+    /// It offers no SMTPUTF8, though it did before or will again.
+    WithdrawsUtf8,
     /// It takes a message, and five seconds later hands it back to the gateway for the same recipients: a routing loop.
     HandsBack,
 }
@@ -208,6 +212,8 @@ pub enum ClientDoes {
     Floods,
     /// It asks who exists (VRFY, EXPN and HELP), before it authenticates and after it.
     Harvests,
+    /// It does not declare SMTPUTF8, whatever its message has (RFC 6531, 3.4).
+    HidesUtf8,
 }
 
 /// What a milter does that it should not. Its first stage is the negotiation; `content` is all of the message before its

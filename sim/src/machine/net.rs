@@ -318,13 +318,26 @@ impl Dialogue {
     }
 }
 
+/// A line as it is written down: what can be printed as it is, UTF-8 too, and the rest in escapes.
 fn shown(line: &[u8]) -> String {
     let line = line.strip_suffix(b"\r\n").unwrap_or(line);
     if line.iter().all(|octet| matches!(octet, b' '..=b'[' | b']'..=b'~')) {
         return String::from_utf8_lossy(line).into_owned();
     }
-    let line = line.escape_ascii().to_string();
-    line.replace("\\\"", "\"").replace("\\'", "'")
+    let mut shown = String::new();
+    for chunk in line.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            let turns =
+                matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            let is_plain = matches!(c, '"' | '\'') || !c.is_ascii() && !c.is_control() && !turns;
+            match is_plain {
+                true => shown.push(c),
+                false => shown.push_str(&c.encode_utf8(&mut [0; 4]).as_bytes().escape_ascii().to_string()),
+            }
+        }
+        shown.push_str(&chunk.invalid().escape_ascii().to_string());
+    }
+    shown
 }
 
 impl Chunk {

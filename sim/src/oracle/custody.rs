@@ -6,12 +6,15 @@
 //! its file; it was of a sender whose mail is to be deleted, with an event; or the plan had an extension or a milter drop it, with an event. What the administrator moved out of the spool by
 //! hand, or somebody else removed from the disk, is no longer in the gateway's custody.
 //!
+//! What went to somebody has a copy in each journal that there is for it, and no more copies than it went there: see
+//! `oracle/journal.rs`.
+//!
 //! It does not ask whether the message reached the *right* place (policy), nor what is in it (integrity). Mail that a
 //! server hands back, and a message that a client's fault changed beyond recognition, are not judged.
 
 use std::collections::BTreeSet;
 
-use super::{Acceptance, Case, Oracle, Sheet, dsn, filters, unwanted};
+use super::{Acceptance, Case, Oracle, Sheet, dsn, filters, journal, unwanted};
 use crate::fault::{DiskFolder, Fault};
 use crate::mailbag::{Item, Kind};
 use crate::plan::{Plan, Task};
@@ -24,6 +27,7 @@ pub(super) const ORACLE: Oracle = Oracle {
 };
 
 fn judge(case: &Case<'_>, sheet: &mut Sheet) {
+    journal::judge(case, sheet);
     let ledger = &case.ledger;
     for accepted in &ledger.accepted {
         let Acceptance { message, recipients, reply } = accepted;

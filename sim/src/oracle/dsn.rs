@@ -16,7 +16,7 @@ use gateway::release::Release;
 
 use super::reports::restarts;
 use super::session::{Session, path, verb};
-use super::{Case, Exchange, Oracle, Place, Sheet, copies, ledger};
+use super::{Case, Exchange, Oracle, Place, Sheet, copies, journal, ledger};
 use crate::fault::{DiskFolder, Family};
 use crate::mailbag::{Item, Kind};
 use crate::plan::Hears;
@@ -122,7 +122,7 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
             Kind::Message(_) | Kind::Notification(_) | Kind::Other => continue,
         };
         let Some((_, planned)) = case.ledger.planned.get(message.as_str()) else { continue };
-        if case.ledger.is_garbled(message) {
+        if case.ledger.is_garbled(message) || journal::is_about_a_copy(case.plan, item) {
             continue;
         }
         for recipient in &item.reported {
@@ -166,8 +166,9 @@ fn names(case: &Case<'_>, item: &Item, recipient: &str, asked: &Asked<'_>, sheet
         sheet.finds("a report does not say the envelope identifier", format!("{}: {id}", item.kind));
     }
     let original = asked.rcpts.iter().all(|rcpt| parameter(rcpt, "ORCPT").is_some());
+    let kind = if recipient.is_ascii() { "rfc822" } else { "utf-8" };
     if original
-        && !item.originals.iter().any(|known| known.eq_ignore_ascii_case(&format!("rfc822; {recipient}")))
+        && !item.originals.iter().any(|known| known.eq_ignore_ascii_case(&format!("{kind}; {recipient}")))
     {
         sheet.finds("a report does not say the original recipient", format!("{}: {recipient}", item.kind));
     }

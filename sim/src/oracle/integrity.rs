@@ -2,17 +2,20 @@
 //!
 //! The content of every copy, in a mailbox, on a mail server or in the spool, is what the client sent, but for the
 //! trace headers that were put on top (RFC 5321, 4.4), for the line that an extension was told to add, and for what the
-//! milters have changed, by their own record. No message
+//! milters have changed, by their own record, and for the text of a disclaimer around its text. On its way out it has the sender that it came with, to the code point (RFC
+//! 6531, 3.3); its recipients are the matter of *policy*. No message
 //! is anywhere that a client hid within another behind a false end of data (RFC 5321, 4.1.1.4).
 //!
 //! Not judged: reports and notifications, and a message for which a client's fault changes what is sent.
 
 use std::collections::BTreeMap;
 
-use super::{Case, Oracle, Sheet, Where, filters};
+use super::journal::{self, Way};
+use super::{Case, Oracle, Sheet, Where, disclaimer, filters};
 use crate::fault::Fault;
 use crate::machine::rewritten;
 use crate::mailbag::{self, Kind};
+use crate::plan::MessagePlan;
 
 pub(super) const ORACLE: Oracle = Oracle {
     name: "integrity",
@@ -25,7 +28,8 @@ const SMUGGLED: &str = "-smuggled";
 
 fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     let ledger = &case.ledger;
-    let mut sent: BTreeMap<&str, [Vec<u64>; 2]> = BTreeMap::new();
+    senders(case, sheet);
+    let mut sent: BTreeMap<(&str, [bool; 3]), [Vec<u64>; 2]> = BTreeMap::new();
     for (place, item) in ledger.items() {
         let Kind::Message(message) = &item.kind else { continue };
         let Some((_, planned)) = ledger.planned.get(message.as_str()) else {
@@ -37,8 +41,10 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
             continue;
         }
         sheet.judges();
-        let [plain, added] =
-            sent.entry(message.as_str()).or_insert_with(|| fingerprints(case, message, &planned.content));
+        let ways = ways(case, place, planned);
+        let [plain, added] = sent
+            .entry((message.as_str(), ways))
+            .or_insert_with(|| fingerprints(case, message, &planned.content, ways));
         let rewrites =
             |fault: &Fault| matches!(fault, Fault::ExtensionRewrites { message: about } if about == message);
         let is_intact = match (ledger.bit(rewrites), place) {
@@ -49,6 +55,23 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
         };
         if !is_intact {
             sheet.finds("a message was changed on its way", format!("{message}, found at {place:?}"));
+        }
+    }
+}
+
+/// A message goes out under the sender that it came with.
+fn senders(case: &Case<'_>, sheet: &mut Sheet) {
+    for transfer in case.ledger.transfers.iter().filter(|transfer| !transfer.is_inbound) {
+        let Some(message) = transfer.message() else { continue };
+        let Some((_, planned)) = case.ledger.planned.get(message) else { continue };
+        let is_copy = transfer.recipients.iter().any(|to| journal::is_journal(case.plan, to));
+        if case.ledger.is_garbled(message) || is_copy {
+            continue;
+        }
+        sheet.judges();
+        if !transfer.sender.eq_ignore_ascii_case(&planned.from) {
+            let what = format!("{message} of {} as of {}", planned.from, transfer.sender);
+            sheet.finds("a message went out under another sender", what);
         }
     }
 }
@@ -66,11 +89,36 @@ fn unplanned(case: &Case<'_>, message: &str, sheet: &mut Sheet) {
     }
 }
 
-/// The content without trace headers, as it was sent, or as milters have left it, and with the extension's line.
-fn fingerprints(case: &Case<'_>, message: &str, content: &[u8]) -> [Vec<u64>; 2] {
+/// In which forms a message may be at a place: without the text of a disclaimer, with the inbound, with the outbound one.
+fn ways(case: &Case<'_>, place: Where<'_>, planned: &MessagePlan) -> [bool; 3] {
+    let names_a_journal = || planned.to.iter().any(|to| journal::is_journal(case.plan, &to.to_string()));
+    match place {
+        Where::Mailbox(directory) if journal::is_journals_mailbox(case.plan, directory) => {
+            [true, names_a_journal(), false]
+        }
+        Where::Mailbox(_) => [false, true, false],
+        // A copy for a journal elsewhere has no text of ours.
+        Where::Server(_) => [journal::reports_to(case.plan).is_some(), false, true],
+        Where::Spool(_) => [true, true, true],
+    }
+}
+
+/// The content without trace headers, as it was sent, or as milters have left it, and with the extension's line; each
+/// with the text of a disclaimer that the ways ask for.
+fn fingerprints(case: &Case<'_>, message: &str, content: &[u8], ways: [bool; 3]) -> [Vec<u64>; 2] {
     let end: &[u8] = if content.is_empty() || content.ends_with(b"\r\n") { b"" } else { b"\r\n" };
     let sent = [content, end].concat();
     let contents = filters::contents(case, message, &sent);
-    let added = contents.iter().map(|content| mailbag::untraced(&rewritten(content)).1).collect();
-    [contents.iter().map(|content| mailbag::untraced(content).1).collect(), added]
+    let texts =
+        [[None, None], journal::texts(case.plan, Way::Inbound), journal::texts(case.plan, Way::Outbound)];
+    let meant = || texts.into_iter().zip(ways).filter_map(|(texts, is_meant)| is_meant.then_some(texts));
+    let with = |content: &[u8]| -> Vec<u64> {
+        let one = |texts| {
+            let with = if texts == [None, None] { None } else { disclaimer::with_texts(content, texts) };
+            mailbag::untraced(with.as_deref().unwrap_or(content)).1
+        };
+        meant().map(one).collect()
+    };
+    let added = contents.iter().flat_map(|content| with(&rewritten(content))).collect();
+    [contents.iter().flat_map(|content| with(content)).collect(), added]
 }

@@ -201,6 +201,11 @@ fn heard(attempt: &Attempt) -> Option<&str> {
 
 /// The mailbox, in lower case, whose directory has this name: what no file name may have stands there in hexadecimal.
 pub(super) fn mailbox_of(directory: &str) -> String {
+    address_of(directory).to_ascii_lowercase()
+}
+
+/// The address as it was written.
+pub(crate) fn address_of(directory: &str) -> String {
     let mut parts = directory.split('%');
     let mut name: Vec<u8> = parts.next().unwrap_or_default().bytes().collect();
     for part in parts {
@@ -212,7 +217,7 @@ pub(super) fn mailbox_of(directory: &str) -> String {
             _ => name.extend(part.bytes()),
         }
     }
-    String::from_utf8_lossy(&name).to_ascii_lowercase()
+    String::from_utf8_lossy(&name).into_owned()
 }
 
 /// Where something is at the end.

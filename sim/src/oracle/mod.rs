@@ -9,11 +9,13 @@
 mod bounds;
 mod copies;
 mod custody;
+mod disclaimer;
 mod dsn;
 mod duplicates;
 mod etrn;
 mod filters;
 mod integrity;
+mod journal;
 mod ledger;
 mod liveness;
 mod loops;
@@ -26,6 +28,7 @@ mod service;
 pub(crate) mod session;
 mod unwanted;
 
+pub(crate) use ledger::address_of;
 pub use ledger::{Acceptance, Ledger, Taken, Where};
 pub use model::{Model, Place, Verdict};
 pub use session::{Exchange, Reply, Session, Transfer};

@@ -12,6 +12,7 @@ use gateway::release::Release;
 use gateway::secret::Secret;
 
 use crate::plan::Plan;
+use crate::utf8_address::a_labels;
 
 /// The rules of one plan's gateway.
 pub struct Model<'a> {
@@ -94,7 +95,8 @@ impl<'a> Model<'a> {
     pub fn mailbox(&self, address: &str) -> Option<&'a MailboxConfig> {
         let config = &self.plan.gateway.config;
         let find = |address: &str| {
-            let has = |own: &gateway::address::Address| own.to_string().eq_ignore_ascii_case(address);
+            let wanted = comparable(address);
+            let has = |own: &gateway::address::Address| comparable(&own.to_string()) == wanted;
             config.mailboxes.iter().find(|mailbox| has(&mailbox.address) || mailbox.aliases.iter().any(has))
         };
         find(address).or_else(|| {
@@ -180,7 +182,7 @@ impl<'a> Model<'a> {
     }
 
     fn is_inbound(&self, domain: &str) -> bool {
-        domain.eq_ignore_ascii_case(&self.plan.gateway.name)
+        a_labels(domain).eq_ignore_ascii_case(&self.plan.gateway.name)
             || matches!(look_up(&self.plan.gateway.routes, domain, "<inbound>"), Some(Hop::Here))
     }
 
@@ -194,7 +196,7 @@ impl<'a> Model<'a> {
 
     /// Where the mail for a recipient goes. `is_rerouted`: the extension says that the recipient is of this host.
     pub fn place(&self, recipient: &str, is_rerouted: bool) -> Place {
-        let domain = domain(recipient);
+        let domain = &a_labels(domain(recipient));
         let own = domain.eq_ignore_ascii_case(&self.plan.gateway.name).then_some(Hop::Here);
         let hop = if is_rerouted { Some(Hop::Here) } else { look_up(&self.extension, domain, "localhost") };
         let hop = hop.or(own).or_else(|| look_up(&self.plan.gateway.routes, domain, "<inbound>"));
@@ -240,6 +242,14 @@ impl<'a> Model<'a> {
     }
 }
 
+/// An address as mailboxes compare: without case, and the domain in A-labels (RFC 5890).
+fn comparable(address: &str) -> String {
+    match address.rsplit_once('@') {
+        Some((local_part, domain)) => format!("{}@{}", local_part.to_ascii_lowercase(), a_labels(domain)),
+        None => address.to_ascii_lowercase(),
+    }
+}
+
 fn domain(address: &str) -> &str {
     address.rsplit_once('@').map_or("", |(_, domain)| domain)
 }
@@ -257,10 +267,13 @@ fn without_port(host: &str) -> &str {
 /// What a routing table says of a domain: `#` stands before an entry for that domain alone, any other is for what is
 /// below it too, and the longest that fits wins (Q169683, Q217217).
 fn look_up(table: &[(String, String)], domain: &str, here: &str) -> Option<Hop> {
-    let domain = domain.to_ascii_lowercase();
+    let domain = a_labels(domain);
     let mut found: Option<(usize, &str)> = None;
     for (entry, target) in table {
-        let entry = entry.to_ascii_lowercase();
+        let entry = match entry.strip_prefix('#') {
+            Some(name) => format!("#{}", a_labels(name)),
+            None => a_labels(entry),
+        };
         let rank = match entry.strip_prefix('#') {
             Some(name) if name == domain => usize::MAX,
             Some(_) => continue,

@@ -23,10 +23,10 @@ use gateway::address::Address;
 use gateway::config::Lookups;
 use gateway::extension::OnFailure;
 
-use super::session::{path, verb};
+use super::session::{self, path, verb};
 use super::{
-    Case, Exchange, Model, Oracle, Place, Reply, Session, Sheet, Verdict, Where, copies, etrn, filters, ledger,
-    proof, unwanted,
+    Case, Exchange, Model, Oracle, Place, Reply, Session, Sheet, Verdict, Where, copies, etrn, filters,
+    journal, ledger, proof, unwanted,
 };
 use crate::fault::Fault;
 use crate::machine::FAULTY_EXTENSION;
@@ -68,6 +68,8 @@ struct Guest<'a, 'b> {
     /// While it is asked who it is.
     asked: Option<Asked>,
     sender: String,
+    /// Whether the message was declared to be international.
+    is_declared: bool,
 }
 
 impl<'a, 'b> Guest<'a, 'b> {
@@ -81,6 +83,7 @@ impl<'a, 'b> Guest<'a, 'b> {
             account: None,
             asked: None,
             sender: String::new(),
+            is_declared: false,
         }
     }
 
@@ -185,11 +188,14 @@ impl<'a, 'b> Guest<'a, 'b> {
         if code == 552 && !is_too_large {
             sheet.finds("a message of an admissible size was refused for its size", command);
         }
-        if code == 550 || code == 553 && is_path(path(command)) || code == 554 {
+        let is_declared = session::parameters(command).any(|word| word == "SMTPUTF8");
+        let may_be_refused = !is_path(path(command)) || !path(command).is_ascii() && !is_declared;
+        if code == 550 || code == 553 && !may_be_refused || code == 554 {
             sheet.finds("a sender was refused before the message", command);
         }
         if yes {
             path(command).clone_into(&mut self.sender);
+            self.is_declared = is_declared;
         }
     }
 
@@ -201,7 +207,8 @@ impl<'a, 'b> Guest<'a, 'b> {
         if yes && !may {
             sheet.finds("mail was taken to be relayed for a client that may not relay", command);
         }
-        let is_refused = matches!(code, 550 | 551 | 554) || code == 553 && is_path(recipient);
+        let may_be_refused = !is_path(recipient) || !recipient.is_ascii() && !self.is_declared;
+        let is_refused = matches!(code, 550 | 551 | 554) || code == 553 && !may_be_refused;
         if is_refused && may {
             sheet.finds("a recipient was refused that the client may name", command);
         }
@@ -354,7 +361,9 @@ fn places(case: &Case<'_>, sheet: &mut Sheet) {
         let mut recipients = accepted_for(message);
         if accepted_for(message).next().is_none() {
             sheet.finds("a message that was not accepted was delivered", format!("{message} to {directory}"));
-        } else if !recipients.any(|recipient| place_of(message, recipient) == here) {
+        } else if !recipients.any(|recipient| place_of(message, recipient) == here)
+            && !journal::is_journals_mailbox(case.plan, directory)
+        {
             sheet.finds("a message is in a mailbox that it was not for", format!("{message} in {directory}"));
         }
     }
@@ -366,7 +375,8 @@ fn places(case: &Case<'_>, sheet: &mut Sheet) {
         let Some(address) = ledger.address_of(server) else { continue };
         for recipient in taken.recipients {
             sheet.judges();
-            if !accepted_for(taken.message).any(|to| to.eq_ignore_ascii_case(recipient)) {
+            let is_copy = journal::is_journal(case.plan, recipient);
+            if !is_copy && !accepted_for(taken.message).any(|to| to.eq_ignore_ascii_case(recipient)) {
                 let what = format!("{} for {recipient} to {server}", taken.message);
                 sheet.finds("a message went to somebody for whom it was not accepted", what);
             } else if !leads_to(&place_of(taken.message, recipient), address) {

@@ -1,11 +1,14 @@
 //! Protocol: each line that the gateway says is one that may be said there (RFC 5321; RFC 4954 for AUTH, RFC 3030 for
-//! BDAT, RFC 2034 for enhanced status codes, RFC 2920 for commands said together, RFC 3461 for what is asked of reports).
+//! BDAT, RFC 2034 for enhanced status codes, RFC 2920 for commands said together, RFC 3461 for what is asked of reports,
+//! RFC 6531 for what is past ASCII).
 //!
 //! As a server: one greeting, then one reply to each line of the client and none that nobody asked for, but 421 before
 //! the connection closes; each with a code that the command can have (RFC 5321, 4.2 and 4.3.2) and that the state of
 //! the session allows; lines of printable ASCII, of at most 512 octets, ended by CRLF (4.5.3.1.5); nothing after a
-//! farewell; and to EHLO the service extensions that its release has. As a client: commands in their order, none before the reply to the last, and no extension that was not
-//! offered (RFC 6152, RFC 1870).
+//! farewell; and to EHLO the service extensions that its release has. An address past ASCII is taken where the client has
+//! declared SMTPUTF8, and nowhere else. As a client: commands in their order, none before the reply to the last, and no extension that was not
+//! offered (RFC 6152, RFC 1870); an address past ASCII, and a message that was declared to have such a header, go to a
+//! host that offers SMTPUTF8, declared, and to no other (RFC 6531, 3.2).
 //!
 //! A dialogue that breaks off is judged up to there; so is one in which the other server answers with what is no reply.
 //! Not judged: whether a request is granted that the rules allow or not (policy), and the texts of replies.
@@ -13,8 +16,9 @@
 use gateway::config::Lookups;
 use gateway::release::Release;
 
-use super::session::{Exchange, Reply, Session, verb};
+use super::session::{Exchange, Reply, Session, parameters, path, verb};
 use super::{Case, Oracle, Sheet};
+use crate::utf8_address;
 
 pub(super) const ORACLE: Oracle = Oracle {
     name: "protocol",
@@ -26,10 +30,10 @@ pub(super) const ORACLE: Oracle = Oracle {
 pub(super) const LINE_LIMIT: usize = 512;
 
 /// The longest line of a command, in octets with its CRLF: service extensions add to MAIL and to RCPT (RFC 1870, 3461,
-/// 4954, 6152).
+/// 4954, 6152, 6531).
 pub(super) fn longest(command: &str) -> usize {
     match verb(command).as_str() {
-        "MAIL" => LINE_LIMIT + 26 + 500 + 17 + 116,
+        "MAIL" => LINE_LIMIT + 26 + 500 + 17 + 116 + 10,
         "RCPT" => LINE_LIMIT + 536,
         _ => LINE_LIMIT,
     }
@@ -43,6 +47,28 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
             // What the gateway took for which reply is the other server's doing.
             false if session.early > 0 => {}
             false => outbound(session, sheet),
+        }
+    }
+    international(case, sheet);
+}
+
+/// A message with a header past ASCII that was declared each time it came goes out declared (RFC 6531, 3.2).
+fn international(case: &Case<'_>, sheet: &mut Sheet) {
+    for (message, (_, planned)) in &case.ledger.planned {
+        if !utf8_address::has_utf8_header(&planned.content) {
+            continue;
+        }
+        let mine = case.ledger.transfers.iter().filter(|transfer| transfer.message() == Some(message));
+        let (taken, sent): (Vec<_>, Vec<_>) = mine.partition(|transfer| transfer.is_inbound);
+        if case.ledger.is_garbled(message) || !taken.iter().all(|transfer| transfer.is_declared) {
+            continue;
+        }
+        for transfer in sent {
+            sheet.judges();
+            if !transfer.is_declared {
+                let what = format!("{message} to {}", transfer.peer);
+                sheet.finds("a header past ASCII was sent undeclared", what);
+            }
         }
     }
 }
@@ -61,7 +87,12 @@ pub(super) fn octets(line: &str) -> usize {
 
 /// Whether a line has nothing but printable ASCII before its CRLF.
 fn is_plain(line: &str) -> bool {
-    !line.replace("\\\\", "").contains('\\')
+    line.is_ascii() && !is_escaped(line)
+}
+
+/// Whether a line had something that cannot be printed.
+fn is_escaped(line: &str) -> bool {
+    line.replace("\\\\", "").contains('\\')
 }
 
 /// What a server knows of a session.
@@ -76,6 +107,8 @@ struct State {
     is_unclear: bool,
     /// A chunk was taken, and it was not the last.
     is_in_chunks: bool,
+    /// The message was declared to be international.
+    is_declared: bool,
     /// The next line answers a challenge.
     is_challenged: bool,
     is_over: bool,
@@ -103,10 +136,13 @@ fn inbound(session: &Session<'_>, release: Release, answers_lookups: bool, sheet
             let cause = format!("{command} was answered {}, which it cannot have", reply.code);
             sheet.finds(cause, exchange.command);
         }
+        if let Some(cause) = state.past_ascii(exchange.command, reply) {
+            sheet.finds(cause, exchange.command);
+        }
         if let Some(cause) = state.objects(&command, reply.code) {
             sheet.finds(cause, reply.lines.join(" / "));
         }
-        state.goes_on(&command, reply);
+        state.goes_on(&command, exchange.command, reply);
     }
     for (place, reply) in &session.stray {
         sheet.judges();
@@ -137,9 +173,17 @@ fn form(reply: &Reply<'_>, sheet: &mut Sheet) {
 /// they tell who exists (RFC 5321, 3.5.2).
 fn offers(reply: &Reply<'_>, release: Release, answers_lookups: bool, sheet: &mut Sheet) {
     let expected: &[&str] = match release {
-        Release::Current => {
-            &["SIZE", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES", "CHUNKING", "DSN", "ETRN", "AUTH"]
-        }
+        Release::Current => &[
+            "SIZE",
+            "8BITMIME",
+            "PIPELINING",
+            "ENHANCEDSTATUSCODES",
+            "CHUNKING",
+            "DSN",
+            "ETRN",
+            "SMTPUTF8",
+            "AUTH",
+        ],
         Release::V50Rtm | Release::V50Sp1 | Release::V50Sp2 => &["SIZE", "AUTH"],
         _ => &["SIZE", "DSN", "ETRN", "AUTH"],
     };
@@ -219,6 +263,26 @@ impl State {
         }
     }
 
+    /// What is wrong with the answer to an address past ASCII (RFC 6531, 3.5).
+    fn past_ascii(&self, command: &str, reply: &Reply<'_>) -> Option<&'static str> {
+        let is_declared = match verb(command).as_str() {
+            "MAIL" => parameters(command).any(|word| word == "SMTPUTF8"),
+            "RCPT" => self.is_declared,
+            _ => return None,
+        };
+        let is_blamed = reply.lines.iter().any(|line| line.contains("5.6.7"));
+        match path(command).is_ascii() {
+            false if !is_declared && reply.is_positive() => {
+                Some("an address past ASCII was taken undeclared")
+            }
+            false if is_declared && is_blamed => {
+                Some("an address past ASCII was refused though it was declared")
+            }
+            true if is_blamed => Some("an address in ASCII was refused as one past it"),
+            _ => None,
+        }
+    }
+
     /// What is wrong with a reply in this state.
     fn objects(&self, command: &str, code: u16) -> Option<&'static str> {
         let recipients = self.transaction.unwrap_or_default();
@@ -255,7 +319,7 @@ impl State {
         }
     }
 
-    fn goes_on(&mut self, command: &str, reply: &Reply<'_>) {
+    fn goes_on(&mut self, command: &str, said: &str, reply: &Reply<'_>) {
         let yes = reply.is_positive();
         self.is_over |= matches!(reply.code, 221 | 421 | 521);
         self.is_challenged = reply.code == 334;
@@ -268,7 +332,10 @@ impl State {
                 self.is_unclear = false;
                 self.is_in_chunks = false;
             }
-            "MAIL" if yes => (self.transaction, self.is_unclear) = (Some(0), false),
+            "MAIL" if yes => {
+                (self.transaction, self.is_unclear) = (Some(0), false);
+                self.is_declared = parameters(said).any(|word| word == "SMTPUTF8");
+            }
             "BDAT" if yes => self.is_in_chunks = true,
             // The message is over, and so is the transaction, whatever it has come to.
             "BDAT" | "the last chunk" => {
@@ -289,7 +356,7 @@ fn outbound(session: &Session<'_>, sheet: &mut Sheet) {
     if session.hasty > 0 {
         sheet.finds("a command was sent before the reply to the last", session.peer.to_string());
     }
-    let (mut is_greeted, mut hello, mut transaction) = (false, None, None);
+    let (mut is_greeted, mut hello, mut transaction, mut is_declared) = (false, None, None, false);
     // What was said last, and when it was answered: what is said before that goes by what was said, not by the answer.
     let mut last = (String::new(), 0);
     for exchange in &session.exchanges {
@@ -315,14 +382,22 @@ fn outbound(session: &Session<'_>, sheet: &mut Sheet) {
         if !is_in_order {
             sheet.finds(format!("{name} was sent out of its order"), command);
         }
-        if !is_plain(command) || octets(command) > longest(command) {
-            sheet.finds("a command is too long, or not printable ASCII with CRLF", command);
+        if name == "MAIL" {
+            is_declared = parameters(command).any(|word| word == "SMTPUTF8");
+        }
+        let may_pass_ascii = is_declared && matches!(name.as_str(), "MAIL" | "RCPT");
+        if is_escaped(command) || !command.is_ascii() && !may_pass_ascii {
+            sheet.finds("a command is not printable ASCII with CRLF", command);
+        }
+        if octets(command) > longest(command) {
+            sheet.finds("a command is too long", command);
         }
         let uses = |parameter: &str| command.contains(parameter);
         let unoffered = match name.as_str() {
             "MAIL" => {
                 uses(" BODY=") && !session.offers("8BITMIME")
                     || uses(" SIZE=") && !session.offers("SIZE")
+                    || is_declared && !session.offers("SMTPUTF8")
                     || (uses(" RET=") || uses(" ENVID=")) && !session.offers("DSN")
             }
             "RCPT" => (uses(" NOTIFY=") || uses(" ORCPT=")) && !session.offers("DSN"),

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gateway::report::Category;
 
-use super::{Case, Oracle, Place, Sheet, Where, copies, ledger, policy};
+use super::{Case, Oracle, Place, Sheet, Where, copies, journal, ledger, policy};
 use crate::mailbag::{Item, Kind};
 use crate::record::{Entry, Service, What};
 
@@ -30,6 +30,9 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     let mut by_message: BTreeMap<&str, Reports<'_>> = BTreeMap::new();
     for (place, item) in case.ledger.items() {
         match &item.kind {
+            Kind::Report(message) if journal::is_about_a_copy(case.plan, item) => {
+                copy_of(case, message, place, item, sheet);
+            }
             Kind::Report(message) => {
                 let reports = by_message.entry(message).or_default();
                 reports.entry(item.fingerprint).or_default().push((place, item));
@@ -58,6 +61,26 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     }
     told_of_refusals(case, sheet);
     told_of_what_was_set_aside(case, sheet);
+}
+
+/// A report on a copy for a journal goes to whom the reports on copies go.
+fn copy_of(case: &Case<'_>, message: &str, at: Where<'_>, item: &Item, sheet: &mut Sheet) {
+    sheet.judges();
+    let Some(reader) = journal::reports_to(case.plan) else { return };
+    if !is_at(case, at, &case.model.place(reader, false)) {
+        let what = format!("the report on {message} for {} is at {at:?}", item.reported.join(", "));
+        sheet.finds("a report on a copy went to somebody else than it should", what);
+    }
+}
+
+fn is_at(case: &Case<'_>, at: Where<'_>, place: &Place) -> bool {
+    match at {
+        Where::Spool(_) => true,
+        Where::Mailbox(directory) => *place == Place::Mailbox(ledger::mailbox_of(directory)),
+        Where::Server(server) => {
+            case.ledger.address_of(server).is_some_and(|address| policy::leads_to(place, address))
+        }
+    }
 }
 
 fn is_any_garbled(case: &Case<'_>) -> bool {

@@ -77,6 +77,8 @@ pub struct Transfer<'a> {
     pub is_inbound: bool,
     /// The reverse path.
     pub sender: &'a str,
+    /// Whether it was declared to be international (RFC 6531).
+    pub is_declared: bool,
     /// The recipients that were admitted, in lower case.
     pub recipients: Vec<String>,
     /// What was sent.
@@ -241,11 +243,20 @@ pub(crate) fn path(command: &str) -> &str {
     }
 }
 
+/// The parameters of MAIL or RCPT.
+pub(super) fn parameters(command: &str) -> impl Iterator<Item = &str> {
+    command
+        .rsplit_once('>')
+        .map_or("", |(_, parameters)| parameters)
+        .split(' ')
+        .filter(|word| !word.is_empty())
+}
+
 /// The messages that were sent whole in these sessions, in the order of their final dots.
 pub(super) fn transfers<'a>(sessions: &[Session<'a>], host: &str) -> Vec<Transfer<'a>> {
     let mut transfers = Vec::new();
     for session in sessions {
-        let (mut sender, mut recipients) = ("", Vec::new());
+        let (mut sender, mut is_declared, mut recipients) = ("", false, Vec::new());
         for exchange in &session.exchanges {
             let said_yes = exchange.reply.as_ref().is_some_and(Reply::is_positive);
             if let Some(content) = &exchange.content {
@@ -253,6 +264,7 @@ pub(super) fn transfers<'a>(sessions: &[Session<'a>], host: &str) -> Vec<Transfe
                     peer: session.peer,
                     is_inbound: session.is_inbound,
                     sender,
+                    is_declared,
                     recipients: std::mem::take(&mut recipients),
                     content: content.clone(),
                     reply: exchange.reply.clone(),
@@ -261,7 +273,10 @@ pub(super) fn transfers<'a>(sessions: &[Session<'a>], host: &str) -> Vec<Transfe
                 continue;
             }
             match verb(exchange.command).as_str() {
-                "MAIL" if said_yes => (sender, recipients) = (path(exchange.command), Vec::new()),
+                "MAIL" if said_yes => {
+                    (sender, recipients) = (path(exchange.command), Vec::new());
+                    is_declared = parameters(exchange.command).any(|word| word == "SMTPUTF8");
+                }
                 "RCPT" if said_yes => recipients.push(match path(exchange.command).to_ascii_lowercase() {
                     bare if bare == "postmaster" => format!("postmaster@{host}"),
                     recipient => recipient,

@@ -19,6 +19,7 @@ use crate::fault::Stage;
 use crate::plan::{Account, Ask, ClientPlan, Hears, MessagePlan, Returns, Uses};
 use crate::record::{Attempt, Outcome, What};
 use crate::scene::Scene;
+use crate::utf8_address;
 
 /// How long it waits for any reply (RFC 5321, 4.5.3.2.6: at least ten minutes after the final dot).
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -126,7 +127,9 @@ impl Caller<'_> {
         let size = if ehlo.contains("SIZE") { format!(" SIZE={}", content.len()) } else { String::new() };
         let eight_bit = !content.is_ascii() && ehlo.contains("8BITMIME");
         let body = if eight_bit { " BODY=8BITMIME" } else { "" };
-        let mut command = format!("MAIL FROM:<{from}>{size}{body}");
+        let utf8 =
+            if self.message.is_international() && ehlo.contains("SMTPUTF8") { " SMTPUTF8" } else { "" };
+        let mut command = format!("MAIL FROM:<{from}>{size}{body}{utf8}");
         if ehlo.contains("DSN") {
             let Uses { ret, envelope_id, .. } = &self.message.uses;
             command += match ret {
@@ -152,7 +155,11 @@ impl Caller<'_> {
             false => hears.iter().map(words).collect::<Vec<_>>().join(","),
         });
         let rcpt = |recipient: &Address| {
-            let asks = notify.iter().map(|notify| format!(" NOTIFY={notify} ORCPT=rfc822;{recipient}"));
+            let original = match recipient.is_ascii() {
+                true => format!("rfc822;{recipient}"),
+                false => format!("utf-8;{}", utf8_address::embed(&recipient.to_string())),
+            };
+            let asks = notify.iter().map(|notify| format!(" NOTIFY={notify} ORCPT={original}"));
             (recipient.to_string(), format!("RCPT TO:<{recipient}>{}", asks.collect::<String>()))
         };
         self.message.to.iter().map(rcpt).collect()
@@ -239,7 +246,7 @@ impl Talk {
         ehlo: &str,
         mischief: &Mischief,
     ) -> Result<Vec<String>, Outcome> {
-        self.command(Stage::Mail, &caller.mail(ehlo), 250, mischief).await?;
+        self.command(Stage::Mail, &mischief.mail(caller.mail(ehlo)), 250, mischief).await?;
         let (mut accepted, mut refusal) = (Vec::new(), None);
         for (recipient, command) in caller.rcpts(ehlo) {
             match self.command(Stage::Rcpt, &command, 250, mischief).await {

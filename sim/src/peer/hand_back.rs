@@ -10,6 +10,7 @@ use super::dialogue::{Dialogue, dotted};
 use super::server::Server;
 use crate::machine::at;
 use crate::record::What;
+use crate::utf8_address::has_utf8_header;
 
 /// How long it waits before it does so.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -46,7 +47,9 @@ impl HandBack {
         let mut dialogue = Dialogue::new(stream);
         let name = &self.server.machine;
         self.hear(&mut dialogue).await?;
-        for command in [format!("EHLO {name}"), format!("MAIL FROM:<{}>", self.from)] {
+        let is_ascii = self.from.is_ascii() && self.recipients.iter().all(|to| to.is_ascii());
+        let utf8 = if is_ascii && !has_utf8_header(&self.content) { "" } else { " SMTPUTF8" };
+        for command in [format!("EHLO {name}"), format!("MAIL FROM:<{}>{utf8}", self.from)] {
             if self.ask(&mut dialogue, &command).await? >= 400 {
                 return Some(false);
             }

@@ -208,6 +208,8 @@ fn stage_of(does: &ServerDoes) -> Option<Stage> {
         | ServerDoes::GrantsData
         | ServerDoes::ClosesBetweenMessages { .. }
         | ServerDoes::LimitsMessages { .. }
+        | ServerDoes::RefusesUtf8
+        | ServerDoes::WithdrawsUtf8
         | ServerDoes::HandsBack => None,
     }
 }

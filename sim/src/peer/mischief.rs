@@ -28,6 +28,8 @@ const DOT: &[u8] = b".\r\n";
 const WILD: &str = "%s%n%x%d";
 /// How long a client that dawdles waits before each piece of its message, and how many pieces it has.
 const DAWDLE: (Duration, usize) = (Duration::from_mins(4), 20);
+/// What declares a message to be international.
+const SMTPUTF8: &str = " SMTPUTF8";
 /// How often a client that chatters says NOOP, and one that asks for mail ETRN.
 const CHATTER: usize = 120;
 
@@ -76,6 +78,12 @@ impl Mischief {
     /// Whether the client floods the gateway at this try.
     pub(super) fn floods(&self) -> bool {
         self.bites(|does| *does == ClientDoes::Floods).is_some()
+    }
+
+    /// MAIL as it is said.
+    pub(super) fn mail(&self, command: String) -> String {
+        let hides = |does: &ClientDoes| *does == ClientDoes::HidesUtf8 && command.contains(SMTPUTF8);
+        if self.bites(hides).is_some() { command.replacen(SMTPUTF8, "", 1) } else { command }
     }
 
     /// How the client says hello.

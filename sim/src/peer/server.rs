@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gateway::env::Connection;
-use smtp_proto::Request;
+use smtp_proto::{MAIL_SMTPUTF8, Request};
 use tokio::time::{sleep, timeout};
 
 use super::dialogue::Dialogue;
@@ -32,6 +32,22 @@ pub(crate) struct Server {
     pub(crate) connections: Arc<Mutex<u64>>,
 }
 
+/// What an address past ASCII is answered.
+const NO_UTF8: &str = "553 5.6.7 no address past ASCII here";
+
+/// A command without an original recipient in Unicode (RFC 6533), which the library below does not know.
+fn without_utf8_orcpt(line: &[u8]) -> Vec<u8> {
+    const PARAMETER: &[u8] = b" ORCPT=utf-8;";
+    match line.windows(PARAMETER.len()).position(|octets| octets == PARAMETER) {
+        None => line.to_vec(),
+        Some(at) => {
+            let length = line[at + 1..].iter().position(|octet| *octet == b' ');
+            let rest = length.map_or(&[][..], |length| &line[at + 1 + length..]);
+            [&line[..at], rest].concat()
+        }
+    }
+}
+
 /// A message that is being handed over.
 #[derive(Default)]
 struct Transaction {
@@ -39,6 +55,8 @@ struct Transaction {
     recipients: Vec<String>,
     /// Whether a recipient was asked for.
     asked: bool,
+    /// Whether it may have addresses past ASCII: that was offered, and declared.
+    is_international: bool,
 }
 
 impl Server {
@@ -100,7 +118,7 @@ impl Server {
             let Some(line) = line? else { break };
             is_between = false;
             let talk = &mut dialogue;
-            said = match Request::parse(&mut [&line[..], b"\r\n"].concat().iter()) {
+            said = match Request::parse(&mut [&without_utf8_orcpt(&line)[..], b"\r\n"].concat().iter()) {
                 Ok(Request::Ehlo { .. }) => {
                     let name = format!("250-{}", self.machine);
                     let mut lines = vec![name.as_str(), "250-8BITMIME"];
@@ -118,15 +136,28 @@ impl Server {
                     Said::Nothing
                 }
                 Ok(Request::Mail { from }) => {
+                    let is_declared = from.flags & MAIL_SMTPUTF8 != 0;
+                    let is_international = is_declared && self.offers_smtputf8(lapses);
+                    if self.refuses(&from.address, is_international, lapses)
+                        || is_declared && !is_international
+                    {
+                        dialogue.say(NO_UTF8).await?;
+                        continue;
+                    }
                     if messages == 1 {
                         self.scene.points.reached(super::SEVERAL_ON_ONE_CONNECTION);
                     }
                     let said = lapses.reply(talk, Stage::Mail, &["250 OK"]).await?;
                     let from = from.address.into_owned();
-                    transaction = Transaction { from, ..Transaction::default() };
+                    transaction = Transaction { from, is_international, ..Transaction::default() };
                     said
                 }
                 Ok(Request::Rcpt { to }) => {
+                    if self.refuses(&to.address, transaction.is_international, lapses) {
+                        transaction.asked = true;
+                        dialogue.say(NO_UTF8).await?;
+                        continue;
+                    }
                     let is_first = !std::mem::replace(&mut transaction.asked, true);
                     if lapses.would(|does| *does == ServerDoes::GrantsData) {
                         dialogue.say("550 5.1.1 no such user").await?;
@@ -183,8 +214,27 @@ impl Server {
         let plan = self.scene.plan.servers.iter().find(|server| server.name == self.machine);
         let offers = |offer| plan.is_some_and(|server| server.offers.contains(&offer));
         let pipelining = offers(Offer::Pipelining) || lapses.would(|does| *does == ServerDoes::GrantsData);
-        let dsn = offers(Offer::Dsn);
-        [pipelining.then_some("250-PIPELINING"), dsn.then_some("250-DSN")].into_iter().flatten().collect()
+        if offers(Offer::Smtputf8) {
+            lapses.has(|does| *does == ServerDoes::WithdrawsUtf8);
+        }
+        let known = [
+            (pipelining, "250-PIPELINING"),
+            (offers(Offer::Dsn), "250-DSN"),
+            (self.offers_smtputf8(lapses), "250-SMTPUTF8"),
+        ];
+        known.into_iter().filter_map(|(is_offered, line)| is_offered.then_some(line)).collect()
+    }
+
+    fn offers_smtputf8(&self, lapses: &Lapses) -> bool {
+        let plan = self.scene.plan.servers.iter().find(|server| server.name == self.machine);
+        let offers = plan.is_some_and(|server| server.offers.contains(&Offer::Smtputf8));
+        let says_so = lapses.would(|does| *does == ServerDoes::RefusesUtf8);
+        (offers || says_so) && !lapses.would(|does| *does == ServerDoes::WithdrawsUtf8)
+    }
+
+    /// Whether it refuses an address: one past ASCII where there should be none, or where it would rather have none.
+    fn refuses(&self, address: &str, is_international: bool, lapses: &Lapses) -> bool {
+        !address.is_ascii() && (!is_international || lapses.has(|does| *does == ServerDoes::RefusesUtf8))
     }
 
     /// Reads a message to its end and takes it.

@@ -17,6 +17,8 @@
 //! | `branch` | mail that waits for ETRN, and those who ask for it |
 //! | `cast` | the machines, the domains and the people |
 //! | `configuration` | how the gateway is set up |
+//! | `imsext` | journals and disclaimers |
+//! | `international` | addresses past ASCII, and what goes wrong with them |
 //! | `load` | the messages |
 //! | `milters` | the milters, and what they do to which message |
 //! | `perturbation` | the faults |
@@ -27,6 +29,8 @@ mod admission;
 mod branch;
 mod cast;
 mod configuration;
+mod imsext;
+mod international;
 mod load;
 mod milters;
 mod perturbation;
@@ -42,6 +46,7 @@ use serde::Deserialize;
 use toml::de::DeTable;
 use toml::{Spanned, Table, Value};
 
+use self::international::International;
 use crate::draw::{Dice, Seed};
 use crate::fault::{Family, Fault};
 use crate::nearest::did_you_mean;
@@ -162,6 +167,12 @@ struct Configuration {
     /// There is a domain whose mail waits for ETRN, where the release is `current`.
     #[serde(default)]
     branch: u64,
+    /// There is mail with addresses and headers past ASCII, where the release knows any.
+    #[serde(default)]
+    international: u64,
+    /// There is a journal or a disclaimer, or both.
+    #[serde(default)]
+    imsext: u64,
     /// The shortest wait of the retry schedule; each further one is up to twice as long.
     retry: SpanRange,
     /// How many waits it has.
@@ -324,10 +335,12 @@ impl Profile {
         on.copied().filter(|kind| kinds.get(*kind) != Some(&0)).collect()
     }
 
-    /// The same, of those that there can be on a release: milters are `current`'s alone.
+    /// The same, of those that there can be on a release: milters and international mail are `current`'s alone.
     pub fn kinds_on(&self, release: Release) -> Vec<&'static str> {
         let mut kinds = self.kinds();
-        kinds.retain(|kind| release == Release::Current || !Family::Milters.kinds().contains(kind));
+        let came_later =
+            |kind: &&str| Family::Milters.kinds().contains(kind) || international::KINDS.contains(kind);
+        kinds.retain(|kind| release == Release::Current || !came_later(kind));
         kinds
     }
 
@@ -339,19 +352,24 @@ impl Profile {
     /// Draws the scenario of a seed, for a release.
     pub fn scenario(&self, seed: Seed, release: Release) -> Scenario {
         let Ranges { title, starts, configuration, .. } = &self.ranges;
-        let cast = cast::draw(&self.ranges, seed);
+        let of_current = |chance: u64| if release == Release::Current { chance } else { 0 };
+        let mut international = International::of(of_current(configuration.international), seed);
+        let mut cast = cast::draw(&self.ranges, seed);
         let mut setup = configuration::draw(configuration, &cast, seed);
         let load = &self.ranges.load;
         let mut clients = load::draw(load, &cast, &setup, seed);
         load::add_burst(load, &cast, &mut clients, seed);
-        let on_current = |chance| if release == Release::Current { chance } else { 0 };
-        let chance = on_current(configuration.branch);
+        let chance = of_current(configuration.branch);
         branch::add(chance, load.within[1], &cast, &mut setup.config, &mut clients, seed);
-        let chance = on_current(configuration.milters);
-        let (milters, told_of) = milters::draw(chance, &cast, &clients, seed);
+        imsext::draw(of_current(configuration.imsext), &cast, &mut setup.config, seed);
+        international.cast(&mut cast);
+        international.configuration(&mut setup.config);
+        international.load(&mut clients);
+        let (milters, told_of) = milters::draw(of_current(configuration.milters), &cast, &clients, seed);
         let mut config = setup.config;
         let attacked = admission::draw(configuration, &cast, release, seed, &mut config);
-        let faults = perturbation::draw(&self.ranges.faults, &cast, &clients, &milters, &attacked, seed);
+        let mut faults = perturbation::draw(&self.ranges.faults, &cast, &clients, &milters, &attacked, seed);
+        faults.extend(international.faults(&self.ranges.faults, &cast, &clients));
         let needs_packets =
             |fault: &Fault| matches!(fault, Fault::Dns { answer, .. } if answer.needs_packets());
         let in_packets =

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 
 use super::Faults;
 use super::cast::{Cast, Server};
+use super::international;
 use crate::draw::{Dice, Seed};
 use crate::fault::{
     ClientDoes, DiskFailure, DiskFolder, DiskOp, DnsAnswer, FalseEnd, Family, Fault, MilterFails, ServerDoes,
@@ -92,7 +93,8 @@ struct Hand<'a> {
 impl<'a> Hand<'a> {
     fn line(&mut self, family: Family) -> Option<Fault> {
         let weight = |kind: &&'static str| self.faults.kinds.get(*kind).copied().unwrap_or(1);
-        let kinds = family.kinds().iter().filter(|kind| !is_apart(kind));
+        let is_drawn_elsewhere = |kind: &&&str| is_apart(kind) || international::KINDS.contains(kind);
+        let kinds = family.kinds().iter().filter(|kind| !is_drawn_elsewhere(kind));
         let kinds: Vec<_> = kinds.map(|kind| (*kind, weight(kind))).collect();
         let kind = self.dice.weighted(kinds.into_iter())?;
         self.line_of(family, kind)
@@ -445,10 +447,15 @@ impl<'a> Hand<'a> {
 
     /// When a fault begins and ends.
     fn period(&mut self) -> (Span, Span) {
-        let at = self.dice.span(self.faults.begins);
-        let lasts = self.dice.span(self.faults.lasts);
-        (at, Span(at.0 + lasts.0.max(Duration::from_secs(1))))
+        period(self.faults, &mut self.dice)
     }
+}
+
+/// From when until when something is wrong.
+pub(super) fn period(faults: &Faults, dice: &mut Dice) -> (Span, Span) {
+    let at = dice.span(faults.begins);
+    let lasts = dice.span(faults.lasts);
+    (at, Span(at.0 + lasts.0.max(Duration::from_secs(1))))
 }
 
 fn seconds(seconds: u64) -> Span {

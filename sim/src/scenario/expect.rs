@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::oracle::address_of;
 use crate::record::{Outcome, Record, Service, What};
 
 /// What must be true of a replay on some releases. Every key that is there is checked.
@@ -154,15 +155,15 @@ impl Expectation {
                 compare(&format!("answers for {}", wanted.message.as_ref()), list(&wanted.are), list(&found));
             }
         }
+        let addresses: Vec<String> = record.end.mailboxes.iter().map(|(name, _)| address_of(name)).collect();
         let places = [
             (
                 "mailbox",
                 &self.mailboxes,
-                record
-                    .end
-                    .mailboxes
+                addresses
                     .iter()
-                    .map(|(name, items)| (name, kinds(items.iter().map(Some))))
+                    .zip(&record.end.mailboxes)
+                    .map(|(name, (_, items))| (name, kinds(items.iter().map(Some))))
                     .collect(),
             ),
             (

@@ -239,6 +239,8 @@ pub(crate) enum Shape {
     Nested,
     /// The body and text, below the `Received` lines of twelve hosts.
     FarTravelled,
+    /// The body and text, below a header in UTF-8 (RFC 6532); the client says SMTPUTF8 if the gateway offers it.
+    Utf8Header,
     /// No text at all.
     Empty,
     /// 70,000 octets of text, whatever `octets` is: more than a report returns.

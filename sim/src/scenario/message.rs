@@ -36,8 +36,9 @@ pub(super) fn content(message: &Message, starts: Timestamp) -> Vec<u8> {
         Shape::Plain => builder.text_body(text(message)),
         Shape::Nested => builder.body(nested(message)),
         shape => {
+            let name = if shape == Shape::Utf8Header { "Jürgen Groß " } else { "" };
             let head = format!(
-                "Date: {}\r\nFrom: <{from}>\r\nTo: <{}>\r\nMessage-ID: <{}>\r\nSubject: {}\r\n",
+                "Date: {}\r\nFrom: {name}<{from}>\r\nTo: <{}>\r\nMessage-ID: <{}>\r\nSubject: {}\r\n",
                 date.to_rfc822(),
                 to.join(">,\r\n\t<"),
                 mailbag::message_id(message.name.as_ref()),
@@ -82,7 +83,7 @@ fn raw(shape: Shape, head: &str, message: &Message) -> Vec<u8> {
                 content.extend_from_slice(b".\r\n..\r\n...\r\n.dot\r\n..dots\r\nend.\r\n. \r\n");
             }
         }
-        Shape::FarTravelled | Shape::Plain | Shape::Nested | Shape::Large => {
+        Shape::Utf8Header | Shape::FarTravelled | Shape::Plain | Shape::Nested | Shape::Large => {
             content.extend_from_slice(in_crlf(&text(message)).as_bytes());
         }
     }
@@ -138,8 +139,17 @@ mod tests {
 
     #[test]
     fn every_shape_is_a_message_of_lines_that_end_in_crlf_and_are_no_longer_than_they_may_be() {
-        for shape in ["plain", "eight-bit", "long-lines", "dots", "nested", "far-travelled", "empty", "large"]
-        {
+        for shape in [
+            "plain",
+            "eight-bit",
+            "long-lines",
+            "dots",
+            "nested",
+            "far-travelled",
+            "utf8-header",
+            "empty",
+            "large",
+        ] {
             for body in ["", "no end", "one line\\n", "two\\r\\nlines", "\\n\\n"] {
                 for octets in [0, 3000] {
                     is_a_message_of_lines(shape, body, octets);

@@ -63,7 +63,7 @@ pub(super) async fn destination(core: &Core, envelope: &Envelope) -> Destination
     };
     if exchangers.is_empty() {
         reached(Point::AddressInsteadOfExchanger);
-        return Candidates::of(core, port).resolve([(0, domain.to_string())]).await;
+        return Candidates::of(core, port).resolve([(0, domain.as_str().to_owned())]).await;
     }
     exchangers.retain(|mx| !is_null(mx));
     if exchangers.is_empty() {

@@ -1,5 +1,6 @@
 //! One try of one entry: visits hosts with it, and settles what became of each recipient.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::service::core::Core;
 use crate::service::filing;
 use crate::smtp::client::{Conversation, Letter, NoService, Outcome, Sent};
 use crate::smtp::extensions::Extensions;
+use crate::smtp::international::PastAscii;
 use crate::smtp::reply::Reply;
 use crate::spool::{EntryName, Folder, Message, Progress};
 
@@ -59,6 +61,9 @@ pub(super) struct Round<'a> {
     waited: Duration,
     /// Whether a host may have the message of which that is not known.
     unanswered: bool,
+    /// Who waits because a host offers no SMTPUTF8, and what of the message takes it; and how many hosts were such.
+    untold: BTreeMap<Address, PastAscii>,
+    without_smtp_utf8: Vec<String>,
     /// Whether the entry has ended already.
     is_gone: bool,
     /// What came in the way of the last try.
@@ -95,6 +100,8 @@ impl<'a> Round<'a> {
             tries: history::tries(progress),
             waited: history::waited(message.envelope.received, progress),
             unanswered: false,
+            untold: BTreeMap::new(),
+            without_smtp_utf8: Vec::new(),
             is_gone: false,
             last_why,
             failures: Vec::new(),
@@ -117,7 +124,11 @@ impl<'a> Round<'a> {
             match self.call(&host, connections, may_wait).await {
                 Called::Full if may_wait => return Visited::MustWait,
                 Called::Full => {}
-                Called::Said(why) => (deferred, may_wait) = (why, false),
+                Called::Said(why) => {
+                    (deferred, may_wait) = (why, false);
+                    let is_without = self.without_smtp_utf8.last() == Some(&host.name);
+                    came_from = is_without.then_some(Point::NextAfterNoSmtpUtf8);
+                }
                 // Nothing was said of the message: the next host may take it.
                 Called::NoService(no_service) => {
                     deferred = Some(format!("{}: {no_service}", host.name));
@@ -131,6 +142,12 @@ impl<'a> Round<'a> {
                     came_from = Some(Point::NextAfterConnectFailure);
                 }
             }
+            if self.waiting.is_empty() {
+                return Visited::Tried(None);
+            }
+        }
+        if self.without_smtp_utf8.len() + without_service.len() == count && !self.untold.is_empty() {
+            self.fail_the_untold();
             if self.waiting.is_empty() {
                 return Visited::Tried(None);
             }
@@ -189,9 +206,11 @@ impl<'a> Round<'a> {
     }
 
     async fn send(&self, connection: &mut Connection) -> Sent {
-        let Envelope { reverse_path, dsn, .. } = &self.message.envelope;
-        let content = &self.message.content;
-        connection.conversation.send(Letter { reverse_path, recipients: &self.waiting, dsn, content }).await
+        let Message { envelope: Envelope { reverse_path, dsn, is_international, .. }, content } =
+            self.message;
+        let (recipients, is_international) = (&self.waiting, *is_international);
+        let letter = Letter { reverse_path, recipients, dsn, is_international, content };
+        connection.conversation.send(letter).await
     }
 
     /// Takes note of what became of each recipient at a host. What deferred those who wait still.
@@ -199,12 +218,20 @@ impl<'a> Round<'a> {
         let Sent { outcomes, reports, .. } = sent;
         note_the_differences(&outcomes);
         let (mut deferred, mut delivered) = (None, Vec::new());
+        if outcomes.iter().any(|outcome| matches!(outcome, Outcome::NotOffered(_))) {
+            self.without_smtp_utf8.push(host.to_owned());
+        }
         for (recipient, outcome) in std::mem::take(&mut self.waiting).into_iter().zip(outcomes) {
             match outcome {
                 Outcome::Delivered(_) => delivered.push(recipient),
                 Outcome::Failed(reply) => {
                     self.refused(host, &reply);
                     self.fail(recipient, Reason::Refused(remote(host, &reply)), &reply.to_string());
+                }
+                Outcome::NotOffered(what) => {
+                    deferred.get_or_insert_with(|| format!("{host}: it offers no SMTPUTF8"));
+                    self.untold.insert(recipient.clone(), what);
+                    self.waiting.push(recipient);
                 }
                 Outcome::Deferred(why) => {
                     if why.may_be_taken() {
@@ -297,6 +324,23 @@ impl<'a> Round<'a> {
     pub(super) fn fail_all(&mut self, why: &Reason, noted: &str) {
         for recipient in std::mem::take(&mut self.waiting) {
             self.fail(recipient, why.clone(), noted);
+        }
+    }
+
+    /// Every host that there is offers no SMTPUTF8: who takes it will not have the message (RFC 6531, 3.2).
+    fn fail_the_untold(&mut self) {
+        let host = self.without_smtp_utf8.last().cloned().unwrap_or_default();
+        let untold = std::mem::take(&mut self.untold);
+        let (failed, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|recipient| untold.contains_key(recipient));
+        self.waiting = waiting;
+        for recipient in failed {
+            reached(Point::SmtpUtf8NotOffered);
+            let what = untold[&recipient];
+            let id = self.name.id.clone();
+            Event::SmtpUtf8NotOffered { id, host: host.clone(), recipient: recipient.clone(), what }.log();
+            self.fail(recipient, Reason::PastAscii { what, host: host.clone() }, "no host offers SMTPUTF8");
         }
     }
 

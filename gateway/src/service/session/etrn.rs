@@ -31,9 +31,7 @@ impl Session {
             return self.refuse(Reply::new(530, "Authentication required").with_status("5.7.0")).await;
         }
         let why = match &node {
-            _ if !self.may_relay() => {
-                "this client may not ask for mail"
-            }
+            _ if !self.may_relay() => "this client may not ask for mail",
             Node::Queue(_) => "no queue has a name here",
             Node::Domain(domain) | Node::Below(domain) => match self.core.route(domain) {
                 Route::Held(_) => return self.start(node).await,

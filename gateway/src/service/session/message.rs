@@ -22,7 +22,7 @@ use crate::smtp::data::{DataReader, Flaws, LineCheck, TEXT_LINE_LIMIT};
 use crate::smtp::reply::Reply;
 use crate::spool::{Aside, Draft, EntryName, Folder};
 use crate::submission::{self, Refusal};
-use crate::trace::Received;
+use crate::trace::{Protocol, Received};
 use crate::turf;
 
 /// How long a client may pause within a message: longer than the three minutes that a sender waits
@@ -109,7 +109,7 @@ impl Session {
 
     /// Opens the draft and writes the `Received` line.
     pub(super) async fn begin(&mut self, hello: &Hello, transaction: Transaction) -> Result<Work, DiskError> {
-        let Transaction { reverse_path, recipients, dsn, discarded_by } = transaction;
+        let Transaction { reverse_path, recipients, dsn, is_international, discarded_by } = transaction;
         let account = self.account.clone();
         let envelope = Envelope {
             reverse_path,
@@ -118,13 +118,18 @@ impl Session {
             origin: Origin::Client { address: self.client, helo: hello.name.clone(), account },
             next_hop: None,
             dsn,
+            is_international,
         };
         let mut draft = self.core.spool.draft(&envelope).await?;
         let received = Received {
             helo: &hello.name,
             client: self.client,
             host: &self.core.config.host,
-            protocol: hello.protocol,
+            protocol: match is_international {
+                true if self.account.is_some() => Protocol::Utf8SmtpA,
+                true => Protocol::Utf8Smtp,
+                false => hello.protocol,
+            },
             release: self.core.config.release,
             id: draft.id(),
             when: envelope.received,

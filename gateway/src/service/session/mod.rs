@@ -33,7 +33,7 @@ use crate::relay;
 use crate::release::Defect;
 use crate::routing::Route;
 use crate::sasl;
-use crate::smtp::command::{self, Command, Mail, Rcpt};
+use crate::smtp::command::{self, Command, CommandError, Mail, Rcpt};
 use crate::smtp::extensions::Extensions;
 use crate::smtp::line::{COMMAND_LIMIT, LineError, Wire};
 use crate::smtp::reply::Reply;
@@ -83,6 +83,8 @@ struct Transaction {
     recipients: Vec<Address>,
     /// What is asked of reports on it.
     dsn: DsnRequest,
+    /// Whether its client declared that it is international.
+    is_international: bool,
     /// The milter that would have it thrown away.
     discarded_by: Option<String>,
 }
@@ -178,6 +180,7 @@ impl Session {
             }
             let went = match Command::parse(&line, self.offered) {
                 Ok(command) => self.obey(command).await,
+                Err(CommandError::Undeclared) => self.refuse_undeclared().await,
                 Err(error) => self.refuse(error.reply()).await,
             };
             if went.is_err() {
@@ -343,12 +346,16 @@ impl Session {
             let full = "Requested action not taken: insufficient system storage, try again later";
             return self.answer(&Reply::new(452, full).with_status("4.3.1")).await;
         }
-        let Mail { reverse_path, ret, envelope_id, size, .. } = mail;
+        let Mail { reverse_path, ret, envelope_id, size, is_international, .. } = mail;
         let reply = Reply::new(250, format!("OK - mail from {reverse_path}")).with_status("2.1.0");
-        let verdict = self.milters.mail(&reverse_path, size).await;
+        let verdict = self.milters.mail(&reverse_path, size, is_international).await;
         let dsn = DsnRequest::new(ret, envelope_id);
         let (recipients, discarded_by) = (Vec::new(), None);
-        self.transaction = Some(Transaction { reverse_path, recipients, dsn, discarded_by });
+        if is_international {
+            reached(Point::InternationalTaken);
+        }
+        self.transaction =
+            Some(Transaction { reverse_path, recipients, dsn, is_international, discarded_by });
         if self.heed(verdict).await? {
             self.transaction = None;
             return Ok(());
@@ -362,6 +369,9 @@ impl Session {
                 .refuse(out_of_order(if self.chunks.is_some() { IN_CHUNKS } else { "say MAIL first" }))
                 .await;
         };
+        if !transaction.is_international && !rcpt.is_ascii() {
+            return self.refuse_undeclared().await;
+        }
         if transaction.recipients.len() >= self.core.config.limits.recipients {
             reached(Point::RecipientLimit);
             let full = "Requested action not taken: Exceed Recipient Limit";
@@ -400,6 +410,11 @@ impl Session {
         let (address, local, account) = (self.client, self.local, self.account.as_deref());
         let config = &self.core.config;
         relay::may_relay(config.release, &config.relay, relay::Client { address, local, account })
+    }
+
+    async fn refuse_undeclared(&mut self) -> Go {
+        reached(Point::UndeclaredRefused);
+        self.refuse(CommandError::Undeclared.reply()).await
     }
 
     /// Answers a command that cannot be obeyed, and counts it.

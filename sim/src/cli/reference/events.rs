@@ -8,6 +8,7 @@ use gateway::address::{Address, Domain, ReversePath};
 use gateway::envelope::SpoolId;
 use gateway::eventlog::Event;
 use gateway::exception::Exception;
+use gateway::smtp::international::PastAscii;
 use miette::miette;
 
 use super::schema::in_a_cell;
@@ -98,6 +99,12 @@ fn examples() -> Vec<Event> {
         Event::HostOverLimit {
             host: Ipv4Addr::new(198, 51, 100, 66).into(),
             what: "connections at one time",
+        },
+        Event::SmtpUtf8NotOffered {
+            id: id.clone(),
+            host: host.clone(),
+            recipient: "jürgen@partner.test".parse().expect("it is an address"),
+            what: PastAscii::Address,
         },
         Event::ListenFailed {
             address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 25)),
