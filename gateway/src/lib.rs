@@ -56,13 +56,16 @@
 //! | [`spool`] | messages on disk, from acceptance to delivery |
 //! | [`extension`], [`routing`], [`dns`] | where a recipient's mail goes |
 //! | [`store`] | the mailboxes of this server |
+//! | [`queue`] | the spool as an administrator looks at it |
 //! | [`report`] | non-delivery reports and notifications to the administrator |
 //! | [`eventlog`] | the numbered events that an administrator reads |
+//! | [`admin`] | the listener for administrators and monitors, and its client |
 //! | [`exception`] | the filter that turns a panic into event 4037 |
 //! | [`reach`] | the points of which a tester asks whether they were ever reached |
 
 pub mod accept;
 pub mod address;
+pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod directory;
@@ -75,6 +78,7 @@ pub mod eventlog;
 pub mod exception;
 pub mod extension;
 pub mod milter;
+pub mod queue;
 pub mod reach;
 pub mod relay;
 pub mod release;

@@ -14,8 +14,8 @@ use toml::Spanned;
 use super::error::Source;
 use super::file::{self, Text};
 use super::{
-    AcceptConfig, Config, ConfigError, DeliveryConfig, DnsConfig, ExtensionConfig, HostRule, Login,
-    MailboxConfig, MilterConfig, Network, NotificationsConfig, QuarantineConfig, Requirement,
+    AcceptConfig, AdminConfig, Config, ConfigError, DeliveryConfig, DnsConfig, ExtensionConfig, HostRule,
+    Login, MailboxConfig, MilterConfig, Network, NotificationsConfig, QuarantineConfig, Requirement,
     SubmissionConfig, clients,
 };
 use crate::address::{Address, Domain};
@@ -30,6 +30,8 @@ const HOST_REMEDY: &str = "write a host name without a final dot, \"host:port\",
 pub(super) const NETWORK_REMEDY: &str =
     "write an address, such as \"192.0.2.10\", or a network, such as \"192.0.2.0/24\"";
 pub(super) const SECRET_REMEDY: &str = "`gateway secret` makes a secret from a password";
+const ADMIN_REMEDY: &str =
+    "write an IP address of this machine and a port of its own, such as \"127.0.0.1:2580\"";
 const SPAN_REMEDY: &str = "write hours, minutes and seconds, such as \"48h\" or \"1h 30m\"";
 
 /// Where name servers listen (RFC 1035, 4.2).
@@ -90,8 +92,21 @@ pub(super) fn config(source: &Source) -> Result<Config, ConfigError> {
             deaths: number(source, file.quarantine.deaths.as_ref(), 2, 1..=i64::from(u32::MAX))?,
             extension_time: span_or(source, file.quarantine.extension_time.as_ref(), 5 * MINUTE)?,
         },
+        admin: AdminConfig {
+            listen: match &file.admin.listen {
+                Some(text) => Some(source.read(text, ADMIN_REMEDY)?),
+                None => None,
+            },
+        },
         host,
     };
+    if let Some(text) = &file.admin.listen
+        && config.admin.listen == Some(config.listen)
+    {
+        let what =
+            format!("clients and administrators are to connect to the same address, {}", config.listen);
+        return Err(source.error(text.span(), what, ADMIN_REMEDY));
+    }
     if config.spool == config.store {
         let what = "the spool and the store are the same directory";
         return Err(source.error(file.store.span(), what, "give `store` a directory of its own"));

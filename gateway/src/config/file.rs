@@ -50,6 +50,14 @@ pub(super) struct File {
     pub(super) notifications: Notifications,
     #[serde(default)]
     pub(super) quarantine: Quarantine,
+    #[serde(default)]
+    pub(super) admin: Admin,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Admin {
+    pub(super) listen: Option<Text>,
 }
 
 #[derive(Default, Deserialize)]

@@ -14,6 +14,7 @@ mod error;
 mod file;
 mod keys;
 mod network;
+mod reload;
 #[cfg(test)]
 mod tests;
 
@@ -88,6 +89,15 @@ pub struct Config {
     pub notifications: NotificationsConfig,
     /// When a message is set aside.
     pub quarantine: QuarantineConfig,
+    /// How the running service is administered.
+    pub admin: AdminConfig,
+}
+
+/// `[admin]`: how the running service is administered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// Where it answers administrators and monitors, in HTTP. Default: nowhere.
+    pub listen: Option<SocketAddr>,
 }
 
 /// `[limits]`: what a client may ask of the gateway.

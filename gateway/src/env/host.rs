@@ -4,6 +4,9 @@
 //! mail, and decides nothing: each function is one question to the system.
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this module is the real machine")]
 
+pub mod lock;
+pub mod secret_file;
+
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::net::SocketAddr;

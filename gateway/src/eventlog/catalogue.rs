@@ -71,6 +71,11 @@ pub enum Event {
     },
     /// 1001: the service was shut down (Q325939).
     Stopped,
+    /// 1002: the service has taken up another configuration. The original asked for a restart; the number is ours.
+    Reconfigured {
+        /// The keys that have changed and wait for the next start.
+        kept: Vec<&'static str>,
+    },
     /// 2001: a message was handed on to another host or to a mailbox (Q185108).
     Delivered {
         /// The message.
@@ -110,6 +115,15 @@ pub enum Event {
         node: String,
         /// How many messages.
         messages: usize,
+    },
+    /// 2011: an administrator had entries of the queue tried, held, let go or deleted. The number is ours.
+    QueueChanged {
+        /// Which.
+        what: String,
+        /// What was done.
+        done: &'static str,
+        /// Who says to have asked for it, and from where.
+        by: String,
     },
     /// 3010: a host could not be connected to (Q283255).
     ConnectFailed {
@@ -193,6 +207,11 @@ pub enum Event {
         /// The address.
         address: SocketAddr,
         /// What the system said.
+        why: String,
+    },
+    /// 4010: another configuration was not taken up, and the old one counts. The number is ours.
+    NotReconfigured {
+        /// Why not.
         why: String,
     },
     /// 4031: another host refused a message for good (Q245787).
@@ -309,9 +328,9 @@ pub enum Event {
 
 impl Event {
     /// The number of every event, in order.
-    pub const IDS: [u16; 31] = [
-        1000, 1001, 2001, 2002, 2006, 2010, 3010, 3018, 3019, 3020, 3030, 3031, 3032, 3035, 3060, 4007, 4031,
-        4037, 4055, 4070, 4084, 4098, 4116, 4117, 4120, 4123, 4151, 4182, 4183, 4188, 4192,
+    pub const IDS: [u16; 34] = [
+        1000, 1001, 1002, 2001, 2002, 2006, 2010, 2011, 3010, 3018, 3019, 3020, 3030, 3031, 3032, 3035, 3060,
+        4007, 4010, 4031, 4037, 4055, 4070, 4084, 4098, 4116, 4117, 4120, 4123, 4151, 4182, 4183, 4188, 4192,
     ];
 
     /// The event's number, which is one of [`IDS`](Self::IDS).
@@ -319,10 +338,12 @@ impl Event {
         match self {
             Event::Started { .. } => 1000,
             Event::Stopped => 1001,
+            Event::Reconfigured { .. } => 1002,
             Event::Delivered { .. } => 2001,
             Event::Received { .. } => 2002,
             Event::Unresolved { .. } => 2006,
             Event::QueueStarted { .. } => 2010,
+            Event::QueueChanged { .. } => 2011,
             Event::ConnectFailed { .. } => 3010,
             Event::FlushModeEntered { .. } => 3018,
             Event::FlushModeLeft { .. } => 3019,
@@ -333,6 +354,7 @@ impl Event {
             Event::HostOverLimit { .. } => 3035,
             Event::SmtpUtf8NotOffered { .. } => 3060,
             Event::ListenFailed { .. } => 4007,
+            Event::NotReconfigured { .. } => 4010,
             Event::RemoteRefused { .. } => 4031,
             Event::Exception(_) => 4037,
             Event::CommitFailed { .. } => 4055,
@@ -358,6 +380,7 @@ impl Event {
             | Event::Dropped { .. }
             | Event::RelayRefused { .. }
             | Event::Turfed { .. } => Severity::Warning,
+            Event::QueueChanged { .. } => Severity::SuccessAudit,
             other => match other.id() {
                 0..3000 => Severity::Information,
                 3000..4000 => Severity::Warning,
@@ -371,10 +394,13 @@ impl Event {
         match self {
             Event::Started { .. }
             | Event::Stopped
+            | Event::Reconfigured { .. }
+            | Event::NotReconfigured { .. }
             | Event::ListenFailed { .. }
             | Event::ExtensionNotLoaded { .. } => Category::InitializationTermination,
             Event::Delivered { .. }
             | Event::Received { .. }
+            | Event::QueueChanged { .. }
             | Event::FlushModeEntered { .. }
             | Event::FlushModeLeft { .. }
             | Event::Dropped { .. }
@@ -409,6 +435,19 @@ impl fmt::Display for Event {
         match self {
             Event::Started { build } => write!(f, "The Internet Mail Service has started. Build {build}."),
             Event::Stopped => f.write_str("The Internet Mail Service was shut down."),
+            Event::Reconfigured { kept } if kept.is_empty() => {
+                f.write_str("The configuration was read anew, and counts for all that begins from now on.")
+            }
+            Event::Reconfigured { kept } => write!(
+                f,
+                "The configuration was read anew, and counts for all that begins from now on, but for {}: that waits \
+                 for the next start.",
+                kept.join(", ")
+            ),
+            Event::QueueChanged { what, done, by } => write!(f, "{what}: {done} by {by}."),
+            Event::NotReconfigured { why } => {
+                write!(f, "The configuration was not read anew, and the old one still counts: {why}.")
+            }
             Event::Delivered { id, from, to, delivered, undeliverable } => write!(
                 f,
                 "Message {id} from {from} was handed to {to}: {delivered} recipient(s) delivered, \

@@ -8,11 +8,13 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use super::StartError;
+use super::counters::Counters;
 use super::courier::Order;
 use super::filing::Filed;
 use super::flush_mode::FlushMode;
 use super::held::Held;
 use super::hosts::Hosts;
+use super::suspended::Suspended;
 use crate::accept::Rules;
 use crate::address::Domain;
 use crate::config::Config;
@@ -39,15 +41,20 @@ pub(super) struct Core {
     pub(super) extensions: Chain,
     pub(super) resolver: Arc<dyn Resolver>,
     pub(super) identity: Identity,
-    pub(super) filed: Filed,
-    pub(super) held: Held,
     pub(super) hosts: Arc<Hosts>,
+    // What follows is one for as long as the process lives, whatever is configured.
+    pub(super) filed: Arc<Filed>,
+    pub(super) held: Arc<Held>,
+    pub(super) suspended: Arc<Suspended>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) started: Timestamp,
     closing: watch::Sender<bool>,
-    flush_mode: FlushMode,
+    flush_mode: Arc<FlushMode>,
     channels: Channels,
 }
 
 /// The ways from one part to another.
+#[derive(Clone)]
 pub(super) struct Channels {
     /// To the service: an exception that ends it.
     pub(super) fatal: mpsc::UnboundedSender<Exception>,
@@ -84,17 +91,54 @@ impl Core {
             rules: Rules::new(&config.accept),
             directory: Directory::new(&config),
             identity: config.identity(),
-            filed: Filed::default(),
-            held: Held::default(),
             hosts: Hosts::new(&config),
+            filed: Arc::default(),
+            held: Arc::default(),
+            suspended: Arc::default(),
+            counters: Arc::default(),
+            started: env.clock.now(),
             closing: watch::Sender::new(false),
-            flush_mode: FlushMode::new(config.limits.disk_low_water),
+            flush_mode: Arc::default(),
             extensions,
             spool,
             resolver,
             env,
             config,
             channels,
+        }))
+    }
+
+    /// The same service under another configuration, which has the same spool and store.
+    ///
+    /// # Errors
+    /// Something that it needs cannot be had.
+    pub(super) async fn reconfigured(
+        &self,
+        config: Config,
+        resolver: Arc<dyn Resolver>,
+        extensions: &Registry,
+    ) -> Result<Arc<Self>, StartError> {
+        let extensions = extensions.load(&config.extensions, &self.env).await?;
+        let hosts = if self.hosts.are_as(&config) { Arc::clone(&self.hosts) } else { Hosts::new(&config) };
+        Ok(Arc::new(Core {
+            store: Store::new(Arc::clone(&self.env.disk), Path::new(&config.store)),
+            rules: Rules::new(&config.accept),
+            directory: Directory::new(&config),
+            identity: config.identity(),
+            hosts,
+            extensions,
+            resolver,
+            config,
+            env: self.env.clone(),
+            spool: self.spool.clone(),
+            filed: Arc::clone(&self.filed),
+            held: Arc::clone(&self.held),
+            suspended: Arc::clone(&self.suspended),
+            counters: Arc::clone(&self.counters),
+            started: self.started,
+            closing: self.closing.clone(),
+            flush_mode: Arc::clone(&self.flush_mode),
+            channels: self.channels.clone(),
         }))
     }
 
@@ -106,12 +150,17 @@ impl Core {
 
     /// Whether the spool's drive is too full for more mail.
     pub(super) async fn is_in_flush_mode(&self) -> bool {
-        self.flush_mode.is_on(&*self.env.disk, &self.config.spool).await
+        self.flush_mode.is_on(self.config.limits.disk_low_water, &*self.env.disk, &self.config.spool).await
     }
 
     /// The service is being stopped: no session begins another message.
     pub(super) fn close_down(&self) {
         self.closing.send_replace(true);
+    }
+
+    /// Whether the service is being stopped.
+    pub(super) fn is_closing_down(&self) -> bool {
+        *self.closing.borrow()
     }
 
     /// Ready when the service is being stopped.

@@ -102,6 +102,10 @@ pub(super) async fn report(
         match report.compose() {
             Some(report) => {
                 reached(Point::ReportComposed);
+                match direction {
+                    Direction::Inbound => core.counters.reports_inbound.count(),
+                    Direction::Outbound => core.counters.reports_outbound.count(),
+                }
                 file(core, about, id.clone(), report).await?;
             }
             None => {

@@ -21,9 +21,9 @@ use crate::reach::{Point, reached};
 /// How old a look at the drive may be (Q189587).
 const LOOK: Duration = Duration::from_secs(15);
 
-/// Whether the service is in flush mode.
+/// Whether the service is in flush mode. Out of it, to be entered when too few octets are free.
+#[derive(Default)]
 pub(super) struct FlushMode {
-    low_water: Option<NonZeroU64>,
     last: Mutex<Look>,
 }
 
@@ -35,14 +35,10 @@ struct Look {
 }
 
 impl FlushMode {
-    /// Out of flush mode, to be entered when fewer octets than this are free.
-    pub(super) fn new(low_water: Option<NonZeroU64>) -> Self {
-        FlushMode { low_water, last: Mutex::default() }
-    }
-
-    /// Whether no mail is to be taken in, by a look at the drive of `spool` that is not too old.
-    pub(super) async fn is_on(&self, disk: &dyn Disk, spool: &Path) -> bool {
-        let Some(low_water) = self.low_water.map(NonZeroU64::get) else { return false };
+    /// Whether no mail is to be taken in, because fewer octets than `low_water` are free, by a look at the drive of
+    /// `spool` that is not too old.
+    pub(super) async fn is_on(&self, low_water: Option<NonZeroU64>, disk: &dyn Disk, spool: &Path) -> bool {
+        let Some(low_water) = low_water.map(NonZeroU64::get) else { return false };
         // Held while the disk answers: one look serves all who wait for it.
         let mut last = self.last.lock().await;
         if last.at.is_some_and(|at| at.elapsed() < LOOK) {

@@ -45,6 +45,20 @@ impl Held {
         })
     }
 
+    /// Asks for one entry, if it waits.
+    pub(super) fn ask_for_entry(&self, entry: &EntryName) {
+        self.with(|held| {
+            if let Some(wait) = held.get_mut(entry) {
+                wait.is_asked_for = true;
+            }
+        });
+    }
+
+    /// Whether an entry waits for somebody to ask for it.
+    pub(super) fn waits(&self, entry: &EntryName) -> bool {
+        self.with(|held| held.get(entry).is_some_and(|wait| !wait.is_asked_for))
+    }
+
     /// Whether an entry waits no longer.
     pub(super) fn is_asked_for(&self, entry: &EntryName) -> bool {
         self.with(|held| held.get(entry).is_some_and(|wait| wait.is_asked_for))

@@ -90,6 +90,11 @@ impl Hosts {
         })
     }
 
+    /// Whether they are counted as this configuration says.
+    pub(super) fn are_as(&self, config: &Config) -> bool {
+        self.limits == config.limits && self.exempt == config.relay.networks
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }

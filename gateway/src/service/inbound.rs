@@ -22,6 +22,7 @@ use super::core::Core;
 use super::courier::Order;
 use super::filing;
 use super::patience::Patience;
+use super::present::Present;
 use super::sorting::{Dropped, Sorted, sort};
 use crate::address::Address;
 use crate::dsn::Condition;
@@ -43,6 +44,7 @@ const DISK_PAUSE: Duration = Duration::from_mins(1);
 /// The inbound worker.
 pub(super) struct Worker {
     core: Arc<Core>,
+    present: Arc<Present>,
     waiting: VecDeque<SpoolId>,
     arrivals: mpsc::UnboundedReceiver<SpoolId>,
     /// What is marked as in hand: the disk did not let it be put down. One life of the process counts once.
@@ -55,6 +57,7 @@ impl Worker {
     /// A worker with what the last process left in `in/`, oldest first.
     pub(super) async fn recover(
         core: &Arc<Core>,
+        present: &Arc<Present>,
         arrivals: mpsc::UnboundedReceiver<SpoolId>,
     ) -> Result<Self, DiskError> {
         let listing = core.spool.list(Folder::In).await?;
@@ -102,6 +105,7 @@ impl Worker {
         let waiting = found.into_iter().map(|(_, _, id)| id).collect();
         Ok(Worker {
             core: Arc::clone(core),
+            present: Arc::clone(present),
             waiting,
             arrivals,
             in_hand: BTreeSet::new(),
@@ -119,6 +123,7 @@ impl Worker {
                     None => return,
                 },
             };
+            self.core = self.present.get();
             if let Err(error) = self.handle(&id).await {
                 reached(Point::ProcessingPutOff);
                 Event::RetriedLater { id: id.clone(), why: error.to_string() }.log();
@@ -214,6 +219,7 @@ impl Worker {
         let hops = trace::hops(&message.content);
         let sorted = if hops > core.config.limits.hops {
             reached(Point::HopCountExceeded);
+            core.counters.loops.count();
             Event::HopCountExceeded { id: id.clone(), hops }.log();
             Sorted::failing(&message.envelope, &Reason::TooManyHops)
         } else {
@@ -263,6 +269,7 @@ impl Worker {
             }
         }
         if !sorted.mailboxes.is_empty() {
+            core.counters.local.count(sorted.mailboxes.len(), message.content.len());
             Event::Delivered {
                 id: id.clone(),
                 from: message.envelope.reverse_path.clone(),
@@ -300,7 +307,7 @@ impl Worker {
     /// A message is no longer in `in/`: has the courier carry its parts, and what was filed about it processed.
     fn release(&self, id: &SpoolId, parts: Vec<EntryName>) {
         let due = Instant::now();
-        parts.into_iter().for_each(|name| self.core.order(Order { name, due }));
+        parts.into_iter().for_each(|name| self.core.order(Order::At { name, due }));
         filing::announce(&self.core, &EntryName::from(id.clone()));
     }
 

@@ -4,16 +4,21 @@
 //! or an exception ends it. The parts, each in a file of its own: the SMTP session, the inbound worker that
 //! processes what was accepted, the courier that delivers it to other hosts.
 
+mod control;
 mod core;
+mod counters;
 mod courier;
 mod filing;
 mod flush_mode;
 mod held;
 mod hosts;
 mod inbound;
+pub(crate) mod metrics;
 mod patience;
+mod present;
 mod session;
 mod sorting;
+mod suspended;
 
 use std::future::Future;
 use std::io::{self, ErrorKind};
@@ -33,7 +38,10 @@ use crate::exception::Exception;
 use crate::extension::{LoadError, Registry};
 use crate::reach::{Point, reached};
 use crate::smtp::reply::Reply;
+pub use control::{Change, Changed, Control, Metric, Unready, Which};
 use core::Core;
+pub(crate) use courier::history;
+use present::Present;
 
 /// How long the service waits when the machine can give it no connection.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -47,6 +55,7 @@ const REFUSAL_TIME: Duration = Duration::from_secs(10);
 /// A gateway that has started.
 pub struct Gateway {
     core: Arc<Core>,
+    present: Arc<Present>,
     listener: Box<dyn Listener>,
     exceptions: mpsc::UnboundedReceiver<Exception>,
     inbound: inbound::Worker,
@@ -103,11 +112,12 @@ impl Gateway {
         })?;
         let core =
             Core::open(config, env, resolver, extensions, core::Channels { fatal, inbox, outbox }).await?;
+        let present = Present::new(Arc::clone(&core));
         let unusable = |error: &DiskError| Event::SpoolUnusable { why: error.to_string() }.log();
-        let inbound = inbound::Worker::recover(&core, arrivals).await.inspect_err(unusable)?;
-        let courier = courier::Courier::recover(&core, orders).await.inspect_err(unusable)?;
+        let inbound = inbound::Worker::recover(&core, &present, arrivals).await.inspect_err(unusable)?;
+        let courier = courier::Courier::recover(&core, &present, orders).await.inspect_err(unusable)?;
         Event::Started { build: core.config.release.build() }.log();
-        Ok(Gateway { core, listener, exceptions, inbound, courier })
+        Ok(Gateway { core, present, listener, exceptions, inbound, courier })
     }
 
     /// The address that it listens on, with the port that was chosen.
@@ -116,6 +126,11 @@ impl Gateway {
     /// The socket is no longer open.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// For who administers it while it runs.
+    pub fn control(&self) -> Control {
+        Control::new(Arc::clone(&self.present))
     }
 
     /// Serves until `stop` is ready or an exception ends the service. When it is to stop, it takes no more connections,
@@ -130,7 +145,7 @@ impl Gateway {
             biased;
             Some(exception) = self.exceptions.recv() => return Exit::Exception(exception),
             () = stop => {}
-            () = accept(&self.core, &mut *self.listener, &places) => {
+            () = accept(&self.present, &mut *self.listener, &places) => {
                 unreachable!("accepting connections never ends")
             }
         }
@@ -146,7 +161,7 @@ impl Gateway {
 }
 
 /// Takes connections for ever, each a session of its own, up to the limit.
-async fn accept(core: &Arc<Core>, listener: &mut dyn Listener, places: &Arc<Semaphore>) {
+async fn accept(present: &Present, listener: &mut dyn Listener, places: &Arc<Semaphore>) {
     loop {
         let Connection { stream, from, to } = match listener.accept().await {
             Ok(connection) => connection,
@@ -162,10 +177,12 @@ async fn accept(core: &Arc<Core>, listener: &mut dyn Listener, places: &Arc<Sema
                 continue;
             }
         };
+        let core = &present.get();
         let guest = match core.hosts.connect(from.ip()) {
             Ok(guest) => guest,
             Err(excess) => {
                 reached(Point::HostOverLimit);
+                core.counters.turned_away.count();
                 let text = format!("{} too many {}, try again later", core.config.host, excess.what());
                 // Beside the greeting there is no enhanced status code (RFC 2034, 4); here Postfix has one, and so have we.
                 turn_away(core, stream, Reply::new(421, format!("4.7.0 {text}")));
@@ -174,17 +191,20 @@ async fn accept(core: &Arc<Core>, listener: &mut dyn Listener, places: &Arc<Sema
         };
         let Ok(place) = Arc::clone(places).try_acquire_owned() else {
             reached(Point::ConnectionOverLimit);
+            core.counters.turned_away.count();
             // Over the limit is refused at once (Q166584).
             let text = format!("{} too many connections, try again later", core.config.host);
             turn_away(core, stream, Reply::new(421, text));
             continue;
         };
+        let visit = core.counters.clients.begin();
         let session = session::Session::new(Arc::clone(core), stream, [from.ip(), to.ip()], guest);
         core.env.spawn.spawn(
             "SMTP session",
             Box::pin(async move {
                 session.run().await;
                 drop(place);
+                drop(visit);
             }),
         );
     }

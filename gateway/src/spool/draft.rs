@@ -68,6 +68,11 @@ impl Draft {
         &self.id
     }
 
+    /// The octets of the content so far.
+    pub fn octets(&self) -> usize {
+        self.encoder.octets()
+    }
+
     /// Adds to the content.
     ///
     /// # Errors

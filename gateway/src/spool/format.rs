@@ -77,6 +77,11 @@ impl Encoder {
         self.length += bytes.len() as u64;
     }
 
+    /// How much content there was so far.
+    pub(super) fn octets(&self) -> usize {
+        usize::try_from(self.length).unwrap_or(usize::MAX)
+    }
+
     /// The bytes that come after the content.
     pub(super) fn footer(mut self) -> Vec<u8> {
         let mut footer = format!("\nImEd {:020} ", self.length);

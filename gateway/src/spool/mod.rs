@@ -139,6 +139,12 @@ impl Spool {
         Ok(spool)
     }
 
+    /// The spool in the directory `root` for who only looks at it: another process may have it open, and nothing is made,
+    /// removed or synchronised.
+    pub fn look_at(disk: Arc<dyn Disk>, entropy: Arc<dyn Entropy>, root: &Path) -> Self {
+        Spool { disk, entropy, root: root.into() }
+    }
+
     /// Begins a message that will come into `in/`, under a name that nothing in the spool has.
     ///
     /// # Errors

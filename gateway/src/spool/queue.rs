@@ -60,6 +60,10 @@ pub enum Progress {
     },
     /// The sender was told that it is late.
     DelayReported,
+    /// An administrator holds it: it is not tried, and does not expire.
+    Held,
+    /// It is held no longer, and is to be tried once however old it is.
+    Released,
 }
 
 impl Spool {

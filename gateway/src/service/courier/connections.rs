@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{Again, Carried};
 use crate::env::Spawn;
 use crate::reach::{Point, reached};
+use crate::service::counters::{Visit, Visits};
 use crate::smtp::client::Conversation;
 use crate::spool::EntryName;
 
@@ -47,6 +48,7 @@ pub(super) struct Limits {
 pub(super) struct Connections {
     limits: Limits,
     spawn: Arc<dyn Spawn>,
+    visits: Arc<Visits>,
     /// To the courier: an entry is to be tried again.
     back: mpsc::UnboundedSender<Carried>,
     /// One has ended.
@@ -95,6 +97,7 @@ pub(super) struct Connection {
 pub(super) struct Seat {
     connections: Arc<Connections>,
     host: SocketAddr,
+    _visit: Visit,
 }
 
 impl Drop for Seat {
@@ -148,10 +151,11 @@ impl Connections {
     pub(super) fn new(
         limits: Limits,
         spawn: Arc<dyn Spawn>,
+        visits: Arc<Visits>,
         back: mpsc::UnboundedSender<Carried>,
     ) -> Arc<Self> {
         let (freed, state) = (Notify::new(), Mutex::default());
-        Arc::new(Connections { limits, spawn, back, freed, state })
+        Arc::new(Connections { limits, spawn, visits, back, freed, state })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -192,7 +196,11 @@ impl Connections {
                     return Found::Full;
                 } else if all < self.limits.all {
                     *state.open.entry(host).or_default() += 1;
-                    return Found::Room(Seat { connections: Arc::clone(self), host });
+                    return Found::Room(Seat {
+                        connections: Arc::clone(self),
+                        host,
+                        _visit: self.visits.begin(),
+                    });
                 } else if let Some(oldest) = state.kept.pop_front() {
                     Step::MakeRoom(oldest)
                 } else {

@@ -10,12 +10,16 @@ use crate::envelope::Envelope;
 use crate::spool::Progress;
 
 /// The recipients that nothing final has been noted of.
-pub(super) fn waiting(envelope: &Envelope, progress: &[Progress]) -> Vec<Address> {
+pub(crate) fn waiting(envelope: &Envelope, progress: &[Progress]) -> Vec<Address> {
     let settled: BTreeSet<&Address> = progress
         .iter()
         .filter_map(|progress| match progress {
             Progress::Delivered { recipient, .. } | Progress::Failed { recipient, .. } => Some(recipient),
-            Progress::Unanswered { .. } | Progress::Deferred { .. } | Progress::DelayReported => None,
+            Progress::Unanswered { .. }
+            | Progress::Deferred { .. }
+            | Progress::DelayReported
+            | Progress::Held
+            | Progress::Released => None,
         })
         .collect();
     envelope.recipients.iter().filter(|recipient| !settled.contains(recipient)).cloned().collect()
@@ -36,12 +40,25 @@ pub(super) fn relayed(progress: &[Progress]) -> Vec<Address> {
 }
 
 /// How often the entry has been tried.
-pub(super) fn tries(progress: &[Progress]) -> u32 {
+pub(crate) fn tries(progress: &[Progress]) -> u32 {
     let numbers = progress.iter().filter_map(|progress| match progress {
         Progress::Deferred { attempt, .. } => Some(*attempt),
         _ => None,
     });
     numbers.max().unwrap_or_default()
+}
+
+/// Whether an administrator holds the entry.
+pub(crate) fn is_held(progress: &[Progress]) -> bool {
+    let last = progress.iter().rev().find(|one| matches!(one, Progress::Held | Progress::Released));
+    matches!(last, Some(Progress::Held))
+}
+
+/// Whether an administrator has let the entry go, and it was not tried since.
+pub(super) fn is_just_released(progress: &[Progress]) -> bool {
+    let mut latest = progress.iter().rev();
+    let last = latest.find(|one| matches!(one, Progress::Released | Progress::Deferred { .. }));
+    matches!(last, Some(Progress::Released))
 }
 
 /// How long the entry has waited for its tries: the steps from each to the next, without those of a clock set back.

@@ -5,8 +5,9 @@
 //! cut off: a delivery before anything else follows from it, a failure when its report is in the spool.
 
 mod connections;
+mod deletion;
 mod destination;
-mod history;
+pub(crate) mod history;
 mod round;
 mod schedule;
 
@@ -19,11 +20,14 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until};
 
 use self::connections::{Connections, Limits};
+use self::deletion::Deletions;
+pub(super) use self::deletion::{Deletion, Done};
 use self::destination::{Destination, destination};
 use self::round::{Round, Visited};
 use self::schedule::{Ordered, Schedule};
 use super::core::Core;
 use super::filing;
+use super::present::Present;
 use crate::address::Domain;
 use crate::env::DiskError;
 use crate::envelope::Envelope;
@@ -38,15 +42,25 @@ use crate::spool::{Aside, EntryName, Folder, Progress, ReadError};
 /// How long an entry waits when the disk fails it.
 const DISK_PAUSE: Duration = Duration::from_mins(1);
 
-/// An entry in `out/` and when to try it.
-pub(super) struct Order {
-    pub(super) name: EntryName,
-    pub(super) due: Instant,
+/// What the courier is to do with an entry in `out/`.
+pub(super) enum Order {
+    /// Try it then, unless it is known and due before or being tried.
+    At {
+        /// The entry.
+        name: EntryName,
+        /// When.
+        due: Instant,
+    },
+    /// Try it as soon as it can be; if it is being tried, once more.
+    Now(EntryName),
+    /// Delete it, when it is not being tried.
+    Delete(Deletion),
 }
 
 /// The courier.
 pub(super) struct Courier {
     core: Arc<Core>,
+    present: Arc<Present>,
     orders: mpsc::UnboundedReceiver<Order>,
 }
 
@@ -54,6 +68,7 @@ impl Courier {
     /// A courier with what the last process left in `out/`.
     pub(super) async fn recover(
         core: &Arc<Core>,
+        present: &Arc<Present>,
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> Result<Self, DiskError> {
         let listing = core.spool.list(Folder::Out).await?;
@@ -75,10 +90,13 @@ impl Courier {
             if unfinished.contains(&name.id) {
                 continue;
             }
-            let next = core.spool.progress(&name).await?.iter().rev().find_map(|progress| match progress {
+            let progress = core.spool.progress(&name).await?;
+            let next = progress.iter().rev().find_map(|progress| match progress {
                 Progress::Deferred { next, .. } => Some(*next),
                 _ => None,
             });
+            // What is held is looked at, and not tried.
+            let next = next.filter(|_| !history::is_held(&progress));
             // A time that has passed is now; one further off than any wait is a clock's mistake.
             let longest = core.config.delivery.retry.iter().max().copied().unwrap_or_default();
             let wait = next
@@ -88,9 +106,9 @@ impl Courier {
                 reached(Point::WaitingRecovered);
             }
             let wait = wait.min(longest);
-            core.order(Order { name, due: Instant::now() + wait });
+            core.order(Order::At { name, due: Instant::now() + wait });
         }
-        Ok(Courier { core: Arc::clone(core), orders })
+        Ok(Courier { core: Arc::clone(core), present: Arc::clone(present), orders })
     }
 
     /// Carries for ever.
@@ -104,34 +122,53 @@ impl Courier {
             per_host: delivery.connections_per_host,
             keeps: self.core.config.release == Release::Current,
         };
-        let connections = Connections::new(limits, Arc::clone(&self.core.env.spawn), back.clone());
+        let connections = Connections::new(
+            limits,
+            Arc::clone(&self.core.env.spawn),
+            Arc::clone(&self.core.counters.hosts),
+            back.clone(),
+        );
+        let mut deletions = Deletions::default();
         let mut schedule = Schedule::default();
         loop {
             let next = schedule.next();
             tokio::select! {
                 biased;
                 Some(Carried { name, again }) = carried.recv() => match again {
+                    again if deletions.is_due(&name, &again) => {
+                        connections.ended(&name);
+                        deletions.begin(&name, &self.present.get(), &back);
+                    }
                     Again::At(due) => schedule.put(name, due),
                     // Somebody may have asked for it while it was looked at.
                     Again::Held { .. } if self.core.held.is_asked_for(&name) => {
                         schedule.put(name, Instant::now());
                     }
                     Again::Held { until } => schedule.put(name, until),
+                    Again::Suspended => schedule.suspend(name),
                     Again::Never => {
                         self.core.held.forget(&name);
                         schedule.forget(&name);
                     }
                 },
                 order = self.orders.recv() => match order {
-                    Some(Order { name, due }) => if schedule.order(name, due) == Ordered::Known {
+                    Some(Order::At { name, due }) => if schedule.order(name, due) == Ordered::Known {
                         reached(Point::OrderedTwice);
                     },
+                    Some(Order::Now(name)) => schedule.insist(name, Instant::now()),
+                    Some(Order::Delete(deletion)) => {
+                        let name = deletion.name.clone();
+                        let is_here = schedule.withdraw(&name);
+                        if deletions.add(deletion, is_here) {
+                            deletions.begin(&name, &self.present.get(), &back);
+                        }
+                    }
                     None => return,
                 },
                 () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
                     let Some(name) = schedule.pop() else { continue };
                     let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-                    let (core, back) = (Arc::clone(&self.core), back.clone());
+                    let (core, back) = (self.present.get(), back.clone());
                     let connections = Arc::clone(&connections);
                     let spawn = Arc::clone(&core.env.spawn);
                     spawn.spawn("delivery", Box::pin(async move {
@@ -140,6 +177,7 @@ impl Courier {
                         let again = match next {
                             Next::Nothing => Again::Never,
                             Next::Try(wait) => Again::At(Instant::now() + wait),
+                            Next::Suspend => Again::Suspended,
                             Next::Hold(wait) => Again::Held { until: Instant::now() + wait },
                             Next::Call => return,
                         };
@@ -166,6 +204,8 @@ enum Again {
     Held {
         until: Instant,
     },
+    /// When an administrator lets it go.
+    Suspended,
     /// It is done with.
     Never,
 }
@@ -178,6 +218,8 @@ enum Next {
     Try(Duration),
     /// Another try, when somebody asks for it, or a look after so long.
     Hold(Duration),
+    /// Another try, when an administrator lets it go.
+    Suspend,
     /// Another try, when there is room at the host that it waits for.
     Call,
 }
@@ -241,6 +283,10 @@ async fn attempt(core: &Core, name: &EntryName, connections: &Arc<Connections>) 
     };
     filing::withdraw(core, name).await?;
     let progress = core.spool.progress(name).await?;
+    if history::is_held(&progress) {
+        core.suspended.add(name);
+        return Ok(Next::Suspend);
+    }
     let mut round = Round::new(core, name, &message, &progress);
     let held_for = held_for(core, &message.envelope);
 

@@ -57,6 +57,8 @@ pub(super) struct Round<'a> {
     message: &'a Message,
     pub(super) waiting: Vec<Address>,
     tries: u32,
+    /// Whether an administrator has let it go: then it is tried once, however old it is.
+    is_just_released: bool,
     /// How long it has waited between them.
     waited: Duration,
     /// Whether a host may have the message of which that is not known.
@@ -98,6 +100,7 @@ impl<'a> Round<'a> {
             message,
             waiting: history::waiting(&message.envelope, progress),
             tries: history::tries(progress),
+            is_just_released: history::is_just_released(progress),
             waited: history::waited(message.envelope.received, progress),
             unanswered: false,
             untold: BTreeMap::new(),
@@ -246,6 +249,7 @@ impl<'a> Round<'a> {
         let count = delivered.len();
         self.note_delivered(delivered, reports).await;
         if count > 0 {
+            self.core.counters.outbound.count(count, self.message.content.len());
             Event::Delivered {
                 id: self.name.id.clone(),
                 from: self.message.envelope.reverse_path.clone(),
@@ -293,7 +297,8 @@ impl<'a> Round<'a> {
     /// older; the waits between the tries then say how old it is.
     pub(super) fn is_too_old(&self, held: bool) -> bool {
         let expire = self.core.config.delivery.expire;
-        (self.tries > 0 || held) && (self.waited >= expire || self.time_left().is_zero())
+        let may_be = !self.is_just_released && (self.tries > 0 || held);
+        may_be && (self.waited >= expire || self.time_left().is_zero())
     }
 
     /// How long until the message has grown too old.
@@ -451,11 +456,12 @@ fn note_the_differences(outcomes: &[Outcome]) {
 }
 
 async fn connect(core: &Core, host: &Host) -> Result<Box<dyn Stream>, String> {
-    match timeout(CONNECT_TIME, core.env.net.connect(host.address)).await {
+    let connected = match timeout(CONNECT_TIME, core.env.net.connect(host.address)).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => Err(error.kind().to_string()),
         Err(_) => Err("no answer".to_owned()),
-    }
+    };
+    connected.inspect_err(|_| core.counters.failed_connections.count())
 }
 
 fn remote(host: &str, reply: &Reply) -> RemoteReply {

@@ -14,6 +14,8 @@ pub(super) struct Schedule {
     due: BTreeSet<(Instant, EntryName)>,
     /// When each is due; none while it is out of the courier's hands.
     known: BTreeMap<EntryName, Option<Instant>>,
+    /// Those that are out of its hands and are to be tried again when they are back, and since when.
+    insisted: BTreeMap<EntryName, Instant>,
 }
 
 /// What became of an order.
@@ -44,13 +46,44 @@ impl Schedule {
 
     /// Takes an entry back that was handed out, with the time at which it is due again.
     pub(super) fn put(&mut self, name: EntryName, due: Instant) {
+        let due = self.insisted.remove(&name).map_or(due, |insisted| insisted.min(due));
         self.known.insert(name.clone(), Some(due));
         self.due.insert((due, name));
+    }
+
+    /// Has an entry tried as soon as it can be: if it is out of the courier's hands, when it is back.
+    pub(super) fn insist(&mut self, name: EntryName, now: Instant) {
+        if self.known.get(&name) == Some(&None) {
+            self.insisted.insert(name, now);
+        } else {
+            self.order(name, now);
+        }
+    }
+
+    /// Hands an entry out that is not due. Whether it could be: it is not out already.
+    pub(super) fn withdraw(&mut self, name: &EntryName) -> bool {
+        match self.known.insert(name.clone(), None) {
+            Some(None) => false,
+            Some(Some(due)) => {
+                self.due.remove(&(due, name.clone()));
+                true
+            }
+            None => true,
+        }
+    }
+
+    /// Takes an entry back that is not due until somebody orders it.
+    pub(super) fn suspend(&mut self, name: EntryName) {
+        match self.insisted.remove(&name) {
+            Some(due) => self.put(name, due),
+            None => drop(self.known.remove(&name)),
+        }
     }
 
     /// Forgets an entry.
     pub(super) fn forget(&mut self, name: &EntryName) {
         self.known.remove(name);
+        self.insisted.remove(name);
     }
 
     /// When the next entry is due.
@@ -88,5 +121,23 @@ mod tests {
         schedule.forget(&name("BBBBBBBB.1"));
         assert_eq!(schedule.order(name("BBBBBBBB.1"), now), Ordered::Noted);
         assert_eq!((schedule.pop(), schedule.pop()), (Some(name("BBBBBBBB.1")), None));
+    }
+
+    #[test]
+    fn who_insists_has_an_entry_tried_again_when_it_is_back() {
+        let (now, later) = (Instant::now(), Instant::now() + Duration::from_mins(1));
+        let name: EntryName = "AAAAAAAA.1".parse().unwrap();
+        let mut schedule = Schedule::default();
+        schedule.insist(name.clone(), now);
+        assert_eq!((schedule.pop(), schedule.next()), (Some(name.clone()), None));
+        assert!(!schedule.withdraw(&name), "it is being carried");
+        schedule.insist(name.clone(), now);
+        schedule.suspend(name.clone());
+        assert_eq!((schedule.next(), schedule.pop()), (Some(now), Some(name.clone())), "it is not lost");
+        schedule.suspend(name.clone());
+        assert_eq!(schedule.next(), None);
+        assert_eq!(schedule.order(name.clone(), later), Ordered::Noted, "it is known no more");
+        assert!(schedule.withdraw(&name));
+        assert_eq!(schedule.next(), None);
     }
 }

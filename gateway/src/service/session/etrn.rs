@@ -46,7 +46,7 @@ impl Session {
         let pending = self.core.held.ask_for(&node);
         let count = pending.entries.len();
         for name in pending.entries {
-            self.core.order(Order { name, due: Instant::now() });
+            self.core.order(Order::At { name, due: Instant::now() });
         }
         let (code, text) = match (count, pending.others) {
             (0, false) => (251, format!("OK, no messages waiting for node {node}")),

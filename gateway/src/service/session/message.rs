@@ -266,9 +266,11 @@ impl Session {
 
     /// Takes a message: answers for it when it is durable in `in/`.
     async fn take(&mut self, envelope: &Envelope, id: SpoolId, draft: Draft) -> Go {
+        let octets = draft.octets();
         match draft.commit().await {
             Ok(id) => {
                 self.idle_commands = 0;
+                self.core.counters.inbound.count(envelope.recipients.len(), octets);
                 self.core.arrived(id.clone());
                 self.log_received(&id, envelope);
                 if envelope.reverse_path == ReversePath::Null {

@@ -152,6 +152,7 @@ impl Session {
         let host = self.core.config.host.clone();
         if self.admission == Admission::Reject {
             reached(Point::HostRejected);
+            self.core.counters.turned_away.count();
             let code = if self.core.config.release.has(Defect::Q173279) { 220 } else { 521 };
             let _ = self.say_plainly(&Reply::new(code, format!("{host} access denied"))).await;
             return;
