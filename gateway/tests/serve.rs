@@ -26,6 +26,9 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+#[path = "serve/operating.rs"]
+mod operating;
+
 /// How long the machine may take for what it does at once when it is not busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
