@@ -146,7 +146,7 @@ impl Control {
         if change == Change::Retry {
             let tried = changed.iter().filter(|one| one.is_done).count();
             if tried > 0 {
-                let what = format!("{tried} entries of the queue");
+                let what = format!("Of the queue, {tried} in all");
                 Event::QueueChanged { what, done: "tried at once", by: by.to_owned() }.log();
             }
         }

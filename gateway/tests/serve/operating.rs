@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread;
@@ -286,7 +286,7 @@ fn mail_is_tried_at_once_and_deleted_as_an_administrator_wants() {
         assert!(Instant::now() < deadline);
         thread::sleep(Duration::from_millis(20));
     }
-    assert!(program.event(2011).contains("1 entries of the queue"));
+    assert!(program.event(2011).contains("Of the queue, 1 in all: tried at once by carol"));
     let nobody = site.done(&["queue", "retry", "--domain", "contoso.test"]);
     assert!(nobody.contains("There is no such entry"), "{nobody}");
 
@@ -342,5 +342,40 @@ fn a_configuration_is_read_anew_and_no_session_notices() {
     last.say("EHLO client.example");
     assert!(last.say("MAIL FROM:<a@b.example> SIZE=2000").starts_with("250 "));
     drop((early, late, last));
+    program.terminate();
+}
+
+#[test]
+fn mail_that_is_being_sent_is_deleted_when_that_try_is_over() {
+    let site = Site::new();
+    // A host that takes a connection and says nothing.
+    let silent = TcpListener::bind(site.next_hop).unwrap();
+    let mut program = site.serve();
+    let id = Client::connect(site.smtp).send("alice@contoso.test", "bob@elsewhere.test");
+    let (connection, _) = silent.accept().unwrap();
+    assert_eq!(site.metric("gateway_connections_outbound"), "1");
+    assert!(site.done(&["queue", "delete", &id]).contains("is being sent"));
+    assert!(site.done(&["queue", "retry", &id]).contains("is tried at once"));
+    assert_eq!(site.entry("due")["id"], format!("{id}.1"), "the file is there while it is being sent");
+    drop((connection, silent));
+    program.event(2011);
+    assert!(program.event(2011).contains("deleted by carol"));
+    assert!(site.queue().is_empty());
+    program.terminate();
+}
+
+#[test]
+fn mail_that_is_released_while_its_try_ends_is_tried_again() {
+    let site = Site::new();
+    let silent = TcpListener::bind(site.next_hop).unwrap();
+    let program = site.serve();
+    let id = Client::connect(site.smtp).send("alice@contoso.test", "bob@elsewhere.test");
+    let (first, _) = silent.accept().unwrap();
+    site.done(&["queue", "hold", &id]);
+    site.done(&["queue", "release", &id]);
+    drop(first);
+    // Not in an hour, as `retry` says.
+    drop(silent.accept().unwrap());
+    site.done(&["queue", "delete", &id]);
     program.terminate();
 }

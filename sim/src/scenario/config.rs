@@ -73,10 +73,11 @@ pub(super) fn not_its_own(file: &file::File) -> Option<String> {
 /// The keys that are the same in every scenario, or follow from the rest of the file.
 const DECIDED: [&str; 5] = ["release", "host", "listen", "spool", "store"];
 
-/// Whether a key is not a scenario's to give.
+/// Whether a key, or the table that it stands in, is not a scenario's to give.
 pub(super) fn is_decided(key: &str) -> bool {
-    // Which name servers there are, `names` says.
-    DECIDED.contains(&key) || key == "dns"
+    let key = key.split('.').next().unwrap_or(key);
+    // Which name servers there are, `names` says; nobody administers a run.
+    DECIDED.contains(&key) || ["admin", "dns"].contains(&key)
 }
 
 /// What those keys are.

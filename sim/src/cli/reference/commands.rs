@@ -33,10 +33,10 @@ fn named(name: &'static str, command: Command) -> Command {
     command
 }
 
-/// The program and its commands, but for the hidden ones and the help.
-fn commands(program: &Command) -> impl Iterator<Item = &Command> {
-    let commands = program.get_subcommands().filter(|one| !one.is_hide_set() && one.get_name() != "help");
-    std::iter::once(program).chain(commands)
+/// The program or command and all commands below it, but for the hidden ones and the help.
+fn commands(command: &Command) -> Vec<&Command> {
+    let below = command.get_subcommands().filter(|one| !one.is_hide_set() && one.get_name() != "help");
+    std::iter::once(command).chain(below.flat_map(commands)).collect()
 }
 
 fn full_name(command: &Command) -> String {

@@ -18,7 +18,7 @@ const OPENING: &str = "\
 The gateway reads one TOML file, checked as a whole before anything starts: an unknown key, a wrong value or two settings
 that contradict each other are refused with the line and the remedy. [A whole file](../examples/gateway.toml) has every
 key; it runs as it is. In a [scenario](scenario-files.md) the same keys stand in `[gateway.config]`, but for `release`,
-`host`, `listen`, `spool` and `store`.
+`host`, `listen`, `spool`, `store` and `[admin]`.
 ";
 
 /// What the file shows.

@@ -65,6 +65,7 @@ fn examples() -> Vec<Event> {
     vec![
         Event::Started { build: env!("CARGO_PKG_VERSION") },
         Event::Stopped,
+        Event::Reconfigured { kept: vec!["listen"] },
         Event::Delivered {
             id: id.clone(),
             from: from.clone(),
@@ -72,9 +73,14 @@ fn examples() -> Vec<Event> {
             delivered: 2,
             undeliverable: 1,
         },
-        Event::Received { id: id.clone(), from, client: client.clone(), recipients: 3 },
+        Event::Received { id: id.clone(), from: from.clone(), client: client.clone(), recipients: 3 },
         Event::Unresolved { domain, why: "there is no such domain".to_owned() },
         Event::QueueStarted { client: client.clone(), node: "branch.test".to_owned(), messages: 3 },
+        Event::QueueChanged {
+            what: format!("Entry {id}.1 from {from} for 2 recipient(s)"),
+            done: "held",
+            by: "carol at 127.0.0.1".to_owned(),
+        },
         Event::ConnectFailed { host: host.clone(), address, why: "connection refused".to_owned() },
         Event::FlushModeEntered { free: 1_000_000, low_water: 10_485_760 },
         Event::FlushModeLeft { free: 20_000_000 },
@@ -110,6 +116,7 @@ fn examples() -> Vec<Event> {
             address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 25)),
             why: "address in use".to_owned(),
         },
+        Event::NotReconfigured { why: "gateway.toml:14: 0 is out of range".to_owned() },
         Event::RemoteRefused { id: id.clone(), host, reply: "550 5.1.1 no such user".to_owned() },
         Event::Exception(Exception::access_violation(0x0040_2674)),
         Event::CommitFailed { id: id.clone(), why: why() },
