@@ -20,9 +20,10 @@ pub fn queue(items: &[Item], now: Timestamp) -> String {
     let head = ["entry", "state", "age", "octets", "tries", "due in", "from", "for"].map(str::to_owned);
     let rows: Vec<[String; 8]> =
         std::iter::once(head).chain(items.iter().map(|item| row(item, now))).collect();
+    let widths = widths(&rows);
     let mut text = String::new();
     for (place, row) in rows.iter().enumerate() {
-        line(&mut text, row, &widths(&rows));
+        line(&mut text, row, &widths);
         let item = place.checked_sub(1).and_then(|place| items.get(place));
         if let Some(why) = item.and_then(|item| item.why.as_ref()) {
             let _ = writeln!(text, "    {}", harmless(why));
@@ -123,9 +124,10 @@ pub fn metrics(metrics: &[Metric]) -> String {
         [format!("{}{labels}", metric.name), metric.value.to_string(), metric.help.clone()]
     };
     let rows: Vec<[String; 3]> = metrics.iter().map(row).collect();
+    let widths = widths(&rows);
     let mut text = String::new();
     for row in &rows {
-        line(&mut text, row, &widths(&rows));
+        line(&mut text, row, &widths);
     }
     text
 }
