@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -25,7 +26,11 @@ pub use super::metrics::Metric;
 
 /// A running service, in hand. Cheap to clone.
 #[derive(Clone)]
-pub struct Control(Arc<Present>);
+pub struct Control {
+    present: Arc<Present>,
+    /// When it was taken in hand.
+    since: Timestamp,
+}
 
 /// What is to become of entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +82,8 @@ pub enum Unready {
 
 impl Control {
     pub(super) fn new(present: Arc<Present>) -> Self {
-        Control(present)
+        let since = present.get().now();
+        Control { present, since }
     }
 
     /// Whether mail is taken.
@@ -85,7 +91,7 @@ impl Control {
     /// # Errors
     /// Why it is not.
     pub async fn health(&self) -> Result<(), Unready> {
-        let core = self.0.get();
+        let core = self.present.get();
         if core.is_closing_down() {
             return Err(Unready::Stopping);
         }
@@ -94,7 +100,7 @@ impl Control {
 
     /// The machine that it runs on.
     pub fn env(&self) -> Env {
-        self.0.get().env.clone()
+        self.present.get().env.clone()
     }
 
     /// All that is counted.
@@ -102,7 +108,7 @@ impl Control {
     /// # Errors
     /// The disk's.
     pub async fn metrics(&self) -> Result<Vec<Metric>, DiskError> {
-        super::metrics::all(&self.0.get()).await
+        super::metrics::all(&self.present.get(), self.since).await
     }
 
     /// The queue, the oldest first.
@@ -110,7 +116,7 @@ impl Control {
     /// # Errors
     /// The disk's.
     pub async fn list(&self) -> Result<Vec<Item>, DiskError> {
-        let core = self.0.get();
+        let core = self.present.get();
         let mut items = queue::list(&core.spool).await?;
         items.iter_mut().for_each(|item| note_waiting(&core, item));
         Ok(items)
@@ -121,7 +127,7 @@ impl Control {
     /// # Errors
     /// The disk's.
     pub async fn show(&self, name: &EntryName) -> Result<Vec<Detail>, DiskError> {
-        let core = self.0.get();
+        let core = self.present.get();
         let mut details = queue::show(&core.spool, name).await?;
         details.iter_mut().for_each(|detail| note_waiting(&core, &mut detail.item));
         Ok(details)
@@ -132,7 +138,7 @@ impl Control {
     /// # Errors
     /// The disk's; some of it may be done.
     pub async fn change(&self, change: Change, which: &Which, by: &str) -> Result<Vec<Changed>, DiskError> {
-        let core = self.0.get();
+        let core = self.present.get();
         let (found, mut changed) = select(&core.spool, which).await?;
         for (folder, name) in found {
             let said = match folder {
@@ -163,9 +169,9 @@ impl Control {
         resolver: Arc<dyn Resolver>,
         extensions: &Registry,
     ) -> Result<Vec<&'static str>, StartError> {
-        let old = self.0.get();
+        let old = self.present.get();
         let kept = config.keep_until_restart(&old.config);
-        self.0.put(old.reconfigured(config, resolver, extensions).await?);
+        self.present.put(old.reconfigured(config, resolver, extensions).await?);
         Event::Reconfigured { kept: kept.clone() }.log();
         Ok(kept)
     }

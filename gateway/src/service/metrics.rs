@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::core::Core;
@@ -24,11 +25,11 @@ pub struct Metric {
     pub value: f64,
 }
 
-/// All numbers; those of one name follow one another.
+/// All numbers of a service that has run `since` then; those of one name follow one another.
 ///
 /// # Errors
 /// The disk's.
-pub(super) async fn all(core: &Core) -> Result<Vec<Metric>, DiskError> {
+pub(super) async fn all(core: &Core, since: Timestamp) -> Result<Vec<Metric>, DiskError> {
     let counters = &core.counters;
     let mut metrics = Vec::new();
     #[expect(clippy::cast_precision_loss, reason = "Prometheus knows no other numbers")]
@@ -40,7 +41,7 @@ pub(super) async fn all(core: &Core) -> Result<Vec<Metric>, DiskError> {
 
     let release = format!("release=\"{}\",build=\"{}\"", core.config.release, core.config.release.build());
     add(false, "info", release, 1, "What is running.");
-    let started = u64::try_from(core.started.as_second()).unwrap_or_default();
+    let started = u64::try_from(since.as_second()).unwrap_or_default();
     add(false, "start_time_seconds", none(), started, "When the service started, in seconds since 1970.");
     let flush_mode = u64::from(core.is_in_flush_mode().await);
     add(
