@@ -111,8 +111,8 @@ async fn answer(admin: &Admin, from: SocketAddr, request: Request<Incoming>) -> 
         ["metrics"] => return Ok(exposition(admin).await),
         _ => {}
     }
-    if let Err(refused) = admit(admin, from, &request) {
-        return Ok(refused);
+    if let Err((status, why)) = admit(admin, from, &request) {
+        return Ok(refusal(status, why));
     }
     Ok(match parts[..] {
         ["stats"] => of_disk(admin.control.metrics().await),
@@ -128,10 +128,14 @@ async fn answer(admin: &Admin, from: SocketAddr, request: Request<Incoming>) -> 
     })
 }
 
-/// Whether who asks is an administrator.
-fn admit(admin: &Admin, from: SocketAddr, request: &Request<Incoming>) -> Result<(), Answer> {
+/// Whether who asks is an administrator; what he is told if not.
+fn admit(
+    admin: &Admin,
+    from: SocketAddr,
+    request: &Request<Incoming>,
+) -> Result<(), (StatusCode, &'static str)> {
     if !from.ip().to_canonical().is_loopback() {
-        return Err(refusal(StatusCode::FORBIDDEN, "the service is administered from its own machine alone"));
+        return Err((StatusCode::FORBIDDEN, "the service is administered from its own machine alone"));
     }
     let given = request.headers().get(AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
     let wanted = format!("Bearer {}", admin.token);
@@ -140,7 +144,7 @@ fn admit(admin: &Admin, from: SocketAddr, request: &Request<Incoming>) -> Result
     } else {
         let why =
             "the token is missing or wrong: it is in the spool, and each start of the service draws another";
-        Err(refusal(StatusCode::UNAUTHORIZED, why))
+        Err((StatusCode::UNAUTHORIZED, why))
     }
 }
 
