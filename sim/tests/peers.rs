@@ -532,6 +532,43 @@ fn every_point_of_the_peers_is_reached_by_one_of_these_stories() {
     }
 }
 
+/// What a server does to a connection that is kept for another message.
+const KEEPERS: &[&str] = &[
+    "{ limits-messages = { to = 1 } }",
+    r#"{ closes-between-messages = { after = "0s" } }"#,
+    r#"{ closes-between-messages = { after = "1s" } }"#,
+];
+
+#[test]
+fn a_second_message_goes_over_the_same_connection_or_at_once_over_another() {
+    let second = "[[client.message]]\nname = \"m2\"\nat = \"32s\"\nfrom = \"alice@fabrikam.test\"\n\
+                  to = [\"erin@partner.test\"]\nsubject = \"Another\"\n\n[[server]]";
+    let two = PLAIN.replacen("[[server]]", second, 1);
+    let connections = |record: &Record| {
+        let opened =
+            |entry: &&sim::record::Entry| entry.what.to_string().contains("connected to 203.0.113.1:25");
+        record.entries.iter().filter(opened).count()
+    };
+    let (record, _) = told(&two, &[], &Leap);
+    assert_eq!((connections(&record), partner(&record)), (1, vec!["m1".to_owned(), "m2".to_owned()]));
+    assert!(record.reached["a server was given more than one message over a connection"] > 0);
+    for does in KEEPERS {
+        let (record, _) = told(&two, &[&server(does)], &Leap);
+        assert_eq!((connections(&record), bites(&record)), (2, vec![true]), "{does}");
+        assert_eq!(partner(&record), ["m1", "m2"], "{does}");
+        assert!(
+            record.ended < std::time::Duration::from_mins(2),
+            "{does}: no message waited for another try"
+        );
+    }
+}
+
+#[test]
+fn a_client_that_asks_for_mail_that_is_not_its_own_is_thrown_out() {
+    let (record, _) = with(&client("\"asks-for-mail\""));
+    assert_eq!((answers(&record).len(), partner(&record)), (2, vec!["m1".to_owned()]));
+}
+
 #[test]
 fn an_address_past_ascii_is_kept_from_those_who_do_not_take_it() {
     let world = PLAIN.replace("dave@", "d\u{e2}ve@") + "offers = [\"smtputf8\"]\n";
@@ -555,7 +592,8 @@ fn every_kind_of_these_families_is_exercised_here() {
     let lines = SERVERS
         .iter()
         .map(|(does, _)| server(does))
-        .chain([client("\"interrupts-chunks\"")])
+        .chain([client("\"interrupts-chunks\""), client("\"asks-for-mail\"")])
+        .chain(KEEPERS.iter().map(|does| server(does)))
         .chain([
             server("\"grants-data\""),
             server("\"hands-back\""),
