@@ -34,6 +34,10 @@ pub struct Received<'a> {
     pub host: &'a Domain,
     /// The protocol.
     pub protocol: Protocol,
+    /// Whether the client had authenticated.
+    pub authenticated: bool,
+    /// What the connection was encrypted with, if it was.
+    pub cipher: Option<&'a str>,
     /// The release that runs.
     pub release: Release,
     /// The message's name in the spool (Q190709).
@@ -54,12 +58,11 @@ impl Received<'_> {
             IpAddr::V4(address) => format!("[{address}]"),
             IpAddr::V6(address) => format!("[IPv6:{address}]"),
         };
-        let protocol = match self.protocol {
-            Protocol::Smtp => "SMTP",
-            Protocol::Esmtp => "ESMTP",
-        };
+        // RFC 8314, 4.3.
+        let tls = self.cipher.map(|cipher| format!(" tls {cipher}")).unwrap_or_default();
         let value = format!(
-            "from {from} ({client}) by {host} with {protocol} ({product} Version {build}) id {id}; {date}",
+            "from {from} ({client}) by {host} with {protocol} ({product} Version {build}) id {id}{tls}; {date}",
+            protocol = self.with(),
             host = self.host,
             product = product(self.release),
             build = self.release.build(),
@@ -70,6 +73,20 @@ impl Received<'_> {
         let column = line.len();
         Raw::new(value).write_header(&mut line, column);
         line
+    }
+}
+
+impl Received<'_> {
+    /// The protocol with what was made of it (RFC 3848), which the historical releases did not say.
+    fn with(&self) -> &'static str {
+        let authenticated = self.authenticated && self.release == Release::Current;
+        match (self.protocol, self.cipher.is_some(), authenticated) {
+            (Protocol::Smtp, _, _) => "SMTP",
+            (Protocol::Esmtp, false, false) => "ESMTP",
+            (Protocol::Esmtp, false, true) => "ESMTPA",
+            (Protocol::Esmtp, true, false) => "ESMTPS",
+            (Protocol::Esmtp, true, true) => "ESMTPSA",
+        }
     }
 }
 
@@ -120,6 +137,8 @@ mod tests {
             client: client.parse().unwrap(),
             host: &"gw.example.com".parse().unwrap(),
             protocol: Protocol::Esmtp,
+            authenticated: false,
+            cipher: None,
             release,
             id: &"ND9X2LS1".parse().unwrap(),
             when: "1998-01-05T20:01:00Z".parse().unwrap(),

@@ -134,6 +134,7 @@ pub mod snapshot;
 pub mod span;
 pub mod subject;
 mod timed;
+mod tls;
 pub mod trace;
 pub mod verdict;
 pub mod what_if;

@@ -69,6 +69,8 @@ pub struct GatewayPlan {
     pub config: Config,
     /// The entries of its routing table and their targets, as they were written.
     pub routes: Vec<(String, String)>,
+    /// The entries of its routing table, and whether the mail needs TLS with a certificate.
+    pub certified: Vec<(String, bool)>,
     /// Files that are on its disk from the start.
     pub files: Vec<(PathBuf, String)>,
 }
@@ -114,8 +116,22 @@ pub struct ClientPlan {
     pub address: IpAddr,
     /// What it authenticates with.
     pub account: Option<Account>,
+    /// How it encrypts its connections, if it does.
+    pub tls: Option<ClientTls>,
     /// What it hands over.
     pub messages: Vec<MessagePlan>,
+}
+
+/// How a client encrypts its connections.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientTls {
+    /// By STARTTLS, where it is offered; otherwise it goes on in clear.
+    Starttls,
+    /// From the first octet, at the port that is for it.
+    Implicit,
 }
 
 /// An account and its password.
@@ -202,6 +218,8 @@ pub enum Offer {
     Pipelining,
     /// DSN (RFC 3461).
     Dsn,
+    /// STARTTLS (RFC 3207), with a certificate for its name of the authority that every scenario has.
+    Starttls,
 }
 
 impl MessagePlan {

@@ -4,7 +4,7 @@
 //! description of event 4037, which the two articles print.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::address::{Address, Domain, ReversePath};
 use crate::envelope::SpoolId;
@@ -158,6 +158,22 @@ pub enum Event {
         /// What the client was told.
         reply: String,
     },
+    /// 3040: a client began TLS and no encrypted connection came of it, or it went on in clear behind STARTTLS. The events
+    /// of the original's SSL are not known; this number and the next two are ours.
+    ClientTlsFailed {
+        /// The client's address.
+        client: IpAddr,
+        /// What went wrong.
+        why: String,
+    },
+    /// 3041: another host offered TLS and no encrypted connection came of it. Unless its mail must be encrypted, it goes
+    /// there in clear.
+    HostTlsFailed {
+        /// The host's name or address.
+        host: String,
+        /// What went wrong.
+        why: String,
+    },
     /// 4007: the listening socket could not be bound, and the service does not start (Q193928).
     ListenFailed {
         /// The address.
@@ -193,6 +209,11 @@ pub enum Event {
         /// Its name.
         extension: String,
         /// Why not.
+        why: String,
+    },
+    /// 4085: a file that TLS needs does not do, and the service does not start.
+    TlsNotLoaded {
+        /// What is wrong with which file.
         why: String,
     },
     /// 4098: a message has passed through too many hosts (Q260247).
@@ -268,9 +289,9 @@ pub enum Event {
 
 impl Event {
     /// The number of every event, in order.
-    pub const IDS: [u16; 27] = [
-        1000, 1001, 2001, 2002, 2006, 3010, 3018, 3019, 3020, 3030, 3031, 3032, 4007, 4031, 4037, 4055, 4070,
-        4084, 4098, 4116, 4117, 4120, 4123, 4151, 4182, 4183, 4188,
+    pub const IDS: [u16; 30] = [
+        1000, 1001, 2001, 2002, 2006, 3010, 3018, 3019, 3020, 3030, 3031, 3032, 3040, 3041, 4007, 4031, 4037,
+        4055, 4070, 4084, 4085, 4098, 4116, 4117, 4120, 4123, 4151, 4182, 4183, 4188,
     ];
 
     /// The event's number, which is one of [`IDS`](Self::IDS).
@@ -288,12 +309,15 @@ impl Event {
             Event::MilterFailed { .. } => 3030,
             Event::MilterChangeRefused { .. } => 3031,
             Event::MilterRefused { .. } => 3032,
+            Event::ClientTlsFailed { .. } => 3040,
+            Event::HostTlsFailed { .. } => 3041,
             Event::ListenFailed { .. } => 4007,
             Event::RemoteRefused { .. } => 4031,
             Event::Exception(_) => 4037,
             Event::CommitFailed { .. } => 4055,
             Event::SpoolUnusable { .. } => 4070,
             Event::ExtensionNotLoaded { .. } => 4084,
+            Event::TlsNotLoaded { .. } => 4085,
             Event::HopCountExceeded { .. } => 4098,
             Event::OutboundSetAside { .. } => 4116,
             Event::InboundSetAside { .. } => 4117,
@@ -326,6 +350,7 @@ impl Event {
             Event::Started { .. }
             | Event::Stopped
             | Event::ListenFailed { .. }
+            | Event::TlsNotLoaded { .. }
             | Event::ExtensionNotLoaded { .. } => Category::InitializationTermination,
             Event::Delivered { .. }
             | Event::Received { .. }
@@ -337,6 +362,8 @@ impl Event {
             | Event::MilterFailed { .. }
             | Event::MilterChangeRefused { .. }
             | Event::MilterRefused { .. }
+            | Event::ClientTlsFailed { .. }
+            | Event::HostTlsFailed { .. }
             | Event::RemoteRefused { .. }
             | Event::SenderMismatch { .. }
             | Event::AuthenticationFailed { .. }
@@ -397,6 +424,15 @@ impl fmt::Display for Event {
             }
             Event::MilterRefused { milter, reply } => {
                 write!(f, "The milter {milter} refused what a client sent: {reply}")
+            }
+            Event::ClientTlsFailed { client, why } => {
+                write!(f, "No encrypted connection with the client at {client} came about: {why}.")
+            }
+            Event::HostTlsFailed { host, why } => {
+                write!(f, "No encrypted connection with {host} came about, though it offers TLS: {why}.")
+            }
+            Event::TlsNotLoaded { why } => {
+                write!(f, "The service cannot offer TLS as it is configured and does not start: {why}.")
             }
             Event::ListenFailed { address, why } => {
                 write!(f, "The service cannot listen on {address} and does not start: {why}.")

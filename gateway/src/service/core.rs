@@ -25,6 +25,7 @@ use crate::report::Identity;
 use crate::routing::Route;
 use crate::spool::Spool;
 use crate::store::Store;
+use crate::tls::Tls;
 
 /// The shared parts of a running service.
 pub(super) struct Core {
@@ -35,6 +36,7 @@ pub(super) struct Core {
     pub(super) rules: Rules,
     pub(super) directory: Directory,
     pub(super) extensions: Chain,
+    pub(super) tls: Tls,
     pub(super) resolver: Arc<dyn Resolver>,
     pub(super) identity: Identity,
     pub(super) filed: Filed,
@@ -64,6 +66,9 @@ impl Core {
             Event::ExtensionNotLoaded { extension: error.extension.clone(), why: error.why.to_string() }
                 .log();
         })?;
+        let tls = Tls::load(&config.tls, &env)
+            .await
+            .inspect_err(|error| Event::TlsNotLoaded { why: error.to_string() }.log())?;
         let spool = Spool::open(Arc::clone(&env.disk), Arc::clone(&env.entropy), Path::new(&config.spool))
             .await
             .inspect_err(|error| Event::SpoolUnusable { why: error.to_string() }.log())?;
@@ -82,6 +87,7 @@ impl Core {
             filed: Filed::default(),
             flush_mode: FlushMode::new(config.limits.disk_low_water),
             extensions,
+            tls,
             spool,
             resolver,
             env,

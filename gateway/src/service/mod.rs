@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
@@ -31,6 +32,7 @@ use crate::exception::Exception;
 use crate::extension::{LoadError, Registry};
 use crate::reach::{Point, reached};
 use crate::smtp::reply::Reply;
+use crate::tls::TlsError;
 use core::Core;
 
 /// How long the service waits when the machine can give it no connection.
@@ -43,9 +45,19 @@ const REFUSAL_TIME: Duration = Duration::from_secs(10);
 pub struct Gateway {
     core: Arc<Core>,
     listener: Box<dyn Listener>,
+    tls_listener: Option<Box<dyn Listener>>,
     exceptions: mpsc::UnboundedReceiver<Exception>,
     inbound: inbound::Worker,
     courier: courier::Courier,
+}
+
+/// Where a client comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    /// It speaks in clear at first.
+    Clear,
+    /// It speaks TLS from the first octet.
+    Tls,
 }
 
 /// How the service ended.
@@ -66,6 +78,9 @@ pub enum StartError {
     /// An extension cannot be loaded.
     #[error(transparent)]
     Extension(#[from] LoadError),
+    /// A file that TLS needs does not do.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {why}; see that no other program does, and that this one may")]
     Listen {
@@ -91,18 +106,18 @@ impl Gateway {
         let (inbox, arrivals) = mpsc::unbounded_channel();
         let (outbox, orders) = mpsc::unbounded_channel();
         // The address first: a second gateway started by mistake ends here, before it touches the spool of the first.
-        let address = config.listen;
-        let listener = env.net.listen(address).await.map_err(|why| {
-            Event::ListenFailed { address, why: why.to_string() }.log();
-            StartError::Listen { address, why }
-        })?;
+        let listener = listen(&env, config.listen).await?;
+        let tls_listener = match config.listen_tls {
+            Some(address) => Some(listen(&env, address).await?),
+            None => None,
+        };
         let core =
             Core::open(config, env, resolver, extensions, core::Channels { fatal, inbox, outbox }).await?;
         let unusable = |error: &DiskError| Event::SpoolUnusable { why: error.to_string() }.log();
         let inbound = inbound::Worker::recover(&core, arrivals).await.inspect_err(unusable)?;
         let courier = courier::Courier::recover(&core, orders).await.inspect_err(unusable)?;
         Event::Started { build: core.config.release.build() }.log();
-        Ok(Gateway { core, listener, exceptions, inbound, courier })
+        Ok(Gateway { core, listener, tls_listener, exceptions, inbound, courier })
     }
 
     /// The address that it listens on, with the port that was chosen.
@@ -113,12 +128,24 @@ impl Gateway {
         self.listener.local_addr()
     }
 
+    /// The address at which it is spoken to in TLS from the first octet, if there is one.
+    ///
+    /// # Errors
+    /// The socket is no longer open.
+    pub fn local_tls_addr(&self) -> io::Result<Option<SocketAddr>> {
+        self.tls_listener.as_ref().map(|listener| listener.local_addr()).transpose()
+    }
+
     /// Serves until `stop` is ready or an exception ends the service. What is not finished then is finished by the
     /// next start: nothing that was accepted is only in memory.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Exit {
         let spawn = Arc::clone(&self.core.env.spawn);
         spawn.spawn("inbound worker", Box::pin(self.inbound.run()));
         spawn.spawn("courier", Box::pin(self.courier.run()));
+        let places = Arc::new(Semaphore::new(self.core.config.limits.inbound_connections));
+        let doors = [(Door::Clear, Some(self.listener)), (Door::Tls, self.tls_listener)];
+        let doors = doors.into_iter().filter_map(|(door, listener)| Some((door, listener?)));
+        let doors = doors.map(|(door, listener)| accept(&self.core, listener, door, &places));
         tokio::select! {
             biased;
             Some(exception) = self.exceptions.recv() => Exit::Exception(exception),
@@ -126,14 +153,20 @@ impl Gateway {
                 Event::Stopped.log();
                 Exit::Stopped
             }
-            () = accept(&self.core, &mut *self.listener) => unreachable!("accepting connections never ends"),
+            _ = join_all(doors) => unreachable!("accepting connections never ends"),
         }
     }
 }
 
+async fn listen(env: &Env, address: SocketAddr) -> Result<Box<dyn Listener>, StartError> {
+    env.net.listen(address).await.map_err(|why| {
+        Event::ListenFailed { address, why: why.to_string() }.log();
+        StartError::Listen { address, why }
+    })
+}
+
 /// Takes connections for ever, each a session of its own, up to the limit.
-async fn accept(core: &Arc<Core>, listener: &mut dyn Listener) {
-    let places = Arc::new(Semaphore::new(core.config.limits.inbound_connections));
+async fn accept(core: &Arc<Core>, mut listener: Box<dyn Listener>, door: Door, places: &Arc<Semaphore>) {
     loop {
         let (mut stream, from) = match listener.accept().await {
             Ok(connection) => connection,
@@ -150,17 +183,19 @@ async fn accept(core: &Arc<Core>, listener: &mut dyn Listener) {
             }
         };
         let core = Arc::clone(core);
-        match Arc::clone(&places).try_acquire_owned() {
+        match Arc::clone(places).try_acquire_owned() {
             Ok(place) => {
                 let spawn = Arc::clone(&core.env.spawn);
                 spawn.spawn(
                     "SMTP session",
                     Box::pin(async move {
-                        session::Session::new(core, stream, from.ip()).run().await;
+                        session::Session::new(core, stream, from.ip(), door).run().await;
                         drop(place);
                     }),
                 );
             }
+            // Who waits for a handshake understands no refusal.
+            Err(_) if door == Door::Tls => reached(Point::ConnectionOverLimit),
             Err(_) => {
                 reached(Point::ConnectionOverLimit);
                 // Over the limit is refused at once (Q166584). Whether the client still hears it is its own affair.

@@ -1,4 +1,4 @@
-//! Commands: what a client's command line says (RFC 5321, 4.1; RFC 1870, 3030, 3461, 4954, 6152).
+//! Commands: what a client's command line says (RFC 5321, 4.1; RFC 1870, 3030, 3207, 3461, 4954, 6152).
 //!
 //! Paths are kept as they were written, but for a source route, which is taken off (Q140940). A service extension
 //! that is not offered is an unrecognised command or an unknown parameter, here as for the client.
@@ -30,6 +30,8 @@ pub enum Command {
         /// Whether it is the last one.
         is_last: bool,
     },
+    /// STARTTLS: what follows is encrypted (RFC 3207).
+    StartTls,
     /// RSET: forget the message.
     Rset,
     /// NOOP, with or without words.
@@ -146,6 +148,7 @@ impl Command {
             "MAIL" => mail(argument, offered),
             "RCPT" => rcpt(argument, offered),
             "BDAT" if offered.chunking => bdat(argument),
+            "STARTTLS" if offered.starttls => nothing(argument, Command::StartTls, "STARTTLS"),
             "DATA" => nothing(argument, Command::Data, "DATA"),
             "RSET" => nothing(argument, Command::Rset, "RSET"),
             "QUIT" => nothing(argument, Command::Quit, "QUIT"),

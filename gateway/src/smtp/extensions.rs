@@ -19,11 +19,13 @@ pub struct Extensions {
     pub chunking: bool,
     /// DSN (RFC 3461).
     pub dsn: bool,
+    /// STARTTLS (RFC 3207).
+    pub starttls: bool,
 }
 
 impl Extensions {
     /// What a release offers. The historical ones had no 8BITMIME, CHUNKING, PIPELINING nor enhanced status codes; 5.5
-    /// had DSN (Q262986).
+    /// had DSN (Q262986). STARTTLS came with 5.5 too (Q260065, Q237327), on what conditions is not known: it is not here.
     pub fn of(release: Release) -> Self {
         let is_current = release == Release::Current;
         Extensions {
@@ -33,6 +35,7 @@ impl Extensions {
             enhanced_status_codes: is_current,
             chunking: is_current,
             dsn: release >= Release::V55Rtm,
+            starttls: is_current,
         }
     }
 
@@ -50,6 +53,7 @@ impl Extensions {
             enhanced_status_codes: offers("ENHANCEDSTATUSCODES"),
             chunking: offers("CHUNKING"),
             dsn: offers("DSN"),
+            starttls: offers("STARTTLS"),
         }
     }
 
@@ -62,6 +66,7 @@ impl Extensions {
             enhanced_status_codes: self.enhanced_status_codes && other.enhanced_status_codes,
             chunking: self.chunking && other.chunking,
             dsn: self.dsn && other.dsn,
+            starttls: self.starttls && other.starttls,
         }
     }
 
@@ -73,6 +78,7 @@ impl Extensions {
             (self.enhanced_status_codes, "ENHANCEDSTATUSCODES"),
             (self.chunking, "CHUNKING"),
             (self.dsn, "DSN"),
+            (self.starttls, "STARTTLS"),
         ];
         known.into_iter().filter_map(|(is_offered, keyword)| is_offered.then_some(keyword))
     }

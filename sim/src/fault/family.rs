@@ -37,6 +37,15 @@ pub enum Family {
     Milters,
 }
 
+/// The kinds that can only do anything where there is TLS.
+pub(crate) const OF_TLS: [&str; 5] = [
+    "server-refuses-starttls",
+    "server-breaks-handshake",
+    "server-wrong-certificate",
+    "client-injects-before-tls",
+    "client-breaks-handshake",
+];
+
 impl Family {
     /// Every family.
     pub const ALL: [Family; 9] = [
@@ -109,6 +118,9 @@ impl Family {
                 "server-knows-no-ehlo",
                 "server-grants-data",
                 "server-hands-back",
+                "server-refuses-starttls",
+                "server-breaks-handshake",
+                "server-wrong-certificate",
             ],
             Family::Clients => &[
                 "client-drops",
@@ -127,6 +139,8 @@ impl Family {
                 "client-chatters",
                 "client-says-helo",
                 "client-interrupts-chunks",
+                "client-injects-before-tls",
+                "client-breaks-handshake",
             ],
             Family::Extension => &[
                 "extension-panics",
@@ -212,6 +226,9 @@ impl Fault {
                 ServerDoes::KnowsNoEhlo => "server-knows-no-ehlo",
                 ServerDoes::GrantsData => "server-grants-data",
                 ServerDoes::HandsBack => "server-hands-back",
+                ServerDoes::RefusesStartTls { .. } => "server-refuses-starttls",
+                ServerDoes::BreaksHandshake(_) => "server-breaks-handshake",
+                ServerDoes::WrongCertificate => "server-wrong-certificate",
             },
             Fault::Client { does, .. } => match does {
                 ClientDoes::Drops(_) => "client-drops",
@@ -230,6 +247,8 @@ impl Fault {
                 ClientDoes::Chatters => "client-chatters",
                 ClientDoes::SaysHelo => "client-says-helo",
                 ClientDoes::InterruptsChunks => "client-interrupts-chunks",
+                ClientDoes::InjectsBeforeTls => "client-injects-before-tls",
+                ClientDoes::BreaksHandshake(_) => "client-breaks-handshake",
             },
             Fault::Milter { does, .. } => match does {
                 MilterFails::IsDown => "milter-is-down",

@@ -83,8 +83,12 @@ impl GatewayMachine {
         let Scene { plan, trace, journal, .. } = &self.scene;
         let (crashed, mut crashes) = mpsc::unbounded_channel();
         let bare: Arc<dyn Net> = Arc::new(MortalNet::new(seat.net, life.clone()));
-        let recorded =
-            RecordedNet { net: Arc::clone(&bare), machine: Arc::clone(&self.name), journal: journal.clone() };
+        let recorded = RecordedNet {
+            net: Arc::clone(&bare),
+            machine: Arc::clone(&self.name),
+            journal: journal.clone(),
+            secrets: self.scene.secrets.clone(),
+        };
         let env = Env {
             net: match plan.milters.is_empty() {
                 true => Arc::new(recorded),

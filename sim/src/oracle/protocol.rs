@@ -1,10 +1,11 @@
 //! Protocol: each line that the gateway says is one that may be said there (RFC 5321; RFC 4954 for AUTH, RFC 3030 for
-//! BDAT, RFC 2034 for enhanced status codes, RFC 2920 for commands said together, RFC 3461 for what is asked of reports).
+//! BDAT, RFC 3207 for STARTTLS, RFC 2034 for enhanced status codes, RFC 2920 for commands said together, RFC 3461 for what is asked of reports).
 //!
 //! As a server: one greeting, then one reply to each line of the client and none that nobody asked for, but 421 before
 //! the connection closes; each with a code that the command can have (RFC 5321, 4.2 and 4.3.2) and that the state of
 //! the session allows; lines of printable ASCII, of at most 512 octets, ended by CRLF (4.5.3.1.5); nothing after a
-//! farewell; and to EHLO the service extensions that its release has. As a client: commands in their order, none before the reply to the last, and no extension that was not
+//! farewell; to EHLO the service extensions that its release has; and nothing of what was said in clear is obeyed or
+//! believed under TLS, so that a message needs EHLO anew. As a client: commands in their order, none before the reply to the last, and no extension that was not
 //! offered (RFC 6152, RFC 1870).
 //!
 //! A dialogue that breaks off is judged up to there; so is one in which the other server answers with what is no reply.
@@ -37,7 +38,7 @@ pub(super) fn longest(command: &str) -> usize {
 fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     for session in &case.ledger.sessions {
         match session.is_inbound {
-            true => inbound(session, case.plan.release, sheet),
+            true => inbound(session, case, sheet),
             // What the gateway took for which reply is the other server's doing.
             false if session.early > 0 => {}
             false => outbound(session, sheet),
@@ -76,10 +77,13 @@ struct State {
     is_in_chunks: bool,
     /// The next line answers a challenge.
     is_challenged: bool,
+    /// STARTTLS was granted.
+    is_encrypted: bool,
     is_over: bool,
 }
 
-fn inbound(session: &Session<'_>, release: Release, sheet: &mut Sheet) {
+fn inbound(session: &Session<'_>, case: &Case<'_>, sheet: &mut Sheet) {
+    let release = case.plan.release;
     let mut state = State::default();
     for (place, exchange) in session.exchanges.iter().enumerate() {
         let Some(reply) = &exchange.reply else { continue };
@@ -90,7 +94,7 @@ fn inbound(session: &Session<'_>, release: Release, sheet: &mut Sheet) {
         form(reply, sheet);
         let verb = verb(exchange.command);
         if verb == "EHLO" && reply.is_positive() {
-            offers(reply, release, sheet);
+            offers(reply, case, sheet);
         } else if place > 0 && verb != "HELO" && release == Release::Current {
             status(reply, sheet);
         }
@@ -101,6 +105,11 @@ fn inbound(session: &Session<'_>, release: Release, sheet: &mut Sheet) {
             let cause = format!("{command} was answered {}, which it cannot have", reply.code);
             sheet.finds(cause, exchange.command);
         }
+        // The greeting of a connection that is encrypted from its start is nobody's answer.
+        if place > 0 && reply.is_encrypted != exchange.is_encrypted {
+            sheet.finds("what was said in clear was answered under TLS", exchange.command);
+        }
+        state.is_encrypted |= exchange.is_encrypted;
         if let Some(cause) = state.objects(&command, reply.code) {
             sheet.finds(cause, reply.lines.join(" / "));
         }
@@ -132,16 +141,20 @@ fn form(reply: &Reply<'_>, sheet: &mut Sheet) {
 }
 
 /// The service extensions that each release has (Q262986 for 5.5).
-fn offers(reply: &Reply<'_>, release: Release, sheet: &mut Sheet) {
-    let expected: &[&str] = match release {
-        Release::Current => {
-            &["SIZE", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES", "CHUNKING", "DSN", "AUTH"]
-        }
-        Release::V50Rtm | Release::V50Sp1 | Release::V50Sp2 => &["SIZE", "AUTH"],
-        _ => &["SIZE", "DSN", "AUTH"],
+fn offers(reply: &Reply<'_>, case: &Case<'_>, sheet: &mut Sheet) {
+    let of_release: &[&str] = match case.plan.release {
+        Release::Current => &["SIZE", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES", "CHUNKING", "DSN"],
+        Release::V50Rtm | Release::V50Sp1 | Release::V50Sp2 => &["SIZE"],
+        _ => &["SIZE", "DSN"],
     };
-    for keyword in expected {
-        let says = |line: &&str| line.get(4..).unwrap_or_default().split(' ').next() == Some(keyword);
+    // What hangs on encryption: it is offered where there is a certificate and it is not there yet, and passwords are
+    // asked for where they may be said.
+    let has_certificate = case.plan.gateway.config.tls.identity.is_some();
+    let starttls = (has_certificate && !reply.is_encrypted).then_some("STARTTLS");
+    let auth = case.model.may_authenticate(reply.is_encrypted).then_some("AUTH");
+    let expected: Vec<&str> = of_release.iter().copied().chain(starttls).chain(auth).collect();
+    for keyword in &expected {
+        let says = |line: &&str| line.get(4..).unwrap_or_default().split(' ').next() == Some(*keyword);
         if !reply.lines.iter().skip(1).any(says) {
             sheet.finds(format!("EHLO was answered without {keyword}"), reply.lines.join(" / "));
         }
@@ -149,7 +162,7 @@ fn offers(reply: &Reply<'_>, release: Release, sheet: &mut Sheet) {
     for line in reply.lines.iter().skip(1) {
         let keyword = line.get(4..).unwrap_or_default().split(' ').next().unwrap_or_default();
         if keyword != "HELP" && !expected.contains(&keyword) {
-            sheet.finds(format!("EHLO was answered with {keyword}, which the release does not have"), *line);
+            sheet.finds(format!("EHLO was answered with {keyword}, which it does not have there"), *line);
         }
     }
 }
@@ -185,6 +198,8 @@ fn legal(command: &str) -> &'static [u16] {
         // A chunk that cannot be taken is read and refused (RFC 3030, 2).
         "BDAT" | "the last chunk" => &[250, 450, 451, 452, 503, 550, 552, 554],
         "the end of data" => &[250, 450, 451, 452, 550, 552, 554, 421],
+        // Where somebody spoke behind it, 554 (RFC 5321, 4.2.2).
+        "STARTTLS" => &[220, 454, 502, 503, 554],
         "RSET" | "NOOP" => &[250],
         "QUIT" => &[221],
         "VRFY" => &[250, 251, 252, 502, 504, 550, 551, 553],
@@ -205,7 +220,7 @@ impl State {
             None if self.is_challenged => "a response".to_owned(),
             None => match verb(exchange.command).as_str() {
                 known @ ("EHLO" | "HELO" | "MAIL" | "RCPT" | "DATA" | "BDAT" | "RSET" | "NOOP" | "QUIT"
-                | "VRFY" | "EXPN" | "HELP" | "AUTH") => known.to_owned(),
+                | "VRFY" | "EXPN" | "HELP" | "AUTH" | "STARTTLS") => known.to_owned(),
                 _ => "an unknown command".to_owned(),
             },
         }
@@ -215,6 +230,7 @@ impl State {
     fn objects(&self, command: &str, code: u16) -> Option<&'static str> {
         let recipients = self.transaction.unwrap_or_default();
         match (command, code) {
+            ("STARTTLS", 220) if self.is_encrypted => Some("STARTTLS was granted twice"),
             ("MAIL", 250) if !self.is_greeted => Some("MAIL was granted before EHLO"),
             ("MAIL", 250) if self.transaction.is_some() && !self.is_unclear => {
                 Some("MAIL was granted within a message")
@@ -249,6 +265,8 @@ impl State {
         self.is_challenged = reply.code == 334;
         self.is_authenticated |= reply.code == 235;
         match command {
+            // All that was said is forgotten (RFC 3207, 4.2).
+            "STARTTLS" if yes => *self = State { is_encrypted: true, ..State::default() },
             "EHLO" | "HELO" if yes => {
                 self.is_greeted = true;
                 self.may_authenticate = command == "EHLO";
@@ -292,6 +310,7 @@ fn outbound(session: &Session<'_>, sheet: &mut Sheet) {
         let is_in_order = match name.as_str() {
             "" => true,
             "EHLO" => is_greeted && hello.is_none(),
+            "STARTTLS" => is_welcome && transaction.is_none() && session.offers("STARTTLS"),
             "HELO" => is_greeted && is_refused,
             "MAIL" => is_welcome && transaction.is_none(),
             "RCPT" | "DATA" if is_ahead => last.0 == "RCPT" || name == "RCPT" && last.0 == "MAIL",
@@ -323,6 +342,7 @@ fn outbound(session: &Session<'_>, sheet: &mut Sheet) {
         match name.as_str() {
             "" => is_greeted = reply.is_positive(),
             "EHLO" | "HELO" => hello = Some(reply),
+            "STARTTLS" if reply.is_positive() => hello = None,
             "MAIL" if reply.is_positive() => transaction = Some(0),
             "RCPT" if reply.is_positive() => transaction = transaction.map(|recipients| recipients + 1),
             "the end of data" | "RSET" => transaction = None,

@@ -193,6 +193,9 @@ fn stage_of(does: &ServerDoes) -> Option<Stage> {
         | ServerDoes::Stalls { .. }
         | ServerDoes::Drips
         | ServerDoes::GrantsData
+        | ServerDoes::RefusesStartTls { .. }
+        | ServerDoes::BreaksHandshake(_)
+        | ServerDoes::WrongCertificate
         | ServerDoes::HandsBack => None,
     }
 }

@@ -52,6 +52,9 @@ const ALL_AT_ONCE_TAKEN: &str = "a message sent in one go with its commands was 
 const FILTERING_ABORTED: &str = "a milter was told that a message was not to be";
 const FILTER_WAITED_FOR: &str = "a milter that took its time was waited for";
 
+const CLIENT_ENCRYPTED: &str = "a client encrypted its connection";
+const INJECTION_REFUSED: &str = "a client that went on in clear behind STARTTLS was parted from";
+const SERVER_ENCRYPTED: &str = "a server encrypted a connection";
 const CHUNKS_INTERRUPTED: &str = "a client said other commands between the chunks of a message";
 const DATA_GRANTED_IN_VAIN: &str = "a server granted DATA without a recipient";
 
@@ -76,6 +79,9 @@ pub(crate) const POINTS: &[&str] = &[
     ALL_AT_ONCE_TAKEN,
     CHUNKS_INTERRUPTED,
     DATA_GRANTED_IN_VAIN,
+    CLIENT_ENCRYPTED,
+    INJECTION_REFUSED,
+    SERVER_ENCRYPTED,
     FILTERING_ABORTED,
     FILTER_WAITED_FOR,
 ];

@@ -53,14 +53,14 @@ pub(super) fn mailboxes(file: &file::File) -> Vec<String> {
     config.into_iter().map(|mailbox| mailbox.address.to_string()).collect()
 }
 
-/// The routing table as it is written: each entry's domain and target.
-pub(super) fn routes(file: &file::File) -> Vec<(String, String)> {
+/// The routing table as it is written: each entry's domain, and what it says under a key.
+pub(super) fn routes(file: &file::File, key: &str) -> Vec<(String, String)> {
     let entries = file.gateway.config.as_ref().get("route").and_then(toml::Value::as_array);
     let entries = entries.into_iter().flatten();
     let text = |entry: &toml::Value, key| {
         entry.get(key).and_then(toml::Value::as_str).unwrap_or_default().to_owned()
     };
-    entries.map(|entry| (text(entry, "domain"), text(entry, "to"))).collect()
+    entries.map(|entry| (text(entry, "domain"), text(entry, key))).collect()
 }
 
 /// The key in the table that is not the table's to give, if there is one.

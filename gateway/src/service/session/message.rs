@@ -123,6 +123,8 @@ impl Session {
             client: self.client,
             host: &self.core.config.host,
             protocol: hello.protocol,
+            authenticated: self.account.is_some(),
+            cipher: self.cipher.as_deref(),
             release: self.core.config.release,
             id: draft.id(),
             when: envelope.received,

@@ -1,10 +1,11 @@
 //! An SMTP session: one client's conversation, from the banner to QUIT (RFC 5321; RFC 4954 for AUTH).
 //!
 //! Here are the commands up to RCPT; [`message`] takes the message itself, [`chunks`] takes one in chunks, [`auth`]
-//! authenticates the client, [`filters`] heeds the milters.
+//! authenticates the client, [`encryption`] starts TLS, [`filters`] heeds the milters.
 
 mod auth;
 mod chunks;
+mod encryption;
 mod filters;
 mod message;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use self::chunks::Chunks;
+use super::Door;
 use super::core::Core;
 use crate::accept::Admission;
 use crate::address::{Address, ReversePath};
@@ -49,6 +51,10 @@ pub(super) struct Session {
     admission: Admission,
     /// The service extensions that are offered.
     offered: Extensions,
+    /// Whether the client speaks TLS from the first octet.
+    is_tls_from_the_start: bool,
+    /// What the connection is encrypted with, once it is.
+    cipher: Option<String>,
     hello: Option<Hello>,
     account: Option<String>,
     transaction: Option<Transaction>,
@@ -97,10 +103,13 @@ impl From<std::io::Error> for Over {
 type Go = Result<(), Over>;
 
 impl Session {
-    pub(super) fn new(core: Arc<Core>, stream: Box<dyn Stream>, client: IpAddr) -> Self {
+    pub(super) fn new(core: Arc<Core>, stream: Box<dyn Stream>, client: IpAddr, door: Door) -> Self {
         let admission = core.rules.admit(client);
+        let known = Extensions::of(core.config.release);
         Session {
-            offered: Extensions::of(core.config.release),
+            offered: Extensions { starttls: core.tls.has_certificate(), ..known },
+            is_tls_from_the_start: door == Door::Tls,
+            cipher: None,
             milters: filters::milters(&core, client),
             core,
             wire: Wire::new(stream),
@@ -132,6 +141,9 @@ impl Session {
 
     async fn converse(&mut self) {
         let host = self.core.config.host.clone();
+        if self.is_tls_from_the_start && self.secure().await.is_err() {
+            return;
+        }
         if self.admission == Admission::Reject {
             reached(Point::HostRejected);
             let _ = self.say_plainly(&Reply::new(521, format!("{host} access denied"))).await;
@@ -235,6 +247,7 @@ impl Session {
                 self.greet(name, Protocol::Esmtp).await;
                 self.say_plainly(&Reply::multi(250, capabilities)).await
             }
+            Command::StartTls => self.starttls().await,
             Command::Mail(mail) => self.mail(mail).await,
             Command::Rcpt(rcpt) => self.rcpt(rcpt).await,
             Command::Data => self.data().await,
@@ -258,8 +271,9 @@ impl Session {
             }
             Command::Help(_) => {
                 let chunks = if self.offered.chunking { " BDAT" } else { "" };
+                let tls = if self.offered.starttls { " STARTTLS" } else { "" };
                 let commands =
-                    format!("Commands: HELO EHLO MAIL RCPT DATA{chunks} RSET NOOP QUIT VRFY HELP AUTH");
+                    format!("Commands: HELO EHLO MAIL RCPT DATA{chunks} RSET NOOP QUIT VRFY HELP AUTH{tls}");
                 self.say(214, &commands).await
             }
             Command::Auth { mechanism, initial_response } => self.auth(&mechanism, initial_response).await,
@@ -289,8 +303,12 @@ impl Session {
             Some(octets) => format!("SIZE {octets}"),
             None => "SIZE 0".to_owned(),
         });
-        lines.extend(self.offered.keywords().map(str::to_owned));
-        lines.push(format!("AUTH {}", sasl::MECHANISMS.join(" ")));
+        let starttls = self.offered.starttls && self.cipher.is_none();
+        let offered = Extensions { starttls, ..self.offered };
+        lines.extend(offered.keywords().map(str::to_owned));
+        if self.may_authenticate() {
+            lines.push(format!("AUTH {}", sasl::MECHANISMS.join(" ")));
+        }
         lines.push("HELP".to_owned());
         lines
     }
@@ -299,7 +317,10 @@ impl Session {
         if self.hello.is_none() {
             return self.refuse(out_of_order("say HELO or EHLO first")).await;
         }
-        if self.admission == Admission::AuthenticationRequired && self.account.is_none() {
+        if self.must_encrypt().await? {
+            return Ok(());
+        }
+        if self.admission.needs_authentication() && self.account.is_none() {
             reached(Point::UnauthenticatedRefused);
             return self.refuse(Reply::new(530, "Authentication required").with_status("5.7.0")).await;
         }

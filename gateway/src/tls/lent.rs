@@ -1,0 +1,155 @@
+//! Entropy for rustls, lent for one turn at a time.
+//!
+//! A rustls provider holds its source of random bytes and its key exchanges as `&'static`, and has no place for a
+//! machine. So the ones here own nothing: they draw from the [`Entropy`] that whoever calls rustls lends them for that
+//! call. Outside of one there is none, and a handshake fails before it takes randomness from elsewhere
+//! (`docs/decisions/0010-tls-draws-from-the-seam.md`).
+//!
+//! This module knows no certificate and no SMTP.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use rustls::crypto::{ActiveKeyExchange, GetRandomFailed, SecureRandom, SharedSecret, SupportedKxGroup};
+use rustls::{Error, NamedGroup, PeerMisbehaved};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use x25519_dalek::{PublicKey, StaticSecret};
+
+use crate::env::Entropy;
+
+thread_local! {
+    /// What is lent on this thread now. It lasts as long as a call, and no call leaves anything behind.
+    static LENT: RefCell<Option<Arc<dyn Entropy>>> = const { RefCell::new(None) };
+}
+
+/// Does something with rustls that may draw from this entropy.
+pub fn lend<T>(entropy: &Arc<dyn Entropy>, turn: impl FnOnce() -> T) -> T {
+    struct GiveBack(Option<Arc<dyn Entropy>>);
+    impl Drop for GiveBack {
+        fn drop(&mut self) {
+            LENT.set(self.0.take());
+        }
+    }
+    let _back = GiveBack(LENT.replace(Some(Arc::clone(entropy))));
+    turn()
+}
+
+fn draw(bytes: &mut [u8]) -> Result<(), GetRandomFailed> {
+    let lent = LENT.with_borrow(Option::clone).ok_or(GetRandomFailed)?;
+    lent.fill(bytes);
+    Ok(())
+}
+
+/// The random bytes of a handshake.
+#[derive(Debug)]
+pub(super) struct LentRandom;
+
+impl SecureRandom for LentRandom {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), GetRandomFailed> {
+        draw(bytes)
+    }
+}
+
+/// Key exchange by X25519 (RFC 7748).
+#[derive(Debug)]
+pub(super) struct LentX25519;
+
+impl SupportedKxGroup for LentX25519 {
+    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
+        let mut drawn = [0; 32];
+        draw(&mut drawn)?;
+        let secret = StaticSecret::from(drawn);
+        Ok(Box::new(Exchange { public: PublicKey::from(&secret), secret }))
+    }
+
+    fn name(&self) -> NamedGroup {
+        NamedGroup::X25519
+    }
+}
+
+struct Exchange {
+    secret: StaticSecret,
+    public: PublicKey,
+}
+
+impl ActiveKeyExchange for Exchange {
+    fn complete(self: Box<Self>, theirs: &[u8]) -> Result<SharedSecret, Error> {
+        let theirs: [u8; 32] = theirs.try_into().map_err(|_| PeerMisbehaved::InvalidKeyShare)?;
+        let shared = self.secret.diffie_hellman(&PublicKey::from(theirs));
+        // A key that makes no secret (RFC 7748, 6.1).
+        if !shared.was_contributory() {
+            return Err(PeerMisbehaved::InvalidKeyShare.into());
+        }
+        Ok(SharedSecret::from(&shared.as_bytes()[..]))
+    }
+
+    fn pub_key(&self) -> &[u8] {
+        self.public.as_bytes()
+    }
+
+    fn group(&self) -> NamedGroup {
+        NamedGroup::X25519
+    }
+}
+
+/// A handshake, or a connection after it, that is lent entropy for each of its turns.
+pub struct Borrowing<T> {
+    inner: T,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl<T> Borrowing<T> {
+    /// Lends to `inner`.
+    pub fn new(inner: T, entropy: &Arc<dyn Entropy>) -> Self {
+        Borrowing { inner, entropy: Arc::clone(entropy) }
+    }
+
+    /// What it is lent to.
+    pub fn inner(&self) -> &T {
+        &self.inner
+    }
+
+    fn turn<R>(self: Pin<&mut Self>, turn: impl FnOnce(Pin<&mut T>) -> R) -> R
+    where
+        T: Unpin,
+    {
+        let Borrowing { inner, entropy } = self.get_mut();
+        lend(entropy, || turn(Pin::new(inner)))
+    }
+}
+
+impl<T: Future + Unpin> Future for Borrowing<T> {
+    type Output = T::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
+        self.turn(|inner| inner.poll(cx))
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Borrowing<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.turn(|inner| inner.poll_read(cx, buf))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Borrowing<T> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        self.turn(|inner| inner.poll_write(cx, octets))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.turn(|inner| inner.poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.turn(|inner| inner.poll_shutdown(cx))
+    }
+}
