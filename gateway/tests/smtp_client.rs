@@ -73,7 +73,7 @@ async fn send_content(content: &[u8], script: &[&str]) -> Result<Vec<Outcome>, N
     let original = Some("rfc822;Two@example.net".parse().unwrap());
     dsn.ask(&recipients[1], RecipientRequest { notify: Some("SUCCESS".parse().unwrap()), original }, false);
     let letter = Letter { reverse_path: &reverse_path, recipients: &recipients, dsn: &dsn, content };
-    let sending = send(Box::new(near), &helo, Extensions::of(Release::Current), letter);
+    let sending = send(Box::new(near), &helo, Extensions::of(Release::Current), letter, None);
     let script = script.concat();
     tokio::join!(sending, play(&script, far)).0.map(|sent| sent.outcomes)
 }
@@ -269,7 +269,7 @@ async fn a_host_that_answers_everything_at_the_last_moment_is_given_up_after_two
     let start = Instant::now();
     let (reverse_path, dsn) = (&ReversePath::Null, &DsnRequest::default());
     let letter = Letter { reverse_path, recipients: &recipients, dsn, content: b"Hello\r\n" };
-    let sending = send(Box::new(near), &helo, Extensions::of(Release::Current), letter);
+    let sending = send(Box::new(near), &helo, Extensions::of(Release::Current), letter, None);
     let (outcomes, heard) = tokio::join!(sending, slow);
     assert_eq!(
         outcomes.unwrap().outcomes,

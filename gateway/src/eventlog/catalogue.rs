@@ -166,8 +166,8 @@ pub enum Event {
         /// What went wrong.
         why: String,
     },
-    /// 3041: another host offered TLS and no encrypted connection came of it. Unless its mail must be encrypted, it goes
-    /// there in clear.
+    /// 3041: another host offered TLS and no encrypted connection came of it, and the mail goes there in clear; or the mail
+    /// needs TLS, the host has none that will do, and the mail waits.
     HostTlsFailed {
         /// The host's name or address.
         host: String,
@@ -429,7 +429,7 @@ impl fmt::Display for Event {
                 write!(f, "No encrypted connection with the client at {client} came about: {why}.")
             }
             Event::HostTlsFailed { host, why } => {
-                write!(f, "No encrypted connection with {host} came about, though it offers TLS: {why}.")
+                write!(f, "No encrypted connection with {host} came about: {why}.")
             }
             Event::TlsNotLoaded { why } => {
                 write!(f, "The service cannot offer TLS as it is configured and does not start: {why}.")

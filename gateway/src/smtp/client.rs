@@ -7,6 +7,8 @@
 //!
 //! This module opens no connection, retries nothing and knows no spool.
 
+mod encryption;
+
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -21,6 +23,8 @@ use crate::address::{Address, Domain, ReversePath};
 use crate::dsn::DsnRequest;
 use crate::env::Stream;
 use crate::reach::{Point, reached};
+use crate::tls::Shortfall;
+pub use encryption::Encryption;
 
 /// How much of a message is written at once, in octets: what one data block time-out is for.
 const BLOCK: usize = 32 * 1024;
@@ -54,6 +58,9 @@ pub enum Deferral {
     /// The conversation broke off.
     #[error(transparent)]
     Interrupted(#[from] Interruption),
+    /// No encrypted connection came about.
+    #[error("{0}")]
+    Unencrypted(String),
 }
 
 impl Deferral {
@@ -111,6 +118,20 @@ pub enum NoService {
     /// The conversation broke off before it had begun.
     #[error(transparent)]
     Interrupted(#[from] Interruption),
+    /// The host offered TLS and no handshake came about. It may be spoken to in clear, on another connection.
+    #[error("{why}")]
+    NoHandshake {
+        /// What went wrong.
+        why: String,
+    },
+    /// The mail needs TLS and the host has none that will do.
+    #[error("{why}")]
+    Unencrypted {
+        /// What is missing.
+        shortfall: Shortfall,
+        /// What went wrong.
+        why: String,
+    },
 }
 
 /// The stages of a conversation.
@@ -120,6 +141,10 @@ pub enum Stage {
     Greeting,
     /// EHLO or HELO.
     Hello,
+    /// STARTTLS.
+    StartTls,
+    /// The handshake behind it.
+    Handshake,
     /// MAIL.
     Mail,
     /// RCPT.
@@ -136,10 +161,12 @@ pub enum Stage {
 
 impl Stage {
     /// How long the host may take (RFC 5321, 4.5.3.2). For EHLO the standard says nothing: it gets what MAIL gets.
+    /// So does STARTTLS; a handshake gets less, because there may be a way around it.
     /// QUIT gets little, because all is known by then and the caller should hear of it.
     fn time_out(self) -> Duration {
         Duration::from_secs(match self {
-            Stage::Greeting | Stage::Hello | Stage::Mail | Stage::Rcpt => 5 * 60,
+            Stage::Greeting | Stage::Hello | Stage::StartTls | Stage::Mail | Stage::Rcpt => 5 * 60,
+            Stage::Handshake => 2 * 60,
             Stage::Data => 2 * 60,
             Stage::Content => 3 * 60,
             Stage::EndOfData => 10 * 60,
@@ -153,6 +180,8 @@ impl fmt::Display for Stage {
         f.write_str(match self {
             Stage::Greeting => "the connection",
             Stage::Hello => "EHLO",
+            Stage::StartTls => "STARTTLS",
+            Stage::Handshake => "the TLS handshake",
             Stage::Mail => "MAIL",
             Stage::Rcpt => "RCPT",
             Stage::Data => "DATA",
@@ -170,6 +199,9 @@ impl From<NoService> for Outcome {
             NoService::Refused(reply) if reply.is_permanent() => Outcome::Failed(reply),
             NoService::Refused(reply) => Outcome::Deferred(Deferral::Refused(reply)),
             NoService::Interrupted(interruption) => Outcome::Deferred(interruption.into()),
+            NoService::NoHandshake { why } | NoService::Unencrypted { why, .. } => {
+                Outcome::Deferred(Deferral::Unencrypted(why))
+            }
         }
     }
 }
@@ -200,18 +232,23 @@ pub struct Sent {
 ///
 /// Content with octets past ASCII is declared as such to hosts that offer 8BITMIME, and sent as it is to the others.
 /// What is asked of reports is passed on to hosts that offer DSN. Commands go out together where PIPELINING is offered
-/// (RFC 2920). Of what is offered, use is made of what this host knows of.
+/// (RFC 2920). Of what is offered, use is made of what this host knows of. Without `encryption` all is said in clear.
 ///
 /// # Errors
-/// The host serves no mail now.
+/// The host serves no mail now, or not as it has to be encrypted.
 pub async fn send(
     stream: Box<dyn Stream>,
     helo: &Domain,
     known: Extensions,
     letter: Letter<'_>,
+    encryption: Option<Encryption<'_>>,
 ) -> Result<Sent, NoService> {
     let mut conversation = Conversation { wire: Wire::new(stream), end: Instant::now() + CONVERSATION_TIME };
-    let offered = conversation.greet(helo).await?.and(known);
+    let mut offered = conversation.greet(helo).await?;
+    if let Some(encryption) = encryption {
+        offered = conversation.encrypt(helo, offered, encryption).await?;
+    }
+    let offered = offered.and(known);
     let mut outcomes = vec![None; letter.recipients.len()];
     match conversation.transfer(letter, offered, &mut outcomes).await {
         Ok(()) => conversation.quit().await,
@@ -295,6 +332,11 @@ impl Conversation {
         if !greeting.is_completion() {
             return Err(no_service(greeting, Stage::Greeting));
         }
+        self.hello(helo).await
+    }
+
+    /// What the host answers to EHLO, or that it answers to HELO.
+    async fn hello(&mut self, helo: &Domain) -> Result<Extensions, NoService> {
         let ehlo = self.ask(Stage::Hello, &format!("EHLO {helo}")).await?;
         if ehlo.is_completion() {
             return Ok(Extensions::offered(&ehlo));

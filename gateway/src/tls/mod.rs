@@ -20,6 +20,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::NoServerSessionStorage;
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme, SupportedCipherSuite};
+use serde::{Deserialize, Serialize};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 pub use files::TlsError;
@@ -45,6 +46,16 @@ pub enum Trust {
     Anybody,
     /// It has to show a certificate for its name, of an authority in `tls.trust`.
     Certified,
+}
+
+/// Why mail that needs TLS could not be handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shortfall {
+    /// The host offers none.
+    NotOffered,
+    /// No handshake came about, or not with a certificate that will do.
+    NotVerified,
 }
 
 /// A connection that is encrypted.

@@ -1,11 +1,13 @@
 //! Policy: what the configuration admits is admitted, what it refuses is refused, and mail goes where it says.
 //!
 //! The [model](super::model) reads the configuration a second time and goes through each dialogue beside the gateway:
-//! who may connect (Q155920), who is who (RFC 4954), who must say so first, who may submit as whom (Q188250, Q262945;
-//! a host that is exempt from authentication is exempt from nothing else, Q178091), who may relay (Q193922). Then it
-//! asks of each copy of a message whether it is where a recipient's mail goes (Q169683, Q217217; RFC 5321, 5.1), and of
-//! each message over which an extension failed whether that was dealt with as the extension's link of the chain says.
+//! who may connect (Q155920), who is who (RFC 4954), who must say so first, and who over TLS (RFC 3207), who may submit as
+//! whom (Q188250, Q262945; a host that is exempt from authentication is exempt from nothing else, Q178091), who may relay
+//! (Q193922). Then it asks of each copy of a message whether it is where a recipient's mail goes (Q169683, Q217217; RFC
+//! 5321, 5.1), and of each message over which an extension failed whether that was dealt with as the extension's link of
+//! the chain says.
 //!
+//! Mail whose route needs TLS is spoken of over TLS alone, with a host that has shown its own certificate (RFC 8314).
 //! What the milters say is looked up in [their own record](super::filters).
 //!
 //! "Not now" (4yz) is always allowed. Not judged: the order of commands and their syntax (protocol), and what is
@@ -25,6 +27,7 @@ use crate::fault::Fault;
 use crate::machine::FAULTY_EXTENSION;
 use crate::mailbag::Kind;
 use crate::record::What;
+use crate::tls::ANOTHER_HOST;
 
 pub(super) const ORACLE: Oracle = Oracle {
     name: "policy",
@@ -35,6 +38,9 @@ pub(super) const ORACLE: Oracle = Oracle {
 fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     for session in case.ledger.sessions.iter().filter(|session| session.is_inbound) {
         Guest::of(case, session).go_through(sheet);
+    }
+    for session in case.ledger.sessions.iter().filter(|session| !session.is_inbound) {
+        secrecy(case, session, sheet);
     }
     places(case, sheet);
     failures(case, sheet);
@@ -83,8 +89,9 @@ impl<'a, 'b> Guest<'a, 'b> {
                 self.responds(said, exchange.command, reply.code, sheet);
             } else {
                 match verb(exchange.command).as_str() {
-                    "AUTH" => self.authenticates(exchange.command, reply.code, sheet),
-                    "MAIL" => self.mail(exchange.command, yes, reply.code, sheet),
+                    "STARTTLS" if yes => (self.account, self.sender) = (None, String::new()),
+                    "AUTH" => self.authenticates(exchange, reply.code, sheet),
+                    "MAIL" => self.mail(exchange, yes, reply.code, sheet),
                     "RCPT" => self.recipient(exchange.command, yes, reply.code, sheet),
                     _ => {}
                 }
@@ -104,8 +111,15 @@ impl<'a, 'b> Guest<'a, 'b> {
         }
     }
 
-    fn authenticates(&mut self, command: &str, code: u16, sheet: &mut Sheet) {
-        let mut words = command.split_whitespace().skip(1);
+    fn authenticates(&mut self, exchange: &Exchange<'_>, code: u16, sheet: &mut Sheet) {
+        let may = self.model.may_authenticate(exchange.is_encrypted);
+        if matches!(code, 235 | 334) && !may {
+            sheet.finds("a password was asked for in clear", exchange.command);
+        }
+        if code == 538 && may {
+            sheet.finds("encryption was asked for where a password may be said", exchange.command);
+        }
+        let mut words = exchange.command.split_whitespace().skip(1);
         let mechanism = words.next().unwrap_or_default().to_ascii_uppercase();
         self.asked = Some(vec![mechanism]);
         if let Some(initial) = words.next() {
@@ -146,16 +160,21 @@ impl<'a, 'b> Guest<'a, 'b> {
         }
     }
 
-    fn mail(&mut self, command: &str, yes: bool, code: u16, sheet: &mut Sheet) {
+    fn mail(&mut self, exchange: &Exchange<'_>, yes: bool, code: u16, sheet: &mut Sheet) {
         sheet.judges();
+        let command = exchange.command;
+        let must_encrypt = !exchange.is_encrypted && self.model.must_encrypt(self.session.peer);
         let must_authenticate = self.verdict == Verdict::Authenticate && self.account.is_none();
         let size = command.split(' ').find_map(|word| word.strip_prefix("SIZE=")?.parse::<u64>().ok());
         let is_too_large = self.size_limit.is_some_and(|limit| size.is_some_and(|size| size > limit));
         if yes && must_authenticate {
             sheet.finds("mail was begun without authentication where it is required", command);
         }
-        if code == 530 && !must_authenticate {
-            sheet.finds("authentication was asked for where it is not required", command);
+        if yes && must_encrypt {
+            sheet.finds("mail was begun in clear where it must be encrypted", command);
+        }
+        if code == 530 && !must_authenticate && !must_encrypt {
+            sheet.finds("authentication or encryption was asked for where it is not required", command);
         }
         if code == 552 && !is_too_large {
             sheet.finds("a message of an admissible size was refused for its size", command);
@@ -207,6 +226,31 @@ impl<'a, 'b> Guest<'a, 'b> {
 
 fn is_path(path: &str) -> bool {
     path.is_empty() || path.eq_ignore_ascii_case("postmaster") || path.parse::<Address>().is_ok()
+}
+
+/// Whether mail that needs TLS is spoken of over TLS only, and to no host that has shown the certificate of another. A
+/// simulated server that does so calls itself by that other's name.
+fn secrecy(case: &Case<'_>, session: &Session<'_>, sheet: &mut Sheet) {
+    let mut is_another = false;
+    for exchange in &session.exchanges {
+        match verb(exchange.command).as_str() {
+            "EHLO" => {
+                let first = exchange.reply.as_ref().and_then(|reply| reply.lines.first().copied());
+                is_another = first.is_some_and(|line| line.contains(ANOTHER_HOST));
+            }
+            "RCPT" if case.model.is_certified(path(exchange.command)) => {
+                sheet.judges();
+                if !exchange.is_encrypted {
+                    sheet.finds("mail that needs TLS was handed over in clear", exchange.command);
+                }
+                if is_another {
+                    let what = format!("{} to {}", exchange.command, session.peer);
+                    sheet.finds("mail that needs TLS was handed to a host without its certificate", what);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Whether each copy of a message is where the mail of one of its recipients goes.

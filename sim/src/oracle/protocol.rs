@@ -310,7 +310,9 @@ fn outbound(session: &Session<'_>, sheet: &mut Sheet) {
         let is_in_order = match name.as_str() {
             "" => true,
             "EHLO" => is_greeted && hello.is_none(),
-            "STARTTLS" => is_welcome && transaction.is_none() && session.offers("STARTTLS"),
+            "STARTTLS" => {
+                is_welcome && transaction.is_none() && hello.is_some_and(|reply| reply.offers("STARTTLS"))
+            }
             "HELO" => is_greeted && is_refused,
             "MAIL" => is_welcome && transaction.is_none(),
             "RCPT" | "DATA" if is_ahead => last.0 == "RCPT" || name == "RCPT" && last.0 == "MAIL",

@@ -64,6 +64,15 @@ impl Reply<'_> {
         self.code / 100 == 2
     }
 
+    /// Whether it offers a service extension, as the answer to EHLO.
+    pub fn offers(&self, keyword: &str) -> bool {
+        let has = |line: &&str| {
+            let word = line.get(4..).unwrap_or_default().split(' ').next().unwrap_or_default();
+            word.eq_ignore_ascii_case(keyword)
+        };
+        self.lines.iter().skip(1).any(has)
+    }
+
     /// Whether it says no for good.
     pub fn is_permanent(&self) -> bool {
         self.code / 100 == 5
@@ -238,11 +247,7 @@ impl Session<'_> {
     pub fn offers(&self, keyword: &str) -> bool {
         let is_hello = |exchange: &&Exchange<'_>| matches!(verb(exchange.command).as_str(), "EHLO" | "HELO");
         let hello = self.exchanges.iter().rev().find(is_hello).and_then(|exchange| exchange.reply.as_ref());
-        let has = |line: &&str| {
-            let word = line.get(4..).unwrap_or_default().split(' ').next().unwrap_or_default();
-            word.eq_ignore_ascii_case(keyword)
-        };
-        hello.is_some_and(|reply| reply.lines.iter().skip(1).any(has))
+        hello.is_some_and(|reply| reply.offers(keyword))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::scene::Scene;
 use crate::tls::PeerTls;
 
 /// How long it waits for any reply (RFC 5321, 4.5.3.2.6: at least ten minutes after the final dot).
-const PATIENCE: Duration = Duration::from_mins(10);
+pub(super) const PATIENCE: Duration = Duration::from_mins(10);
 
 /// The software of a client machine.
 pub(crate) struct Client {

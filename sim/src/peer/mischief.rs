@@ -30,8 +30,8 @@ const DOT: &[u8] = b".\r\n";
 const WILD: &str = "%s%n%x%d";
 /// How long a client that dawdles waits before each piece of its message, and how many pieces it has.
 const DAWDLE: (Duration, usize) = (Duration::from_mins(4), 20);
-/// How long a client waits that says nothing where a handshake is due.
-const SILENCE: Duration = Duration::from_mins(5);
+/// How long a side waits that says nothing where a handshake is due.
+pub(super) const SILENCE: Duration = Duration::from_mins(5);
 /// How often a client that chatters says NOOP.
 const CHATTER: usize = 120;
 

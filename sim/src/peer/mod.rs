@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `dialogue` | lines and replies |
 //! | `server`, `lapses` | taking mail, and failing to |
+//! | `encryption` | STARTTLS at a server |
 //! | `hand_back` | a routing loop |
 //! | `client`, `mischief` | handing mail over, and doing harm |
 //! | `milter`, `packets` | saying what becomes of mail, and failing to |
@@ -16,6 +17,7 @@
 
 mod client;
 mod dialogue;
+mod encryption;
 mod hand_back;
 mod lapses;
 mod milter;

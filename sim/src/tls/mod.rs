@@ -20,6 +20,6 @@ mod tap;
 
 pub(crate) use authority::files;
 use authority::{authority, certificate, key};
-pub(crate) use peers::{PeerTls, Shows};
+pub(crate) use peers::{ANOTHER_HOST, PeerTls, Shows};
 pub(crate) use secrets::Secrets;
 pub(crate) use tap::{HANDSHAKE, Side, Tap};

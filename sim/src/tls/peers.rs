@@ -18,6 +18,9 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use super::{Secrets, authority, certificate, key};
 use crate::draw::{Seed, SeededEntropy};
 
+/// The host whose certificate a server shows that has none of its own.
+pub(crate) const ANOTHER_HOST: &str = "another.test";
+
 /// Whose certificate a server shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shows {
@@ -77,7 +80,7 @@ impl PeerTls {
         name: &str,
         shows: Shows,
     ) -> io::Result<Box<dyn Stream>> {
-        let whose = if shows == Shows::Its { name } else { "another.test" };
+        let whose = if shows == Shows::Its { name } else { ANOTHER_HOST };
         let mut config =
             ServerConfig::builder_with_details(Arc::clone(&self.crypto), Arc::clone(&self.time) as Arc<_>)
                 .with_protocol_versions(&[&rustls::version::TLS13])

@@ -18,13 +18,17 @@ use crate::release::Release;
 use crate::report::{Direction, Failure, News, Reason, RemoteReply};
 use crate::service::core::Core;
 use crate::service::filing;
-use crate::smtp::client::{self, Letter, NoService, Outcome, Sent};
+use crate::smtp::client::{self, Encryption, Letter, NoService, Outcome, Sent};
 use crate::smtp::extensions::Extensions;
 use crate::smtp::reply::Reply;
 use crate::spool::{EntryName, Folder, Message, Progress};
+use crate::tls::{Shortfall, Trust};
 
 /// How long a host may take to answer a connection.
 const CONNECT_TIME: Duration = Duration::from_mins(1);
+
+/// What deferred those who wait still, or that a host serves no mail now.
+type Conversed = Result<Result<Option<String>, NoService>, DiskError>;
 
 /// One try: what it does to the recipients still waiting.
 pub(super) struct Round<'a> {
@@ -41,6 +45,9 @@ pub(super) struct Round<'a> {
     is_gone: bool,
     /// What came in the way of the last try.
     last_why: Option<String>,
+    /// What was missing at the last try, and at this one, where the mail needs TLS.
+    last_shortfall: Option<Shortfall>,
+    shortfall: Option<Shortfall>,
     failures: Vec<Failure>,
     /// Who has it from a host that reports no delivery, where the sender wants to hear of it.
     relayed: Vec<Address>,
@@ -65,16 +72,23 @@ impl<'a> Round<'a> {
             Progress::Deferred { why, .. } => Some(why.clone()),
             _ => None,
         });
+        let tries = tries(progress);
+        let last_shortfall = progress.iter().find_map(|progress| match progress {
+            Progress::Unencrypted { attempt, shortfall } if *attempt == tries => Some(*shortfall),
+            _ => None,
+        });
         Round {
             core,
             name,
             message,
             waiting: waiting(&message.envelope, progress),
-            tries: tries(progress),
+            tries,
             waited: waited(message.envelope.received, progress),
             unanswered: false,
             is_gone: false,
             last_why,
+            last_shortfall,
+            shortfall: None,
             failures: Vec::new(),
             relayed: relayed(progress),
             delay_reported: progress.contains(&Progress::DelayReported),
@@ -90,12 +104,18 @@ impl<'a> Round<'a> {
         let mut came_from = None;
         for host in hosts {
             came_from.take().into_iter().for_each(reached);
+            self.shortfall = None;
             match connect(self.core, &host).await {
-                Ok(stream) => match self.converse(stream, &host.name).await? {
+                Ok(stream) => match self.converse_as_may_be(stream, &host).await? {
                     Ok(why) => deferred = why,
                     // Nothing was said of the message: the next host may take it.
                     Err(no_service) => {
                         deferred = Some(format!("{}: {no_service}", host.name));
+                        if let NoService::Unencrypted { shortfall, why } = &no_service {
+                            reached(Point::KeptFromClear);
+                            Event::HostTlsFailed { host: host.name.clone(), why: why.clone() }.log();
+                            self.shortfall = Some(*shortfall);
+                        }
                         came_from = Some(Point::NextAfterNoService);
                         if let Outcome::Failed(reply) = no_service.into() {
                             without_service.push((host.name, reply));
@@ -124,18 +144,36 @@ impl<'a> Round<'a> {
         }
     }
 
+    /// One conversation with one host: encrypted if the mail needs it or the host offers it. Where the mail does not need
+    /// it and no handshake comes about, the host is gone back to in clear.
+    async fn converse_as_may_be(&mut self, stream: Box<dyn Stream>, host: &Host) -> Conversed {
+        let known = Extensions::of(self.core.config.release);
+        let is_needed = self.message.envelope.recipients.iter().any(|recipient| {
+            // All of an entry's recipients are alike in this.
+            self.core.config.routes.is_certified(recipient.domain())
+        });
+        let trust = if is_needed { Trust::Certified } else { Trust::Anybody };
+        let conversed = self.converse(stream, &host.name, known.starttls.then_some(trust)).await?;
+        let Err(NoService::NoHandshake { why }) = &conversed else { return Ok(conversed) };
+        Event::HostTlsFailed { host: host.name.clone(), why: why.clone() }.log();
+        match connect(self.core, host).await {
+            Ok(stream) => {
+                reached(Point::FellBackToClear);
+                self.converse(stream, &host.name, None).await
+            }
+            Err(_) => Ok(conversed),
+        }
+    }
+
     /// One conversation with one host. What deferred those who wait still, or that the host serves no mail now.
-    async fn converse(
-        &mut self,
-        stream: Box<dyn Stream>,
-        host: &str,
-    ) -> Result<Result<Option<String>, NoService>, DiskError> {
+    async fn converse(&mut self, stream: Box<dyn Stream>, host: &str, trust: Option<Trust>) -> Conversed {
         let envelope = &self.message.envelope;
         let helo = &self.core.config.host;
         let known = Extensions::of(self.core.config.release);
+        let encryption = trust.map(|trust| Encryption { tls: &self.core.tls, host, trust });
         let Envelope { reverse_path, dsn, .. } = envelope;
         let letter = Letter { reverse_path, recipients: &self.waiting, dsn, content: &self.message.content };
-        let Sent { outcomes, reports } = match client::send(stream, helo, known, letter).await {
+        let Sent { outcomes, reports } = match client::send(stream, helo, known, letter, encryption).await {
             Ok(sent) => sent,
             Err(no_service) => return Ok(Err(no_service)),
         };
@@ -232,7 +270,11 @@ impl<'a> Round<'a> {
     /// The message has grown too old.
     pub(super) fn expire(&mut self) {
         reached(Point::Expired);
-        let reason = Reason::Expired { retries: self.tries.saturating_sub(1), last: self.last_why.take() };
+        let reason = Reason::Expired {
+            retries: self.tries.saturating_sub(1),
+            last: self.last_why.take(),
+            shortfall: self.last_shortfall,
+        };
         self.fail_all(&reason, "message time-out exceeded");
     }
 
@@ -254,7 +296,8 @@ impl<'a> Round<'a> {
         }
         let time_left = self.time_left();
         let is_late = self.is_late();
-        let Round { core, name, message, waiting, tries, unanswered, failures, relayed, noted, .. } = self;
+        let Round { core, name, message, waiting, tries, unanswered, failures, relayed, noted, shortfall, .. } =
+            self;
         let (envelope, content) = (&message.envelope, &message.content);
         let attempt = tries + 1;
         if !failures.is_empty() {
@@ -286,6 +329,9 @@ impl<'a> Round<'a> {
         if unanswered {
             core.spool.note(name, &Progress::Unanswered { attempt }).await?;
         }
+        if let Some(shortfall) = shortfall {
+            core.spool.note(name, &Progress::Unencrypted { attempt, shortfall }).await?;
+        }
         let wait = core.config.delivery.wait_after(attempt);
         if time_left < wait {
             reached(Point::WaitCutToExpiry);
@@ -311,7 +357,10 @@ fn waiting(envelope: &Envelope, progress: &[Progress]) -> Vec<Address> {
         .iter()
         .filter_map(|progress| match progress {
             Progress::Delivered { recipient, .. } | Progress::Failed { recipient, .. } => Some(recipient),
-            Progress::Unanswered { .. } | Progress::Deferred { .. } | Progress::DelayReported => None,
+            Progress::Unanswered { .. }
+            | Progress::Unencrypted { .. }
+            | Progress::Deferred { .. }
+            | Progress::DelayReported => None,
         })
         .collect();
     envelope.recipients.iter().filter(|recipient| !settled.contains(recipient)).cloned().collect()
