@@ -31,11 +31,12 @@ fn main() {
     if !is_there {
         eprintln!("tshark is not installed: what needs it is ignored (Debian: apt-get install tshark)");
     }
-    let tests: [(&str, fn()); 6] = [
+    let tests: [(&str, fn()); 7] = [
         ("the_dialogues_in_the_file_are_those_of_the_record", dialogues),
         ("the_messages_in_the_file_are_those_of_the_plan", messages),
         ("nothing_is_wrong_with_any_packet", nothing_is_wrong),
         ("a_large_message_is_read_whole", large_message),
+        ("what_is_encrypted_is_read_with_the_secrets_in_the_file", encrypted),
         ("names_are_asked_for_and_answered", names),
         ("a_damaged_octet_is_wrong", damage),
     ];

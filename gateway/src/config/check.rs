@@ -13,8 +13,8 @@ use serde::de::IntoDeserializer;
 use toml::Spanned;
 
 use super::error::Source;
-use super::tls;
 use super::file::{self, Text};
+use super::tls;
 use super::{
     AcceptConfig, Config, ConfigError, DeliveryConfig, DnsConfig, ExtensionConfig, HostRule, LimitsConfig,
     Login, MailboxConfig, MilterConfig, Network, NotificationsConfig, Password, QuarantineConfig,

@@ -13,9 +13,9 @@ mod error;
 mod file;
 mod keys;
 mod network;
-mod tls;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

@@ -243,7 +243,8 @@ impl Worker {
                             return Ok(Some(wait));
                         }
                         reached(Point::ExpiredInIn);
-                        let expired = Reason::Expired { retries: patience.retries(), last: Some(why), shortfall: None };
+                        let expired =
+                            Reason::Expired { retries: patience.retries(), last: Some(why), shortfall: None };
                         break Sorted::failing(&message.envelope, &expired);
                     }
                     OnFailure::Report => {

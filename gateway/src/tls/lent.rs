@@ -131,11 +131,7 @@ impl<T: Future + Unpin> Future for Borrowing<T> {
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Borrowing<T> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.turn(|inner| inner.poll_read(cx, buf))
     }
 }

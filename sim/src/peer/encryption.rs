@@ -53,7 +53,8 @@ impl Server {
                 sleep(A_LITTLE).await;
                 dialogue.send(BrokenHandshake::GARBAGE).await?;
                 // Until the gateway closes.
-                while timeout(PATIENCE, dialogue.line()).await.is_ok_and(|line| matches!(line, Ok(Some(_)))) {}
+                while timeout(PATIENCE, dialogue.line()).await.is_ok_and(|line| matches!(line, Ok(Some(_)))) {
+                }
                 return Ok(Said::Nothing);
             }
             Some(BrokenHandshake::Silence) => {

@@ -18,6 +18,7 @@
 //! | `load` | the messages |
 //! | `milters` | the milters, and what they do to which message |
 //! | `perturbation` | the faults |
+//! | `tls` | who encrypts, and who must |
 //!
 //! It knows no run.
 
@@ -26,6 +27,7 @@ mod configuration;
 mod load;
 mod milters;
 mod perturbation;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,7 +41,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::draw::{Dice, Seed};
-use crate::fault::{Family, Fault};
+use crate::fault::{Family, Fault, OF_TLS};
 use crate::nearest::did_you_mean;
 use crate::scenario::file::{File, Gateway, LookUps, Service, Shape};
 use crate::scenario::{Scenario, ScenarioError, mistake};
@@ -141,6 +143,10 @@ struct Configuration {
     /// There are milters, where the release knows any.
     #[serde(default)]
     milters: u64,
+    /// There is TLS, where the release knows it: a certificate, clients and servers that make use of it, and routes that
+    /// need it. Without it no kind of fault is drawn that is about TLS.
+    #[serde(default)]
+    tls: u64,
     /// The shortest wait of the retry schedule; each further one is up to twice as long.
     retry: SpanRange,
     /// How many waits it has.
@@ -293,13 +299,16 @@ impl Profile {
     pub fn kinds(&self) -> Vec<&'static str> {
         let Faults { families, kinds, .. } = &self.ranges.faults;
         let on = families.iter().filter(|(_, chance)| **chance > 0).flat_map(|(family, _)| family.kinds());
-        on.copied().filter(|kind| kinds.get(*kind) != Some(&0)).collect()
+        let has_tls = self.ranges.configuration.tls > 0;
+        let may_be = |kind: &&str| has_tls || !OF_TLS.contains(kind);
+        on.copied().filter(|kind| kinds.get(*kind) != Some(&0)).filter(may_be).collect()
     }
 
-    /// The same, of those that there can be on a release: milters are `current`'s alone.
+    /// The same, of those that there can be on a release: milters and TLS are `current`'s alone.
     pub fn kinds_on(&self, release: Release) -> Vec<&'static str> {
         let mut kinds = self.kinds();
-        kinds.retain(|kind| release == Release::Current || !Family::Milters.kinds().contains(kind));
+        let is_of_today = |kind: &&str| Family::Milters.kinds().contains(kind) || OF_TLS.contains(kind);
+        kinds.retain(|kind| release == Release::Current || !is_of_today(kind));
         kinds
     }
 
@@ -311,12 +320,15 @@ impl Profile {
     /// Draws the scenario of a seed, for a release.
     pub fn scenario(&self, seed: Seed, release: Release) -> Scenario {
         let Ranges { title, starts, configuration, .. } = &self.ranges;
-        let cast = cast::draw(&self.ranges, seed);
-        let setup = configuration::draw(configuration, &cast, seed);
-        let clients = load::draw(&self.ranges.load, &cast, &setup, seed);
-        let chance = if release == Release::Current { configuration.milters } else { 0 };
+        let mut cast = cast::draw(&self.ranges, seed);
+        let mut setup = configuration::draw(configuration, &cast, seed);
+        let mut clients = load::draw(&self.ranges.load, &cast, &setup, seed);
+        let of_today = |chance| if release == Release::Current { chance } else { 0 };
+        let chance = of_today(configuration.milters);
         let (milters, told_of) = milters::draw(chance, &cast, &clients, seed);
-        let faults = perturbation::draw(&self.ranges.faults, &cast, &clients, &milters, seed);
+        let chance = of_today(configuration.tls);
+        let has_tls = tls::draw(chance, &mut cast, &mut clients, &mut setup.config, seed);
+        let faults = perturbation::draw(&self.ranges.faults, &cast, &clients, &milters, has_tls, seed);
         let needs_packets =
             |fault: &Fault| matches!(fault, Fault::Dns { answer, .. } if answer.needs_packets());
         let in_packets =

@@ -9,8 +9,8 @@ use super::Faults;
 use super::cast::{Cast, Server};
 use crate::draw::{Dice, Seed};
 use crate::fault::{
-    ClientDoes, DiskFailure, DiskFolder, DiskOp, DnsAnswer, FalseEnd, Family, Fault, MilterFails, ServerDoes,
-    Stage, When,
+    BrokenHandshake, ClientDoes, DiskFailure, DiskFolder, DiskOp, DnsAnswer, FalseEnd, Family, Fault,
+    MilterFails, OF_TLS, ServerDoes, Stage, When,
 };
 use crate::scenario::file::{Client, Milter};
 use crate::span::{Span, Step};
@@ -21,6 +21,7 @@ pub(super) fn draw(
     cast: &Cast,
     clients: &[Client],
     milters: &[Milter],
+    has_tls: bool,
     seed: Seed,
 ) -> Vec<Fault> {
     let messages: Vec<&str> = clients
@@ -38,7 +39,7 @@ pub(super) fn draw(
             continue;
         }
         let lines = dice.small_number(faults.lines);
-        let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, dice };
+        let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, has_tls, dice };
         drawn.extend((0..lines).filter_map(|_| hand.line(*family)));
     }
     drawn
@@ -52,12 +53,21 @@ struct Hand<'a> {
     /// The domains that there is mail for.
     asked: &'a BTreeSet<&'a str>,
     milters: &'a [Milter],
+    has_tls: bool,
     dice: Dice,
 }
 
 impl<'a> Hand<'a> {
     fn line(&mut self, family: Family) -> Option<Fault> {
-        let weight = |kind: &&'static str| self.faults.kinds.get(*kind).copied().unwrap_or(1);
+        let usual = |kind: &&'static str| match OF_TLS.contains(kind) {
+            true if self.has_tls => 3,
+            true => 0,
+            false => 1,
+        };
+        let weight = |kind: &&'static str| match usual(kind) {
+            0 => 0,
+            usual => self.faults.kinds.get(*kind).copied().unwrap_or(usual),
+        };
         let kinds: Vec<_> = family.kinds().iter().map(|kind| (*kind, weight(kind))).collect();
         let kind = self.dice.weighted(kinds.into_iter())?;
         Some(match family {
@@ -276,6 +286,9 @@ impl<'a> Hand<'a> {
             "server-drips" => ServerDoes::Drips,
             "server-knows-no-ehlo" => ServerDoes::KnowsNoEhlo,
             "server-grants-data" => ServerDoes::GrantsData,
+            "server-refuses-starttls" => ServerDoes::RefusesStartTls { offered: self.dice.chance(50) },
+            "server-breaks-handshake" => ServerDoes::BreaksHandshake(*self.dice.pick(&BrokenHandshake::ALL)),
+            "server-wrong-certificate" => ServerDoes::WrongCertificate,
             _ => ServerDoes::HandsBack,
         };
         Fault::Server { server, connection, at, until, does }
@@ -301,6 +314,8 @@ impl<'a> Hand<'a> {
             "client-chatters" => ClientDoes::Chatters,
             "client-says-helo" => ClientDoes::SaysHelo,
             "client-interrupts-chunks" => ClientDoes::InterruptsChunks,
+            "client-injects-before-tls" => ClientDoes::InjectsBeforeTls,
+            "client-breaks-handshake" => ClientDoes::BreaksHandshake(*self.dice.pick(&BrokenHandshake::ALL)),
             _ => ClientDoes::GuessesPasswords,
         };
         Fault::Client { message: self.message(), attempt: self.dice.small_number([1, 3]) as usize, does }

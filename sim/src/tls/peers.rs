@@ -53,7 +53,11 @@ impl PeerTls {
     }
 
     /// As a client of the gateway, which has to show a certificate for its name.
-    pub(crate) async fn connect(&self, stream: Box<dyn Stream>, gateway: &str) -> io::Result<Box<dyn Stream>> {
+    pub(crate) async fn connect(
+        &self,
+        stream: Box<dyn Stream>,
+        gateway: &str,
+    ) -> io::Result<Box<dyn Stream>> {
         let mut roots = RootCertStore::empty();
         roots.add(authority()).map_err(io::Error::other)?;
         let crypto = Arc::clone(&self.crypto);

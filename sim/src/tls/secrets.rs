@@ -23,9 +23,9 @@ impl Secrets {
     pub(crate) fn to_text(&self) -> String {
         let hex = |octets: &[u8]| octets.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
         let secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines = secrets.iter().map(|((connection, label), secret)| {
-            format!("{label} {} {}\n", hex(connection), hex(secret))
-        });
+        let lines = secrets
+            .iter()
+            .map(|((connection, label), secret)| format!("{label} {} {}\n", hex(connection), hex(secret)));
         lines.collect()
     }
 }

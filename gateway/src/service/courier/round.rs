@@ -296,8 +296,19 @@ impl<'a> Round<'a> {
         }
         let time_left = self.time_left();
         let is_late = self.is_late();
-        let Round { core, name, message, waiting, tries, unanswered, failures, relayed, noted, shortfall, .. } =
-            self;
+        let Round {
+            core,
+            name,
+            message,
+            waiting,
+            tries,
+            unanswered,
+            failures,
+            relayed,
+            noted,
+            shortfall,
+            ..
+        } = self;
         let (envelope, content) = (&message.envelope, &message.content);
         let attempt = tries + 1;
         if !failures.is_empty() {
