@@ -256,3 +256,17 @@ fn damage() {
     fs::write(caught.file(), file).unwrap();
     assert_eq!(caught.wrong().len(), 1);
 }
+
+/// The same dialogues as in the Record: Wireshark reads them by the secrets that are in the file.
+fn encrypted() {
+    let caught = Caught::of("what-was-said-in-clear-is-forgotten-under-tls", Release::Current, None);
+    let said = caught.tshark("tls && smtp.req.command", &["smtp.req.command"]);
+    assert!(said.iter().filter(|command| *command == "MAIL").count() >= 3, "{said:?}");
+    let in_clear = caught.tshark("!tls && smtp.command_line contains \"STARTTLS\"", &["frame.number"]);
+    assert_eq!(in_clear.len(), 3, "{in_clear:?}");
+    let messages = caught.messages();
+    for name in ["m1", "m3", "m4"] {
+        let message = caught.plan.messages().find(|message| message.name == name).unwrap();
+        assert!(messages.contains(&message.content), "{name} was not read");
+    }
+}

@@ -173,7 +173,7 @@ pub struct SubmissionConfig {
 }
 
 /// `[tls]`: what connections are encrypted with. `current` only.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsConfig {
     /// The certificate that clients are shown, and its key. Default: none, and clients are not offered STARTTLS.
     pub identity: Option<TlsIdentity>,

@@ -149,3 +149,57 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Borrowing<T> {
         self.turn(|inner| inner.poll_shutdown(cx))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::AssertUnwindSafe;
+
+    use super::*;
+
+    /// Says the same octet for ever.
+    struct Always(u8);
+
+    impl Entropy for Always {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(self.0);
+        }
+    }
+
+    fn drawn() -> Option<u8> {
+        let mut octet = [0];
+        LentRandom.fill(&mut octet).ok().map(|()| octet[0])
+    }
+
+    #[test]
+    fn what_is_lent_is_given_back_and_nothing_else_is_there_to_draw_from() {
+        let (seven, nine): (Arc<dyn Entropy>, Arc<dyn Entropy>) = (Arc::new(Always(7)), Arc::new(Always(9)));
+        assert_eq!(drawn(), None);
+        assert!(LentX25519.start().is_err());
+        let within = lend(&seven, || (drawn(), lend(&nine, drawn), drawn()));
+        assert_eq!(within, (Some(7), Some(9), Some(7)));
+        assert_eq!(drawn(), None);
+    }
+
+    #[test]
+    fn an_exception_within_a_turn_leaves_nothing_behind() {
+        let seven: Arc<dyn Entropy> = Arc::new(Always(7));
+        let ended =
+            std::panic::catch_unwind(AssertUnwindSafe(|| lend(&seven, || panic!("a turn ends badly"))));
+        assert!(ended.is_err());
+        assert_eq!(drawn(), None);
+    }
+
+    /// RFC 7748, 6.1: two keys and what they share.
+    #[test]
+    fn two_sides_come_to_the_same_secret_and_a_key_of_small_order_makes_none() {
+        let [alice, bob] = [7, 9].map(|octet| {
+            let entropy: Arc<dyn Entropy> = Arc::new(Always(octet));
+            lend(&entropy, || LentX25519.start()).unwrap()
+        });
+        let (ours, theirs) = (alice.pub_key().to_owned(), bob.pub_key().to_owned());
+        let [one, other] = [alice.complete(&theirs), bob.complete(&ours)].map(Result::unwrap);
+        assert_eq!(one.secret_bytes(), other.secret_bytes());
+        let seven: Arc<dyn Entropy> = Arc::new(Always(7));
+        assert!(lend(&seven, || LentX25519.start()).unwrap().complete(&[0; 32]).is_err());
+    }
+}

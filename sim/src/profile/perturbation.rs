@@ -60,7 +60,7 @@ struct Hand<'a> {
 impl<'a> Hand<'a> {
     fn line(&mut self, family: Family) -> Option<Fault> {
         let usual = |kind: &&'static str| match OF_TLS.contains(kind) {
-            true if self.has_tls => 3,
+            true if self.has_tls => 8,
             true => 0,
             false => 1,
         };

@@ -8,9 +8,12 @@ use rustls::KeyLog;
 /// What names a connection: the random octets of its ClientHello.
 pub(crate) type ClientRandom = [u8; 32];
 
-/// The secrets of a run's connections, by the label of the key log (RFC 9850). Clones share them.
+/// A secret of a connection, by the label of the key log (RFC 9850).
+type Log = BTreeMap<(ClientRandom, String), Vec<u8>>;
+
+/// The secrets of a run's connections. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Secrets(Arc<Mutex<BTreeMap<(ClientRandom, String), Vec<u8>>>>);
+pub(crate) struct Secrets(Arc<Mutex<Log>>);
 
 impl Secrets {
     /// One of the secrets of a connection, once a peer has it.
