@@ -180,7 +180,7 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("[limits]\ninbound_connections = 0", 8, "0 is out of range", "from 1 to 100000"),
     ("[limits]\ndisk_low_water = -1", 8, "-1 is out of range", "0 or more"),
     ("[limits]\nhops = 0", 8, "0 is out of range", "from 1 to 1000"),
-    ("[accept]\nrequire = \"encryption\"", 8, "unknown variant `encryption`", "`nothing` or `authentication`"),
+    ("[accept]\nrequire = \"encrypted\"", 8, "unknown variant `encrypted`", "`encryption`"),
     ("[[accept.host]]\nnetwork = \"192.0.2.0/33\"\nrule = \"reject\"", 8, "`192.0.2.0/33` is not a network", "\"192.0.2.0/24\""),
     ("[[accept.host]]\nnetwork = \"192.0.2.9/24\"\nrule = \"reject\"", 8, "one host in the network", "\"192.0.2.0/24\""),
     ("[[accept.host]]\nnetwork = \"192.0.2.9\"\nrule = \"refuse\"", 9, "unknown variant `refuse`", "`reject`"),

@@ -409,9 +409,12 @@ mod tests {
 
     #[test]
     fn what_is_wrong_decides_the_code_of_the_reply() {
-        for line in ["", "XYZZY", "STARTTLS", "MAILFROM:<a@example.com>", "NOOP \0", "EHLO \u{fc}.example"] {
+        for line in ["", "XYZZY", "TURN", "MAILFROM:<a@example.com>", "NOOP \0", "EHLO \u{fc}.example"] {
             assert_eq!(code(line), 500, "{line}");
         }
+        let without = Extensions { starttls: false, ..Extensions::of(Release::Current) };
+        assert_eq!(Command::parse(b"STARTTLS", without).unwrap_err().reply().code(), 500);
+        assert_eq!((parse("starttls"), code("STARTTLS now")), (Ok(Command::StartTls), 501));
         for line in [
             "HELO",
             "EHLO two words",
