@@ -166,5 +166,5 @@ fn mail_in_clear_where_it_must_be_encrypted_is_found() {
 fn an_offer_that_is_not_to_be_made_is_found() {
     let (mut plan, record) = ran(SERVER);
     plan.gateway.config.tls.identity = None;
-    finds(&plan, &record, "protocol", "EHLO was answered with STARTTLS, which it does not have there");
+    finds(&plan, &record, "protocol", "EHLO was answered with STARTTLS, which is not to be offered there");
 }

@@ -162,7 +162,11 @@ fn offers(reply: &Reply<'_>, case: &Case<'_>, sheet: &mut Sheet) {
     for line in reply.lines.iter().skip(1) {
         let keyword = line.get(4..).unwrap_or_default().split(' ').next().unwrap_or_default();
         if keyword != "HELP" && !expected.contains(&keyword) {
-            sheet.finds(format!("EHLO was answered with {keyword}, which it does not have there"), *line);
+            let why = match keyword {
+                "STARTTLS" | "AUTH" => "which is not to be offered there",
+                _ => "which the release does not have",
+            };
+            sheet.finds(format!("EHLO was answered with {keyword}, {why}"), *line);
         }
     }
 }
