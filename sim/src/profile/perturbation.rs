@@ -42,6 +42,11 @@ pub(super) fn draw(
         let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, has_tls, dice };
         drawn.extend((0..lines).filter_map(|_| hand.line(*family)));
     }
+    if has_tls {
+        let dice = Dice::of(seed, "faults tls");
+        let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, has_tls, dice };
+        drawn.extend(hand.attack_on_tls());
+    }
     drawn
 }
 
@@ -60,7 +65,7 @@ struct Hand<'a> {
 impl<'a> Hand<'a> {
     fn line(&mut self, family: Family) -> Option<Fault> {
         let usual = |kind: &&'static str| match OF_TLS.contains(kind) {
-            true if self.has_tls => 8,
+            true if self.has_tls => 1,
             true => 0,
             false => 1,
         };
@@ -334,6 +339,27 @@ impl<'a> Hand<'a> {
             "extension-rewrites" => Fault::ExtensionRewrites { message },
             _ => Fault::ExtensionReroutes { message },
         }
+    }
+
+    /// A line about TLS, for more than half of the seeds that have it: there are too few of them for the families alone.
+    fn attack_on_tls(&mut self) -> Option<Fault> {
+        let is_on = |family| self.faults.families.get(&family).is_some_and(|chance| *chance > 0);
+        let (servers, clients) = (is_on(Family::Servers), is_on(Family::Clients));
+        let kinds = OF_TLS.into_iter().filter(|kind| self.faults.kinds.get(*kind) != Some(&0));
+        let kinds = kinds.filter(|kind| if kind.starts_with("server") { servers } else { clients });
+        let kinds: Vec<&str> = kinds.collect();
+        if kinds.is_empty() || !self.dice.chance(60) {
+            return None;
+        }
+        let kind = *self.dice.pick(&kinds);
+        if !kind.starts_with("server") {
+            return Some(self.client(kind));
+        }
+        let mut fault = self.server(kind);
+        if let Fault::Server { at, connection, .. } = &mut fault {
+            (*at, *connection) = (Span(Duration::ZERO), None);
+        }
+        Some(fault)
     }
 
     /// Nothing where there is no milter.
