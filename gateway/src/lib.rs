@@ -48,6 +48,7 @@
 //! | [`cli`] | the command line of the program |
 //! | [`service`] | starting, serving and ending; the session, the inbound worker and the courier |
 //! | [`smtp`] | the wire: lines, end of data, commands, replies, and handing a message to another host |
+//! | [`tls`] | what a connection is encrypted with |
 //! | [`accept`], [`sasl`], [`secret`], [`directory`] | which hosts may connect, and who a client is |
 //! | [`submission`], [`relay`] | who may submit, and have mail passed on |
 //! | [`turf`] | whose mail is not wanted |
@@ -87,5 +88,6 @@ pub mod smtp;
 pub mod spool;
 pub mod store;
 pub mod submission;
+pub mod tls;
 pub mod trace;
 pub mod turf;

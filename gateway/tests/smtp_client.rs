@@ -66,7 +66,7 @@ async fn play(script: &str, stream: DuplexStream) {
 /// Hands one message to one host, and takes leave of it.
 async fn send(stream: DuplexStream, helo: &Domain, letter: Letter<'_>) -> Result<Sent, NoService> {
     let mut conversation =
-        Conversation::open(Box::new(stream), helo, Extensions::of(Release::Current)).await?;
+        Conversation::open(Box::new(stream), helo, Extensions::of(Release::Current), None).await?;
     let sent = conversation.send(letter).await;
     conversation.quit().await;
     Ok(sent)

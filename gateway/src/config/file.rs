@@ -20,6 +20,7 @@ pub(super) struct File {
     pub(super) server: Option<Text>,
     pub(super) administrator: Option<Text>,
     pub(super) listen: Option<Text>,
+    pub(super) listen_tls: Option<Text>,
     pub(super) spool: Text,
     pub(super) store: Text,
     #[serde(default)]
@@ -34,6 +35,8 @@ pub(super) struct File {
     pub(super) filter: Filter,
     #[serde(default)]
     pub(super) policy: Policy,
+    #[serde(default)]
+    pub(super) tls: Tls,
     #[serde(default)]
     pub(super) mailbox: Vec<Mailbox>,
     #[serde(default)]
@@ -69,8 +72,7 @@ pub(super) struct Limits {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Accept {
-    #[serde(default)]
-    pub(super) require: Requirement,
+    pub(super) require: Option<Spanned<Requirement>>,
     #[serde(default)]
     pub(super) host: Vec<AcceptHost>,
 }
@@ -132,6 +134,7 @@ pub(super) struct Route {
     pub(super) domain: Text,
     pub(super) to: Text,
     pub(super) hold: Option<Spanned<Hold>>,
+    pub(super) tls: Option<Spanned<RouteTls>>,
 }
 
 /// Until when the mail of a route waits.
@@ -140,6 +143,22 @@ pub(super) struct Route {
 pub(super) enum Hold {
     /// Until somebody asks for it.
     UntilEtrn,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RouteTls {
+    Opportunistic,
+    Required,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    pub(super) certificate: Option<Text>,
+    pub(super) key: Option<Text>,
+    pub(super) trust: Option<Text>,
+    pub(super) auth_in_clear: Option<Spanned<bool>>,
 }
 
 #[derive(Deserialize)]

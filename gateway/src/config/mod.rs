@@ -16,6 +16,7 @@ mod keys;
 mod network;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -56,6 +57,8 @@ pub struct Config {
     pub administrator: Option<Address>,
     /// Where clients connect. Default: port 25 of every IPv4 address.
     pub listen: SocketAddr,
+    /// Where clients connect that speak TLS from the first octet (RFC 8314, 3.3). Default: nowhere.
+    pub listen_tls: Option<SocketAddr>,
     /// The directory of the spool.
     pub spool: PathBuf,
     /// The directory that holds the Maildirs.
@@ -72,6 +75,8 @@ pub struct Config {
     pub filter: FilterConfig,
     /// What a client is told that asks.
     pub policy: PolicyConfig,
+    /// What connections are encrypted with.
+    pub tls: TlsConfig,
     /// The mailboxes of this server, and those of other servers that it knows.
     pub mailboxes: Vec<MailboxConfig>,
     /// The native routing table.
@@ -133,6 +138,22 @@ pub enum Requirement {
     Nothing,
     /// Authenticate.
     Authentication,
+    /// Encrypt the connection. `current` only.
+    Encryption,
+    /// Both.
+    AuthenticationAndEncryption,
+}
+
+impl Requirement {
+    /// Whether a client must authenticate.
+    pub fn authentication(self) -> bool {
+        matches!(self, Requirement::Authentication | Requirement::AuthenticationAndEncryption)
+    }
+
+    /// Whether it must encrypt the connection.
+    pub fn encryption(self) -> bool {
+        matches!(self, Requirement::Encryption | Requirement::AuthenticationAndEncryption)
+    }
 }
 
 /// `[[accept.host]]`: one entry of the *Hosts* list.
@@ -152,17 +173,38 @@ pub enum Rule {
     Accept,
     /// They are turned away.
     Reject,
-    /// They may connect, and need not authenticate whatever `require` says.
+    /// They may connect, and need not authenticate nor encrypt whatever `require` says.
     Exempt,
 }
 
-/// `[submission]`: the client restrictions (Q262945, Q188250). Each needs `accept.require = "authentication"`.
+/// `[submission]`: the client restrictions (Q262945, Q188250). Each needs clients to authenticate:
+/// `accept.require`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubmissionConfig {
     /// *Clients can only submit if homed on this server*. Default: no.
     pub homed_here_only: bool,
     /// *Clients can only submit if authentication account matches submission address*. Default: no.
     pub account_matches_sender: bool,
+}
+
+/// `[tls]`: what connections are encrypted with. `current` only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// The certificate that clients are shown, and its key. Default: none, and clients are not offered STARTTLS.
+    pub identity: Option<TlsIdentity>,
+    /// The file of the authorities that must have certified the hosts of routes with `tls = "required"`. Default: none.
+    pub trust: Option<PathBuf>,
+    /// Whether clients may authenticate without TLS. Default: where there is no certificate, as ever.
+    pub auth_in_clear: bool,
+}
+
+/// A certificate and its key, each in a file in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsIdentity {
+    /// The file of the certificate, and behind it those that lead to its authority.
+    pub certificate: PathBuf,
+    /// The file of the key.
+    pub key: PathBuf,
 }
 
 /// `[relay]`: who may have mail passed on to recipients that are not of this server (Q193922).

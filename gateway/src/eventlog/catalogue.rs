@@ -188,6 +188,22 @@ pub enum Event {
         /// What is past ASCII.
         what: PastAscii,
     },
+    /// 3040: a client began TLS and no encrypted connection came of it, or it went on in clear behind STARTTLS. The events
+    /// of the original's SSL are not known; this number and the next two are ours.
+    ClientTlsFailed {
+        /// The client's address.
+        client: IpAddr,
+        /// What went wrong.
+        why: String,
+    },
+    /// 3041: another host offered TLS and no encrypted connection came of it, and the mail goes there in clear; or the mail
+    /// needs TLS, the host has none that will do, and the mail waits.
+    HostTlsFailed {
+        /// The host's name or address.
+        host: String,
+        /// What went wrong.
+        why: String,
+    },
     /// 4007: the listening socket could not be bound, and the service does not start (Q193928).
     ListenFailed {
         /// The address.
@@ -223,6 +239,11 @@ pub enum Event {
         /// Its name.
         extension: String,
         /// Why not.
+        why: String,
+    },
+    /// 4085: a file that TLS needs does not do, and the service does not start.
+    TlsNotLoaded {
+        /// What is wrong with which file.
         why: String,
     },
     /// 4098: a message has passed through too many hosts (Q260247).
@@ -309,9 +330,9 @@ pub enum Event {
 
 impl Event {
     /// The number of every event, in order.
-    pub const IDS: [u16; 31] = [
-        1000, 1001, 2001, 2002, 2006, 2010, 3010, 3018, 3019, 3020, 3030, 3031, 3032, 3035, 3060, 4007, 4031,
-        4037, 4055, 4070, 4084, 4098, 4116, 4117, 4120, 4123, 4151, 4182, 4183, 4188, 4192,
+    pub const IDS: [u16; 34] = [
+        1000, 1001, 2001, 2002, 2006, 2010, 3010, 3018, 3019, 3020, 3030, 3031, 3032, 3035, 3040, 3041, 3060,
+        4007, 4031, 4037, 4055, 4070, 4084, 4085, 4098, 4116, 4117, 4120, 4123, 4151, 4182, 4183, 4188, 4192,
     ];
 
     /// The event's number, which is one of [`IDS`](Self::IDS).
@@ -332,12 +353,15 @@ impl Event {
             Event::MilterRefused { .. } => 3032,
             Event::HostOverLimit { .. } => 3035,
             Event::SmtpUtf8NotOffered { .. } => 3060,
+            Event::ClientTlsFailed { .. } => 3040,
+            Event::HostTlsFailed { .. } => 3041,
             Event::ListenFailed { .. } => 4007,
             Event::RemoteRefused { .. } => 4031,
             Event::Exception(_) => 4037,
             Event::CommitFailed { .. } => 4055,
             Event::SpoolUnusable { .. } => 4070,
             Event::ExtensionNotLoaded { .. } => 4084,
+            Event::TlsNotLoaded { .. } => 4085,
             Event::HopCountExceeded { .. } => 4098,
             Event::OutboundSetAside { .. } => 4116,
             Event::InboundSetAside { .. } => 4117,
@@ -372,6 +396,7 @@ impl Event {
             Event::Started { .. }
             | Event::Stopped
             | Event::ListenFailed { .. }
+            | Event::TlsNotLoaded { .. }
             | Event::ExtensionNotLoaded { .. } => Category::InitializationTermination,
             Event::Delivered { .. }
             | Event::Received { .. }
@@ -387,6 +412,8 @@ impl Event {
             | Event::MilterRefused { .. }
             | Event::HostOverLimit { .. }
             | Event::SmtpUtf8NotOffered { .. }
+            | Event::ClientTlsFailed { .. }
+            | Event::HostTlsFailed { .. }
             | Event::RemoteRefused { .. }
             | Event::SenderMismatch { .. }
             | Event::AuthenticationFailed { .. }
@@ -455,6 +482,15 @@ impl fmt::Display for Event {
                 f,
                 "Message {id} cannot be sent to {recipient}: {what} is past ASCII, and {host} offers no SMTPUTF8."
             ),
+            Event::ClientTlsFailed { client, why } => {
+                write!(f, "No encrypted connection with the client at {client} came about: {why}.")
+            }
+            Event::HostTlsFailed { host, why } => {
+                write!(f, "No encrypted connection with {host} came about: {why}.")
+            }
+            Event::TlsNotLoaded { why } => {
+                write!(f, "The service cannot offer TLS as it is configured and does not start: {why}.")
+            }
             Event::ListenFailed { address, why } => {
                 write!(f, "The service cannot listen on {address} and does not start: {why}.")
             }

@@ -27,6 +27,7 @@ use crate::report::Identity;
 use crate::routing::Route;
 use crate::spool::Spool;
 use crate::store::Store;
+use crate::tls::Tls;
 
 /// The shared parts of a running service.
 pub(super) struct Core {
@@ -37,6 +38,7 @@ pub(super) struct Core {
     pub(super) rules: Rules,
     pub(super) directory: Directory,
     pub(super) extensions: Chain,
+    pub(super) tls: Tls,
     pub(super) resolver: Arc<dyn Resolver>,
     pub(super) identity: Identity,
     pub(super) filed: Filed,
@@ -69,6 +71,9 @@ impl Core {
             Event::ExtensionNotLoaded { extension: error.extension.clone(), why: error.why.to_string() }
                 .log();
         })?;
+        let tls = Tls::load(&config.tls, &env)
+            .await
+            .inspect_err(|error| Event::TlsNotLoaded { why: error.to_string() }.log())?;
         let spool = Spool::open(Arc::clone(&env.disk), Arc::clone(&env.entropy), Path::new(&config.spool))
             .await
             .inspect_err(|error| Event::SpoolUnusable { why: error.to_string() }.log())?;
@@ -90,6 +95,7 @@ impl Core {
             closing: watch::Sender::new(false),
             flush_mode: FlushMode::new(config.limits.disk_low_water),
             extensions,
+            tls,
             spool,
             resolver,
             env,

@@ -246,7 +246,8 @@ impl Worker {
                             return Ok(Some(wait));
                         }
                         reached(Point::ExpiredInIn);
-                        let expired = Reason::Expired { retries: patience.retries(), last: Some(why) };
+                        let expired =
+                            Reason::Expired { retries: patience.retries(), last: Some(why), shortfall: None };
                         break Sorted::failing(&message.envelope, &expired);
                     }
                     OnFailure::Report => {

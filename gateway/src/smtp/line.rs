@@ -68,6 +68,18 @@ impl Wire {
         poll_fn(|cx| Poll::Ready(Pin::new(&mut self.stream).poll_fill_buf(cx).is_pending())).await
     }
 
+    /// Takes the connection out, to be [put](Self::put) back encrypted. Until then there is nothing to read, and what was
+    /// read and not yet asked for is gone.
+    pub fn take(&mut self) -> Box<dyn Stream> {
+        let gone: Box<dyn Stream> = Box::new(tokio::io::empty());
+        std::mem::replace(&mut self.stream, BufReader::new(gone)).into_inner()
+    }
+
+    /// Goes on with another connection.
+    pub fn put(&mut self, stream: Box<dyn Stream>) {
+        self.stream = BufReader::new(stream);
+    }
+
     /// Reads a line of at most `limit` octets with its CRLF, and gives it back without.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ use crate::address::Address;
 use crate::env::{DiskError, File};
 use crate::envelope::SpoolId;
 use crate::reach::{Point, reached};
+use crate::tls::Shortfall;
 
 const HAND: &str = ".hand";
 
@@ -48,6 +49,13 @@ pub enum Progress {
     Unanswered {
         /// Which attempt it was, from 1.
         attempt: u32,
+    },
+    /// The message needs TLS and the next hop had none that would do.
+    Unencrypted {
+        /// Which attempt it was, from 1.
+        attempt: u32,
+        /// What was missing.
+        shortfall: Shortfall,
     },
     /// An attempt came to nothing and another will be made.
     Deferred {

@@ -15,7 +15,10 @@ pub(super) fn waiting(envelope: &Envelope, progress: &[Progress]) -> Vec<Address
         .iter()
         .filter_map(|progress| match progress {
             Progress::Delivered { recipient, .. } | Progress::Failed { recipient, .. } => Some(recipient),
-            Progress::Unanswered { .. } | Progress::Deferred { .. } | Progress::DelayReported => None,
+            Progress::Unanswered { .. }
+            | Progress::Unencrypted { .. }
+            | Progress::Deferred { .. }
+            | Progress::DelayReported => None,
         })
         .collect();
     envelope.recipients.iter().filter(|recipient| !settled.contains(recipient)).cloned().collect()

@@ -21,11 +21,12 @@ use crate::release::Release;
 use crate::report::{Direction, Failure, News, Reason, RemoteReply};
 use crate::service::core::Core;
 use crate::service::filing;
-use crate::smtp::client::{Conversation, Letter, NoService, Outcome, Sent};
+use crate::smtp::client::{Conversation, Encryption, Letter, NoService, Outcome, Sent};
 use crate::smtp::extensions::Extensions;
 use crate::smtp::international::PastAscii;
 use crate::smtp::reply::Reply;
 use crate::spool::{EntryName, Folder, Message, Progress};
+use crate::tls::{Shortfall, Trust};
 
 /// How long a host may take to answer a connection.
 const CONNECT_TIME: Duration = Duration::from_mins(1);
@@ -68,6 +69,9 @@ pub(super) struct Round<'a> {
     is_gone: bool,
     /// What came in the way of the last try.
     last_why: Option<String>,
+    /// What was missing at the last try, and at this one, where the mail needs TLS.
+    last_shortfall: Option<Shortfall>,
+    shortfall: Option<Shortfall>,
     failures: Vec<Failure>,
     /// Who has it from a host that reports no delivery, where the sender wants to hear of it.
     relayed: Vec<Address>,
@@ -92,18 +96,25 @@ impl<'a> Round<'a> {
             Progress::Deferred { why, .. } => Some(why.clone()),
             _ => None,
         });
+        let tries = history::tries(progress);
+        let last_shortfall = progress.iter().find_map(|progress| match progress {
+            Progress::Unencrypted { attempt, shortfall } if *attempt == tries => Some(*shortfall),
+            _ => None,
+        });
         Round {
             core,
             name,
             message,
             waiting: history::waiting(&message.envelope, progress),
-            tries: history::tries(progress),
+            tries,
             waited: history::waited(message.envelope.received, progress),
             unanswered: false,
             untold: BTreeMap::new(),
             without_smtp_utf8: Vec::new(),
             is_gone: false,
             last_why,
+            last_shortfall,
+            shortfall: None,
             failures: Vec::new(),
             relayed: history::relayed(progress),
             delay_reported: progress.contains(&Progress::DelayReported),
@@ -121,6 +132,7 @@ impl<'a> Round<'a> {
         let mut may_wait = true;
         for host in hosts {
             came_from.take().into_iter().for_each(reached);
+            self.shortfall = None;
             match self.call(&host, connections, may_wait).await {
                 Called::Full if may_wait => return Visited::MustWait,
                 Called::Full => {}
@@ -132,6 +144,11 @@ impl<'a> Round<'a> {
                 // Nothing was said of the message: the next host may take it.
                 Called::NoService(no_service) => {
                     deferred = Some(format!("{}: {no_service}", host.name));
+                    if let NoService::Unencrypted { shortfall, why } = &no_service {
+                        reached(Point::KeptFromClear);
+                        Event::HostTlsFailed { host: host.name.clone(), why: why.clone() }.log();
+                        self.shortfall = Some(*shortfall);
+                    }
                     came_from = Some(Point::NextAfterNoService);
                     if let Outcome::Failed(reply) = no_service.into() {
                         without_service.push((host.name, reply));
@@ -165,7 +182,11 @@ impl<'a> Round<'a> {
 
     /// Hands the message to one host, over a connection that was kept or a new one.
     async fn call(&mut self, host: &Host, connections: &Arc<Connections>, may_wait: bool) -> Called {
-        let seat = match connections.find(host.address, self.name, may_wait).await {
+        // All of an entry's recipients are alike in this.
+        let needs_tls = |recipient: &Address| self.core.config.routes.is_certified(recipient.domain());
+        let is_certified = self.message.envelope.recipients.iter().any(needs_tls);
+        let certified = is_certified.then_some(&*host.name);
+        let seat = match connections.find(host.address, certified, self.name, may_wait).await {
             Found::Full => {
                 reached(Point::NoRoomAtHost);
                 return Called::Full;
@@ -184,14 +205,8 @@ impl<'a> Round<'a> {
                 connection.into_seat()
             }
         };
-        let conversation = match connect(self.core, host).await {
-            Ok(stream) => {
-                let (helo, known) = (&self.core.config.host, Extensions::of(self.core.config.release));
-                match Conversation::open(stream, helo, known).await {
-                    Ok(conversation) => conversation,
-                    Err(no_service) => return Called::NoService(no_service),
-                }
-            }
+        let stream = match connect(self.core, host).await {
+            Ok(stream) => stream,
             Err(why) => {
                 let (name, address) = (host.name.clone(), host.address);
                 Event::ConnectFailed { host: name, address, why: why.clone() }.log();
@@ -199,10 +214,46 @@ impl<'a> Round<'a> {
                 return Called::NoConnection(why);
             }
         };
-        let mut connection = Connection::new(conversation, seat);
+        let trust = if is_certified { Trust::Certified } else { Trust::Anybody };
+        let mut fell_back = false;
+        let conversation = match self.converse(stream, &host.name, Some(trust)).await {
+            Ok(conversation) => conversation,
+            Err(NoService::NoHandshake { why }) => {
+                Event::HostTlsFailed { host: host.name.clone(), why: why.clone() }.log();
+                let Ok(stream) = connect(self.core, host).await else {
+                    return Called::NoService(NoService::NoHandshake { why });
+                };
+                reached(Point::FellBackToClear);
+                fell_back = true;
+                match self.converse(stream, &host.name, None).await {
+                    Ok(conversation) => conversation,
+                    Err(no_service) => return Called::NoService(no_service),
+                }
+            }
+            Err(no_service) => return Called::NoService(no_service),
+        };
+        let mut connection = Connection::new(conversation, seat, certified);
         let sent = self.send(&mut connection).await;
-        connections.put_back(connection).await;
+        if fell_back {
+            // The next message is to try for TLS anew.
+            connection.part().await;
+        } else {
+            connections.put_back(connection).await;
+        }
         Called::Said(self.take_note(sent, &host.name).await)
+    }
+
+    /// Begins a conversation with a host: encrypted if the mail needs it or the host offers it, or in clear.
+    async fn converse(
+        &self,
+        stream: Box<dyn Stream>,
+        host: &str,
+        trust: Option<Trust>,
+    ) -> Result<Conversation, NoService> {
+        let (helo, known) = (&self.core.config.host, Extensions::of(self.core.config.release));
+        let encrypts = trust.filter(|_| known.starttls);
+        let encryption = encrypts.map(|trust| Encryption { tls: &self.core.tls, host, trust });
+        Conversation::open(stream, helo, known, encryption).await
     }
 
     async fn send(&self, connection: &mut Connection) -> Sent {
@@ -317,7 +368,11 @@ impl<'a> Round<'a> {
     /// The message has grown too old.
     pub(super) fn expire(&mut self) {
         reached(Point::Expired);
-        let reason = Reason::Expired { retries: self.tries.saturating_sub(1), last: self.last_why.take() };
+        let reason = Reason::Expired {
+            retries: self.tries.saturating_sub(1),
+            last: self.last_why.take(),
+            shortfall: self.last_shortfall,
+        };
         self.fail_all(&reason, "message time-out exceeded");
     }
 
@@ -377,7 +432,19 @@ impl<'a> Round<'a> {
         }
         let time_left = self.time_left();
         let is_late = self.is_late();
-        let Round { core, name, message, waiting, tries, unanswered, failures, relayed, noted, .. } = self;
+        let Round {
+            core,
+            name,
+            message,
+            waiting,
+            tries,
+            unanswered,
+            failures,
+            relayed,
+            noted,
+            shortfall,
+            ..
+        } = self;
         let (envelope, content) = (&message.envelope, &message.content);
         let attempt = tries + 1;
         if !failures.is_empty() {
@@ -404,6 +471,9 @@ impl<'a> Round<'a> {
         filing::announce(core, name);
         if unanswered {
             core.spool.note(name, &Progress::Unanswered { attempt }).await?;
+        }
+        if let Some(shortfall) = shortfall {
+            core.spool.note(name, &Progress::Unencrypted { attempt, shortfall }).await?;
         }
         let wait = core.config.delivery.wait_after(attempt);
         if time_left < wait {

@@ -106,6 +106,14 @@ fn examples() -> Vec<Event> {
             recipient: "jürgen@partner.test".parse().expect("it is an address"),
             what: PastAscii::Address,
         },
+        Event::ClientTlsFailed {
+            client: Ipv4Addr::new(198, 51, 100, 7).into(),
+            why: "received fatal alert: HandshakeFailure".to_owned(),
+        },
+        Event::HostTlsFailed {
+            host: host.clone(),
+            why: "the TLS handshake failed: invalid peer certificate: UnknownIssuer".to_owned(),
+        },
         Event::ListenFailed {
             address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 25)),
             why: "address in use".to_owned(),
@@ -117,6 +125,9 @@ fn examples() -> Vec<Event> {
         Event::ExtensionNotLoaded {
             extension: "imcext".to_owned(),
             why: "it has no file of routes".to_owned(),
+        },
+        Event::TlsNotLoaded {
+            why: "`/etc/gateway/key.pem` cannot be used for TLS: it holds no private key in PEM".to_owned(),
         },
         Event::HopCountExceeded { id: id.clone(), hops: 31 },
         Event::OutboundSetAside { id: id.clone(), folder: "bad", why: "the file is damaged".to_owned() },
