@@ -664,6 +664,9 @@ fn every_kind_of_these_families_is_exercised_here() {
             server("\"refuses-utf8\""),
             server("\"withdraws-utf8\""),
             client("\"hides-utf8\""),
+            // Their stories are in `admission.rs`.
+            client("\"floods\""),
+            client("\"harvests\""),
             server("{ resets-after-final-dot = { kept = true } }"),
         ])
         .chain(CLIENTS.iter().map(|(does, _)| client(does)))
