@@ -193,7 +193,7 @@ pub(crate) struct Message {
     /// Its subject.
     pub(crate) subject: String,
     /// Its text, if it is of a shape that has one.
-    #[serde(default = "body", skip_serializing_if = "is_usual_body")]
+    #[serde(default = "usual_body", skip_serializing_if = "is_usual_body")]
     pub(crate) body: String,
     /// What its content is like.
     #[serde(default, skip_serializing_if = "Shape::is_plain")]
@@ -258,10 +258,10 @@ impl Shape {
 }
 
 fn is_usual_body(text: &str) -> bool {
-    text == body()
+    text == usual_body()
 }
 
-fn body() -> String {
+pub(crate) fn usual_body() -> String {
     "Nothing to see here.\n".to_owned()
 }
 
