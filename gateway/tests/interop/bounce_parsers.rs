@@ -36,8 +36,7 @@ fn reports() -> (Gateway, PathBuf, PathBuf) {
         free_port()
     ));
     let mut client = Client::connect(gateway.port());
-    let message =
-        "From: alice@contoso.test\r\nTo: many\r\nSubject: Vierzig St\u{fc}hle\r\n\r\n.\r\nBitte.\r\n";
+    let message = "From: alice@contoso.test\r\nTo: many@contoso.test\r\nSubject: Vierzig St\u{fc}hle\r\n\r\n.\r\nBitte.\r\n";
     client.send("alice@contoso.test", &["nobody@contoso.test", "\"no one\"@contoso.test"], message);
     let failed = gateway.messages("alice", 1).remove(0);
     client.send("bob@contoso.test", &["eve@fabrikam.test"], message);

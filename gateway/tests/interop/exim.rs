@@ -71,8 +71,7 @@ maildir:
   maildir_format
   directory = {dir}/mail
   create_directory
-  user = nobody
-  group = nogroup
+  user = Debian-exim
   delivery_date_add = false
 "#,
         exim = exim().display(),

@@ -8,7 +8,7 @@ use std::process::Command;
 use gateway::secret::{Secret, salted};
 use tempfile::TempDir;
 
-use crate::machine::{Program, free_port, wait_for};
+use crate::machine::{Program, free_port, wait_until};
 
 /// What the tests send.
 pub(crate) const MESSAGE: &str = "From: alice@contoso.test\r\nSubject: Forty chairs\r\n\r\nPlease send them.\r\n.\r\n.. and two tables.\r\n";
@@ -79,18 +79,6 @@ impl Gateway {
         fs::read_to_string(self.dir.path().join("events")).unwrap()
     }
 
-    /// Whether an event was logged whose description has these words.
-    pub(crate) fn has_event(&self, id: u16, words: &str) -> bool {
-        let events = self.events();
-        let mut lines = events.lines();
-        while let Some(line) = lines.next() {
-            if line.contains(&format!("  {id}  ")) && lines.next().is_some_and(|line| line.contains(words)) {
-                return true;
-            }
-        }
-        false
-    }
-
     /// The messages in a mailbox.
     pub(crate) fn mailbox(&self, name: &str) -> Vec<Stored> {
         let folder = self.dir.path().join("mail").join(format!("{name}@contoso.test")).join("new");
@@ -99,7 +87,8 @@ impl Gateway {
 
     /// The messages in a mailbox once there are so many, and no message is underway.
     pub(crate) fn messages(&self, name: &str, count: usize) -> Vec<Stored> {
-        wait_for(&format!("message {count} for {name}"), || self.mailbox(name).len() >= count);
+        let has_all = || self.mailbox(name).len() >= count;
+        wait_until(has_all, || format!("{name} has not {count} messages:\n{}", self.events()));
         self.settles();
         let messages = self.mailbox(name);
         assert_eq!(messages.len(), count, "{messages:#?}\n{}", self.events());
@@ -108,7 +97,8 @@ impl Gateway {
 
     /// Waits until no message is underway.
     pub(crate) fn settles(&self) {
-        wait_for("an empty spool", || self.underway().is_empty());
+        let is_settled = || self.underway().is_empty();
+        wait_until(is_settled, || format!("the spool is not empty:\n{}", self.events()));
     }
 
     /// The files of messages that are underway.

@@ -8,11 +8,16 @@ use std::time::{Duration, Instant};
 /// How long the machine may take for what it does at once when it is not busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits until something is so.
-pub(crate) fn wait_for(what: &str, is_so: impl Fn() -> bool) {
+/// Waits until something comes.
+pub(crate) fn wait_for(what: &str, has_come: impl Fn() -> bool) {
+    wait_until(has_come, || format!("{what} did not come"));
+}
+
+/// Waits until something is so, or says what is wrong.
+pub(crate) fn wait_until(is_so: impl Fn() -> bool, wrong: impl Fn() -> String) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
-        assert!(Instant::now() < deadline, "{what} did not come");
+        assert!(Instant::now() < deadline, "{}", wrong());
         thread::sleep(Duration::from_millis(10));
     }
 }

@@ -28,7 +28,7 @@ fn sends_through_a_pool() {
     for line in [
         "Original-Envelope-Id: forty=chairs",
         "Action: delivered",
-        "Original-Recipient: rfc822;bob@contoso.test",
+        "Original-Recipient: rfc822; alice@contoso.test",
     ] {
         assert!(report.contains(&format!("\r\n{line}\r\n")), "no {line}:\n{report}");
     }

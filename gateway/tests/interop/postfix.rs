@@ -63,6 +63,7 @@ impl Postfix {
              virtual_gid_maps = static:65534
              relayhost = [127.0.0.1]:{gateway}
              disable_dns_lookups = yes
+             local_header_rewrite_clients =
              smtp_tls_security_level = none
             ",
             dir = path.display(),
@@ -159,7 +160,7 @@ fn is_given_one_message_for_one() {
                 client.write(format!("BDAT {} LAST\r\n{content}", content.len()).as_bytes())
             } else {
                 assert!(client.say("DATA").starts_with("354 "));
-                client.write(format!("{}\r\n.\r\n", content.replace("\r\n.", "\r\n..")).as_bytes())
+                client.write(format!("{}.\r\n", content.replace("\r\n.", "\r\n..")).as_bytes())
             };
             let bare = content.replace("\r\n", "").contains(['\r', '\n']);
             assert_eq!(reply.starts_with("250 2.6.0 OK "), !bare, "{end:?}: {reply}");

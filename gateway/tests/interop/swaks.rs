@@ -48,7 +48,7 @@ fn pipelines() {
     let said = swaks(&gateway, &["--pipeline", "--to", to, "--data", MESSAGE]);
     assert!(said.success, "{said:?}");
     let (bob, alice) = (gateway.messages("bob", 1), gateway.messages("alice", 2));
-    assert!(alice.iter().any(|copy| copy.content() == bob[0].content()));
+    assert!(alice.iter().any(|copy| copy.0 == bob[0].0));
 }
 
 fn authenticates() {
