@@ -9,7 +9,7 @@ use crate::installed::{place, runs, script};
 use crate::machine::run;
 use crate::test;
 
-const MODULE: &str = "node/node_modules/nodemailer";
+const MODULE: &str = "node_packages/node_modules/nodemailer";
 
 pub(crate) fn tests() -> Vec<Trial> {
     let nodemailer = runs("node", &["--version"]) && place(MODULE).is_dir();
