@@ -53,7 +53,8 @@ impl UdpSocket for Socket {
         // A question: the number, ten octets, and a name, its type and its class.
         let mut answers = self.answers.lock().unwrap();
         let (head, rest) = self.answer.split_at(self.answer.len().min(10));
-        let name = datagram[12..].iter().position(|octet| *octet == 0).map_or(datagram.len(), |at| 12 + at + 5);
+        let name =
+            datagram[12..].iter().position(|octet| *octet == 0).map_or(datagram.len(), |at| 12 + at + 5);
         let question = &datagram[12..name.min(datagram.len())];
         answers.0.push_back(([&datagram[..2], head, question, rest].concat(), to));
         answers.1.take().into_iter().for_each(Waker::wake);

@@ -41,8 +41,11 @@ pub fn route_file(octets: &[u8]) {
 /// stand for the file, and for one whose footer fits to whatever is before it.
 pub fn spool_file(octets: &[u8]) {
     let _ = decode(octets);
-    let before = octets.strip_suffix(octets.last_chunk::<FOOTER>().map_or(&[][..], |footer| footer)).unwrap_or(octets);
-    let Some(content) = before.windows(6).position(|window| window == b"\nEwLs\n").map(|at| at + 6) else { return };
+    let before =
+        octets.strip_suffix(octets.last_chunk::<FOOTER>().map_or(&[][..], |footer| footer)).unwrap_or(octets);
+    let Some(content) = before.windows(6).position(|window| window == b"\nEwLs\n").map(|at| at + 6) else {
+        return;
+    };
     let mut file = before.to_vec();
     file.extend_from_slice(format!("\nImEd {:020} ", before.len() - content).as_bytes());
     let crc = crc32fast::hash(&file);

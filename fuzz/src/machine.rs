@@ -13,8 +13,8 @@ use std::task::{Context, Poll};
 use gateway::address::Domain;
 use gateway::dns::{DnsError, MailExchanger, Resolver};
 use gateway::env::{
-    BoxFuture, Connection, Disk, Entropy, Env, File, IoFuture, KeyDerivation, Listener, Net, Spawn, Stream, UdpSocket,
-    WallClock,
+    BoxFuture, Connection, Disk, Entropy, Env, File, IoFuture, KeyDerivation, Listener, Net, Spawn, Stream,
+    UdpSocket, WallClock,
 };
 use gateway::secret::{Hash, salted};
 use jiff::Timestamp;
@@ -76,7 +76,11 @@ impl Scripted {
 }
 
 impl AsyncRead for Scripted {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let end = self.input.len().min(self.at + PIECE.min(buf.remaining()));
         buf.put_slice(&self.input[self.at..end]);
         self.at = end;

@@ -6,12 +6,14 @@ use gateway::smtp::data::LineCheck;
 
 use super::machine::{Machine, NoNames, OneConnection, Scripted, run};
 
-const CONTENT: &[u8] = b"Received: from client.example by ims.contoso.test; Thu, 1 Jan 1970 00:00:00 +0000\r\n\
+const CONTENT: &[u8] =
+    b"Received: from client.example by ims.contoso.test; Thu, 1 Jan 1970 00:00:00 +0000\r\n\
     From: eve@fabrikam.test\r\nSubject: Forty\r\n chairs\r\n\r\nPlease.\r\n";
 
 /// Whatever a milter makes of a message, a client could have sent it: its lines are lines, and none is too long.
 pub fn milter(octets: &[u8]) {
-    let config = MilterConfig { address: "inet:8891@192.0.2.5".parse().unwrap(), on_failure: OnFailure::Accept };
+    let config =
+        MilterConfig { address: "inet:8891@192.0.2.5".parse().unwrap(), on_failure: OnFailure::Accept };
     let client = Client {
         address: [192, 0, 2, 7].into(),
         host: "ims.contoso.test".to_owned(),

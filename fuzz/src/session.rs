@@ -62,7 +62,8 @@ pub fn session(octets: &[u8]) {
     for reply in replies(&said) {
         if let Some(id) = reply.lines()[0].strip_prefix("2.6.0 OK ") {
             let is_kept = files.iter().any(|(path, content)| {
-                path.to_string_lossy().contains(id) || content.windows(id.len()).any(|word| word == id.as_bytes())
+                path.to_string_lossy().contains(id)
+                    || content.windows(id.len()).any(|word| word == id.as_bytes())
             });
             assert!(is_kept, "{id} was taken and is nowhere");
         }

@@ -48,7 +48,8 @@ impl Change {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let telling = prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'.'), Just(b'<'), Just(b'"'), Just(0), any::<u8>()];
+    let telling =
+        prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'.'), Just(b'<'), Just(b'"'), Just(0), any::<u8>()];
     prop_oneof![
         (any::<Index>(), telling).prop_map(|(at, octet)| Change::Set(at, octet)),
         (any::<Index>(), vec(any::<u8>(), 1..5)).prop_map(|(at, more)| Change::Insert(at, more)),
@@ -72,7 +73,8 @@ fn each_target_takes_its_seeds_and_what_is_made_of_them() {
         let seeds = seeds(name);
         assert!(!seeds.is_empty(), "{name} has no seeds");
         seeds.iter().for_each(|seed| target(seed));
-        let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
+        let mut runner =
+            TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
         let outcome = runner.run(&(any::<Index>(), vec(change(), 0..6)), |(seed, changes)| {
             let mut octets = seed.get(&seeds).clone();
             changes.iter().for_each(|change| change.make(&mut octets));
