@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::future::ready;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
 use gateway::config::DnsConfig;
@@ -38,14 +38,21 @@ impl Net for Server {
     }
 
     fn bind_udp(&self, _: SocketAddr) -> IoFuture<'_, Box<dyn UdpSocket>> {
-        let socket = Socket { answer: self.0.clone(), answers: Arc::default() };
+        let socket = Socket { answer: self.0.clone(), answers: Mutex::default() };
         Box::pin(ready(Ok(Box::new(socket) as Box<dyn UdpSocket>)))
     }
 }
 
 struct Socket {
     answer: Vec<u8>,
-    answers: Arc<Mutex<(VecDeque<(Vec<u8>, SocketAddr)>, Option<Waker>)>>,
+    answers: Mutex<Answers>,
+}
+
+/// The answers that are on their way, and who waits for the next.
+#[derive(Default)]
+struct Answers {
+    datagrams: VecDeque<(Vec<u8>, SocketAddr)>,
+    waiting: Option<Waker>,
 }
 
 impl UdpSocket for Socket {
@@ -56,20 +63,20 @@ impl UdpSocket for Socket {
         let name =
             datagram[12..].iter().position(|octet| *octet == 0).map_or(datagram.len(), |at| 12 + at + 5);
         let question = &datagram[12..name.min(datagram.len())];
-        answers.0.push_back(([&datagram[..2], head, question, rest].concat(), to));
-        answers.1.take().into_iter().for_each(Waker::wake);
+        answers.datagrams.push_back(([&datagram[..2], head, question, rest].concat(), to));
+        answers.waiting.take().into_iter().for_each(Waker::wake);
         Poll::Ready(Ok(datagram.len()))
     }
 
     fn poll_recv_from(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<SocketAddr>> {
         let mut answers = self.answers.lock().unwrap();
-        match answers.0.pop_front() {
+        match answers.datagrams.pop_front() {
             Some((answer, from)) => {
                 buf.put_slice(&answer[..answer.len().min(buf.remaining())]);
                 Poll::Ready(Ok(from))
             }
             None => {
-                answers.1 = Some(cx.waker().clone());
+                answers.waiting = Some(cx.waker().clone());
                 Poll::Pending
             }
         }

@@ -58,7 +58,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-#[expect(clippy::disallowed_methods, reason = "the test reads its seeds")]
+#[expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "the test reads its seeds")]
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target);
     let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
