@@ -72,7 +72,7 @@ fn hand_over(to: SocketAddr, next: &AtomicU32, is_over: &AtomicBool) -> Account 
     let mut client = None;
     while !is_over.load(Ordering::SeqCst) {
         let number = next.fetch_add(1, Ordering::SeqCst);
-        let recipient = if number % 2 == 0 { "bob@contoso.test" } else { "eve@fabrikam.test" };
+        let recipient = if number.is_multiple_of(2) { "bob@contoso.test" } else { "eve@fabrikam.test" };
         loop {
             let mut connected = match client.take() {
                 Some(client) => client,

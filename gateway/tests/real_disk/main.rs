@@ -17,13 +17,19 @@ use libtest_mimic::{Arguments, Trial};
 
 fn main() {
     let can_mount = full::can_mount();
+    let test = |name: &str, run: fn()| {
+        let run = move || {
+            run();
+            Ok(())
+        };
+        Trial::test(name, run)
+    };
     let tests = vec![
-        Trial::test("kill::five_times_under_load", || Ok(kill::under_load(5))),
-        // Minutes: cargo test -p gateway --test real_disk -- --ignored kill
-        Trial::test("kill::a_hundred_times_under_load", || Ok(kill::under_load(100))).with_ignored_flag(true),
-        // Where this program may mount no file system of its own.
-        Trial::test("full::mail_is_put_off_and_what_was_taken_stays", || Ok(full::put_off()))
-            .with_ignored_flag(!can_mount),
+        test("kill::five_times_under_load", || kill::under_load(5)),
+        // Half a minute or more: cargo test -p gateway --test real_disk -- --ignored kill
+        test("kill::a_hundred_times_under_load", || kill::under_load(100)).with_ignored_flag(true),
+        // Ignored where this program may mount no file system of its own.
+        test("full::mail_is_put_off_and_what_was_taken_stays", full::put_off).with_ignored_flag(!can_mount),
     ];
     libtest_mimic::run(&Arguments::from_args(), tests).exit();
 }
