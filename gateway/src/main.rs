@@ -21,6 +21,10 @@ use miette::{IntoDiagnostic, WrapErr, miette};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+/// How many threads wait for the disk. Each new one that has nothing to do costs those that have; fewer hold up what is
+/// synchronised at the same time.
+const DISK_THREADS: usize = 32;
+
 fn main() -> ExitCode {
     let config = match Cli::parse().command {
         Command::Serve { config } => config,
@@ -92,6 +96,7 @@ fn serve(config: Config) -> miette::Result<Exit> {
     tracing_subscriber::registry().with(EventLogLayer::new(print)).init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .max_blocking_threads(DISK_THREADS)
         .build()
         .into_diagnostic()
         .wrap_err("the runtime cannot be started")?;

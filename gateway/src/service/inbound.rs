@@ -1,5 +1,8 @@
-//! The inbound worker: takes one message at a time from `in/`, asks the extensions and the routing table where each
-//! recipient goes, and sees it there (Q189731).
+//! The inbound worker: takes messages from `in/`, asks the extensions and the routing table where each recipient goes, and
+//! sees it there (Q189731). The historical releases take one at a time. Today several are in hand at once, so that they
+//! wait for the disk together, but for two kinds that the last process left, each of which is in hand alone: those in hand
+//! when it died, so that the one that kills the process is told from those beside it; and what the gateway made itself,
+//! which is not taken before what it was made about, since that may make it once more.
 //!
 //! Removing the file from `in/` is the commit point: everything that follows from the message, parts in `out/`,
 //! mailboxes, reports, is durable before. A crash in between repeats the work under the same names.
@@ -11,9 +14,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::{self, FuturesUnordered};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -40,15 +45,32 @@ use crate::trace;
 /// How long the worker waits when the disk fails it, before it tries the same message again.
 const DISK_PAUSE: Duration = Duration::from_mins(1);
 
+/// How many messages are in hand at once.
+const AT_ONCE: usize = 20;
+/// How many files are read at once when the service starts.
+const READ_AT_ONCE: usize = 32;
+
 /// The inbound worker.
 pub(super) struct Worker {
-    core: Arc<Core>,
-    waiting: VecDeque<SpoolId>,
+    waiting: VecDeque<Waiting>,
     arrivals: mpsc::UnboundedReceiver<SpoolId>,
+    hands: Hands,
+}
+
+/// A message that is to be taken in hand.
+struct Waiting {
+    id: SpoolId,
+    /// Whether nothing else is to be in hand with it.
+    alone: bool,
+}
+
+/// What handles a message, and remembers of it.
+struct Hands {
+    core: Arc<Core>,
     /// What is marked as in hand: the disk did not let it be put down. One life of the process counts once.
-    in_hand: BTreeSet<SpoolId>,
+    in_hand: Mutex<BTreeSet<SpoolId>>,
     /// The messages that wait for an extension that failed. A process begins anew with them.
-    patience: BTreeMap<SpoolId, Patience>,
+    patience: Mutex<BTreeMap<SpoolId, Patience>>,
 }
 
 impl Worker {
@@ -67,7 +89,7 @@ impl Worker {
         } else {
             BTreeMap::new()
         };
-        let mut found = Vec::new();
+        let (mut found, mut sound) = (Vec::new(), Vec::new());
         for name in listing.entries {
             reached(Point::FoundAtStart);
             let died = deaths.get(&name.id).copied().unwrap_or_default();
@@ -82,10 +104,16 @@ impl Worker {
             if died > 0 {
                 reached(Point::ProcessedAgain);
             }
-            match core.spool.read(Folder::In, &name).await {
+            sound.push((name, died > 0));
+        }
+        let read = |(name, alone)| async move { (core.spool.read(Folder::In, &name).await, name, alone) };
+        let mut read = stream::iter(sound.into_iter().map(read)).buffered(READ_AT_ONCE);
+        while let Some((read, name, has_died)) = read.next().await {
+            match read {
                 // A copy comes after what it is a copy of: that is done with once more, and files none beside it.
                 Ok(Message { envelope, .. }) => {
-                    found.push((envelope.origin == Origin::Journal, envelope.received, name.id));
+                    let alone = has_died || !matches!(envelope.origin, Origin::Client { .. });
+                    found.push((envelope.origin == Origin::Journal, envelope.received, name.id, alone));
                 }
                 Err(ReadError::Damaged { damage, .. }) => {
                     reached(Point::DamagedSetAside);
@@ -94,37 +122,63 @@ impl Worker {
                 // It may be sound: it is tried after the others.
                 Err(ReadError::Disk(error)) => {
                     Event::RetriedLater { id: name.id.clone(), why: error.to_string() }.log();
-                    found.push((false, Timestamp::MAX, name.id));
+                    found.push((false, Timestamp::MAX, name.id, true));
                 }
             }
         }
         found.sort();
-        let waiting = found.into_iter().map(|(_, _, id)| id).collect();
-        Ok(Worker {
-            core: Arc::clone(core),
-            waiting,
-            arrivals,
-            in_hand: BTreeSet::new(),
-            patience: BTreeMap::new(),
-        })
+        let waiting = found.into_iter().map(|(_, _, id, alone)| Waiting { id, alone }).collect();
+        let (core, in_hand, patience) = (Arc::clone(core), Mutex::default(), Mutex::default());
+        Ok(Worker { waiting, arrivals, hands: Hands { core, in_hand, patience } })
     }
 
     /// Works for ever.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(self) {
+        let Worker { mut waiting, mut arrivals, hands } = self;
+        let most = if hands.core.config.release.survives_exceptions() { AT_ONCE } else { 1 };
+        let mut under_way = FuturesUnordered::new();
+        // Those that are under way, and those of them that were announced again since.
+        let (mut busy, mut again) = (BTreeSet::new(), BTreeSet::new());
+        let mut is_alone = false;
         loop {
-            let id = match self.waiting.pop_front() {
-                Some(id) => id,
-                None => match self.arrivals.recv().await {
-                    Some(id) => id,
+            while under_way.len() < most && !is_alone {
+                let is_next = |next: &mut Waiting| under_way.is_empty() || !next.alone;
+                let Some(Waiting { id, alone }) = waiting.pop_front_if(is_next) else { break };
+                if !busy.insert(id.clone()) {
+                    again.insert(id);
+                    continue;
+                }
+                is_alone = alone;
+                under_way.push(hands.take(id));
+            }
+            let has_room = waiting.is_empty() && under_way.len() < most && !is_alone;
+            tokio::select! {
+                biased;
+                Some(id) = under_way.next() => {
+                    is_alone = false;
+                    busy.remove(&id);
+                    if again.remove(&id) {
+                        waiting.push_back(Waiting { id, alone: false });
+                    }
+                }
+                arrival = arrivals.recv(), if has_room => match arrival {
+                    Some(id) => waiting.push_back(Waiting { id, alone: false }),
                     None => return,
                 },
-            };
-            if let Err(error) = self.handle(&id).await {
-                reached(Point::ProcessingPutOff);
-                Event::RetriedLater { id: id.clone(), why: error.to_string() }.log();
-                self.try_again_after(DISK_PAUSE, id);
             }
         }
+    }
+}
+
+impl Hands {
+    /// Handles one message. If the disk fails it, it is announced once more, later.
+    async fn take(&self, id: SpoolId) -> SpoolId {
+        if let Err(error) = self.handle(&id).await {
+            reached(Point::ProcessingPutOff);
+            Event::RetriedLater { id: id.clone(), why: error.to_string() }.log();
+            self.try_again_after(DISK_PAUSE, id.clone());
+        }
+        id
     }
 
     /// Announces a message once more after a wait, so that the others need not wait for it.
@@ -141,11 +195,11 @@ impl Worker {
     }
 
     /// Handles one message, with the exception filter around it.
-    async fn handle(&mut self, id: &SpoolId) -> Result<(), DiskError> {
+    async fn handle(&self, id: &SpoolId) -> Result<(), DiskError> {
         let counted = self.core.config.release.survives_exceptions();
-        if counted && !self.in_hand.contains(id) {
+        if counted && !with(&self.in_hand, |in_hand| in_hand.contains(id)) {
             self.core.spool.take_in_hand(id).await?;
-            self.in_hand.insert(id.clone());
+            with(&self.in_hand, |in_hand| in_hand.insert(id.clone()));
         }
         let mut again = None;
         match exception::filter(self.process(id)).await {
@@ -169,14 +223,14 @@ impl Worker {
         }
         match again {
             Some(wait) => self.try_again_after(wait, id.clone()),
-            None => drop(self.patience.remove(id)),
+            None => drop(with(&self.patience, |patience| patience.remove(id))),
         }
         Ok(())
     }
 
-    async fn put_down(&mut self, id: &SpoolId) -> Result<(), DiskError> {
+    async fn put_down(&self, id: &SpoolId) -> Result<(), DiskError> {
         self.core.spool.put_down(id).await?;
-        self.in_hand.remove(id);
+        with(&self.in_hand, |in_hand| in_hand.remove(id));
         Ok(())
     }
 
@@ -189,7 +243,7 @@ impl Worker {
     }
 
     /// One try of one message. How long to wait for the next, if there is to be one.
-    async fn process(&mut self, id: &SpoolId) -> Result<Option<Duration>, DiskError> {
+    async fn process(&self, id: &SpoolId) -> Result<Option<Duration>, DiskError> {
         let core = &Arc::clone(&self.core);
         let name = EntryName::from(id.clone());
         let mut message = match core.spool.read(Folder::In, &name).await {
@@ -237,17 +291,19 @@ impl Worker {
                         without.insert(failed.link);
                     }
                     OnFailure::Retry => {
-                        let patience = self.patience.entry(id.clone()).or_default();
-                        let wait =
-                            patience.wait(&core.config.delivery, message.envelope.received, core.now());
+                        let (wait, retries) = with(&self.patience, |patience| {
+                            let patience = patience.entry(id.clone()).or_default();
+                            let received = message.envelope.received;
+                            let wait = patience.wait(&core.config.delivery, received, core.now());
+                            (wait, patience.retries())
+                        });
                         if let Some(wait) = wait {
                             reached(Point::ExtensionAwaited);
                             Event::RetriedLater { id: id.clone(), why }.log();
                             return Ok(Some(wait));
                         }
                         reached(Point::ExpiredInIn);
-                        let expired =
-                            Reason::Expired { retries: patience.retries(), last: Some(why), shortfall: None };
+                        let expired = Reason::Expired { retries, last: Some(why), shortfall: None };
                         break Sorted::failing(&message.envelope, &expired);
                     }
                     OnFailure::Report => {
@@ -319,7 +375,8 @@ impl Worker {
         let mut parts = Vec::new();
         for number in first.. {
             let name = EntryName::part(id.clone(), number);
-            if !self.core.spool.holds(Folder::Out, &name).await? {
+            let spool = &self.core.spool;
+            if !spool.may_hold(Folder::Out, &name) || !spool.holds(Folder::Out, &name).await? {
                 break;
             }
             parts.push(name);
@@ -341,16 +398,18 @@ impl Worker {
             let name = EntryName::part(id.clone(), number);
             let dsn = message.envelope.dsn.only(&recipients);
             let envelope = Envelope { recipients, next_hop, dsn, ..message.envelope.clone() };
-            match spool.read(Folder::Out, &name).await {
-                Ok(filed) if filed.envelope != envelope || filed.content != message.content => {
-                    reached(Point::PartReplaced);
-                    spool.remove(Folder::Out, &name).await?;
+            if spool.may_hold(Folder::Out, &name) {
+                match spool.read(Folder::Out, &name).await {
+                    Ok(filed) if filed.envelope != envelope || filed.content != message.content => {
+                        reached(Point::PartReplaced);
+                        spool.remove(Folder::Out, &name).await?;
+                    }
+                    Err(ReadError::Disk(error)) if error.cause.kind() != ErrorKind::NotFound => {
+                        return Err(error);
+                    }
+                    // It is the same, it is not there, or it is damaged and written anew.
+                    Ok(_) | Err(_) => {}
                 }
-                Err(ReadError::Disk(error)) if error.cause.kind() != ErrorKind::NotFound => {
-                    return Err(error);
-                }
-                // It is the same, it is not there, or it is damaged and written anew.
-                Ok(_) | Err(_) => {}
             }
             spool.file_in(Folder::Out, &name, &envelope, &message.content).await?;
             names.push(name);
@@ -362,6 +421,10 @@ impl Worker {
         }
         Ok(names)
     }
+}
+
+fn with<T, U>(shared: &Mutex<T>, work: impl FnOnce(&mut T) -> U) -> U {
+    work(&mut shared.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// An extension failed: an exception is event 4037, and on the releases that did not survive it the end of the process.

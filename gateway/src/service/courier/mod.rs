@@ -15,6 +15,8 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until};
 
@@ -37,6 +39,8 @@ use crate::spool::{Aside, EntryName, Folder, Progress, ReadError};
 
 /// How long an entry waits when the disk fails it.
 const DISK_PAUSE: Duration = Duration::from_mins(1);
+/// How many journals are read at once when the service starts.
+const READ_AT_ONCE: usize = 32;
 
 /// An entry in `out/` and when to try it.
 pub(super) struct Order {
@@ -70,12 +74,12 @@ impl Courier {
         }
         let unfinished: BTreeSet<_> =
             core.spool.list(Folder::In).await?.entries.into_iter().map(|entry| entry.id).collect();
-        for name in listing.entries {
-            // Its message is still in `in/`: the inbound worker will announce it.
-            if unfinished.contains(&name.id) {
-                continue;
-            }
-            let next = core.spool.progress(&name).await?.iter().rev().find_map(|progress| match progress {
+        // Where its message is still in `in/`, the inbound worker will announce it.
+        let finished = listing.entries.into_iter().filter(|name| !unfinished.contains(&name.id));
+        let read = |name| async move { (core.spool.progress(&name).await, name) };
+        let mut journals = stream::iter(finished.map(read)).buffered(READ_AT_ONCE);
+        while let Some((progress, name)) = journals.next().await {
+            let next = progress?.iter().rev().find_map(|progress| match progress {
                 Progress::Deferred { next, .. } => Some(*next),
                 _ => None,
             });

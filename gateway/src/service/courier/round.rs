@@ -1,6 +1,6 @@
 //! One try of one entry: visits hosts with it, and settles what became of each recipient.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -311,27 +311,32 @@ impl<'a> Round<'a> {
 
     /// Notes deliveries, as often as it takes: what is not in the journal would be delivered again. Where they were the
     /// last that the entry waited for, the end of the entry says as much, and needs no room on the disk.
-    async fn note_delivered(&mut self, mut recipients: Vec<Address>, reports: bool) {
-        recipients.reverse();
-        while let Some(recipient) = recipients.pop() {
-            // No historical release told of a message passed on (Q156063).
-            let tells = !reports && self.core.config.release == Release::Current;
+    async fn note_delivered(&mut self, recipients: Vec<Address>, reports: bool) {
+        // No historical release told of a message passed on (Q156063).
+        let tells = !reports && self.core.config.release == Release::Current;
+        let mut unnoted = VecDeque::new();
+        for recipient in recipients {
             let relayed = tells && self.message.envelope.dsn.wants(&recipient, Condition::Success);
             if relayed && !self.relayed.contains(&recipient) {
                 self.relayed.push(recipient.clone());
             }
-            let delivered = Progress::Delivered { recipient: recipient.clone(), relayed };
-            let Err(error) = self.core.spool.note(self.name, &delivered).await else { continue };
-            reached(Point::DeliveryNotedLate);
+            unnoted.push_back(Progress::Delivered { recipient, relayed });
+        }
+        while let Some(delivered) = unnoted.front() {
             if self.waiting.is_empty() && self.failures.is_empty() && self.relayed.is_empty() {
                 self.is_gone = self.core.spool.remove(Folder::Out, self.name).await.is_ok();
                 if self.is_gone {
                     return;
                 }
             }
-            Event::RetriedLater { id: self.name.id.clone(), why: error.to_string() }.log();
-            tokio::time::sleep(DISK_PAUSE).await;
-            recipients.push(recipient);
+            match self.core.spool.note(self.name, delivered).await {
+                Ok(()) => drop(unnoted.pop_front()),
+                Err(error) => {
+                    reached(Point::DeliveryNotedLate);
+                    Event::RetriedLater { id: self.name.id.clone(), why: error.to_string() }.log();
+                    tokio::time::sleep(DISK_PAUSE).await;
+                }
+            }
         }
     }
 
