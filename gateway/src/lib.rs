@@ -45,7 +45,7 @@
 //! | [`dsn`] | what a sender asks of the reports on a message |
 //! | [`release`] | which historical release this is, and which documented defects it has |
 //! | [`config`] | the one file that says how it is set up |
-//! | [`cli`] | the command line of the program |
+//! | [`cli`], [`process`] | the command line of the program, and who its process is |
 //! | [`service`] | starting, serving and ending; the session, the inbound worker and the courier |
 //! | [`smtp`] | the wire: lines, end of data, commands, replies, and handing a message to another host |
 //! | [`accept`], [`sasl`], [`secret`], [`directory`] | which hosts may connect, and who a client is |
@@ -75,6 +75,8 @@ pub mod eventlog;
 pub mod exception;
 pub mod extension;
 pub mod milter;
+#[cfg(unix)]
+pub mod process;
 pub mod reach;
 pub mod relay;
 pub mod release;

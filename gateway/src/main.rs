@@ -4,6 +4,7 @@
 //! configuration or password.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,10 +14,11 @@ use gateway::cli::{Cli, Command};
 use gateway::config::Config;
 use gateway::dns::StubResolver;
 use gateway::env::{Env, host};
-use gateway::eventlog::{Entry, EventLogLayer, SOURCE};
+use gateway::eventlog::{Detailed, DetailedLayer, Event, Format};
 use gateway::extension::Registry;
+use gateway::process;
 use gateway::secret::{self, Secret, USUAL_ITERATIONS};
-use gateway::service::{Exit, Gateway};
+use gateway::service::{Exit, Gateway, StartError};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -78,24 +80,40 @@ fn read(path: &PathBuf) -> miette::Result<Config> {
 }
 
 fn serve(config: Config) -> miette::Result<Exit> {
-    let env = host::env();
-    let clock = Arc::clone(&env.clock);
-    let print = move |entry: Entry| {
-        let Entry { id, severity, category, description } = entry;
+    process::keep_files_private();
+    let default = || if process::is_stdout_the_journal() { Format::Journald } else { Format::Human };
+    let format = config.log.format.unwrap_or_else(default);
+    let clock = host::env().clock;
+    let print = move |event: Detailed| {
         // Whether anybody reads the log is no reason to stop serving.
-        let _ = writeln!(
-            io::stdout(),
-            "{:.0}  {id}  {severity}  {SOURCE}  {category}\n    {description}",
-            clock.now()
-        );
+        let _ = io::stdout().write_all(format.text(&event, clock.now()).as_bytes());
     };
-    tracing_subscriber::registry().with(EventLogLayer::new(print)).init();
+    tracing_subscriber::registry().with(DetailedLayer::new(print)).init();
+    let bound = host::Bound::default();
+    if let Some(user) = &config.process.user {
+        // As root, but with one thread and nothing done yet: neither the spool nor a client has been seen.
+        bind(&bound, config.listen).into_diagnostic()?;
+        process::become_user(user).into_diagnostic()?;
+    }
+    for directory in [&config.spool, &config.store] {
+        if let Some(mode) = process::open_to_all(directory) {
+            let (directory, mode) = (directory.display().to_string(), format!("{mode:03o}"));
+            Event::ReadableByAll { directory, mode }.log();
+        }
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .into_diagnostic()
         .wrap_err("the runtime cannot be started")?;
-    runtime.block_on(run(config, env))
+    runtime.block_on(run(config, host::env_with(bound)))
+}
+
+fn bind(bound: &host::Bound, address: SocketAddr) -> Result<(), StartError> {
+    bound.bind(address).map_err(|why| {
+        Event::ListenFailed { address, why: why.to_string() }.log();
+        StartError::Listen { address, why }
+    })
 }
 
 async fn run(config: Config, env: Env) -> miette::Result<Exit> {
