@@ -57,6 +57,7 @@
 //! | [`extension`], [`routing`], [`dns`] | where a recipient's mail goes |
 //! | [`store`] | the mailboxes of this server |
 //! | [`report`] | non-delivery reports and notifications to the administrator |
+//! | [`tracking`] | the record of each step of a message |
 //! | [`eventlog`] | the numbered events that an administrator reads |
 //! | [`exception`] | the filter that turns a panic into event 4037 |
 //! | [`reach`] | the points of which a tester asks whether they were ever reached |
@@ -90,4 +91,5 @@ pub mod spool;
 pub mod store;
 pub mod submission;
 pub mod trace;
+pub mod tracking;
 pub mod turf;

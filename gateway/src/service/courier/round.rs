@@ -11,7 +11,7 @@ use super::DISK_PAUSE;
 use super::connections::{Connection, Connections, Found};
 use super::destination::Host;
 use super::history;
-use crate::address::Address;
+use crate::address::{Address, ReversePath};
 use crate::dsn::Condition;
 use crate::env::{DiskError, Stream};
 use crate::envelope::Envelope;
@@ -24,8 +24,10 @@ use crate::service::filing;
 use crate::smtp::client::{Conversation, Letter, NoService, Outcome, Sent};
 use crate::smtp::extensions::Extensions;
 use crate::smtp::international::PastAscii;
+use crate::smtp::line::Wire;
 use crate::smtp::reply::Reply;
 use crate::spool::{EntryName, Folder, Message, Progress};
+use crate::tracking::{Record, Step};
 
 /// How long a host may take to answer a connection.
 const CONNECT_TIME: Duration = Duration::from_mins(1);
@@ -186,8 +188,10 @@ impl<'a> Round<'a> {
         };
         let conversation = match connect(self.core, host).await {
             Ok(stream) => {
+                let transcript = self.core.logs.established(&host.name, host.address);
+                let wire = Wire::new(stream).written_down(transcript);
                 let (helo, known) = (&self.core.config.host, Extensions::of(self.core.config.release));
-                match Conversation::open(stream, helo, known).await {
+                match Conversation::open(wire, helo, known).await {
                     Ok(conversation) => conversation,
                     Err(no_service) => return Called::NoService(no_service),
                 }
@@ -244,8 +248,10 @@ impl<'a> Round<'a> {
             }
         }
         let count = delivered.len();
+        let told = delivered.clone();
         self.note_delivered(delivered, reports).await;
         if count > 0 {
+            self.track(host, &told);
             Event::Delivered {
                 id: self.name.id.clone(),
                 from: self.message.envelope.reverse_path.clone(),
@@ -282,6 +288,23 @@ impl<'a> Round<'a> {
             tokio::time::sleep(DISK_PAUSE).await;
             recipients.push(recipient);
         }
+    }
+
+    /// Writes into the tracking log who has the message from a host.
+    fn track(&self, host: &str, recipients: &[Address]) {
+        let Message { envelope, content } = self.message;
+        let Some(facts) = self.core.logs.facts(content, content.len() as u64) else { return };
+        let is_report = envelope.reverse_path == ReversePath::Null;
+        self.core.logs.track(Record {
+            step: if is_report { Step::ReportOut } else { Step::TransferredOutbound },
+            id: &self.name.id,
+            partner: host,
+            from: &envelope.reverse_path,
+            facts: &facts,
+            report: None,
+            recipients,
+            delivered: None,
+        });
     }
 
     fn refused(&self, host: &str, reply: &Reply) {

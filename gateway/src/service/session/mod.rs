@@ -118,8 +118,8 @@ impl Session {
         Session {
             offered: Extensions::of(core.config.release),
             milters: filters::milters(&core, client),
+            wire: Wire::new(stream).written_down(core.logs.accepted(client)),
             core,
-            wire: Wire::new(stream),
             client,
             local,
             guest,
