@@ -45,7 +45,7 @@
 //! | [`dsn`] | what a sender asks of the reports on a message |
 //! | [`release`] | which historical release this is, and which documented defects it has |
 //! | [`config`] | the one file that says how it is set up |
-//! | [`cli`], [`process`] | the command line of the program, and who its process is |
+//! | [`cli`], [`process`], [`output`] | the command line of the program, who its process is, and its standard output |
 //! | [`service`] | starting, serving and ending; the session, the inbound worker and the courier |
 //! | [`smtp`] | the wire: lines, end of data, commands, replies, and handing a message to another host |
 //! | [`accept`], [`sasl`], [`secret`], [`directory`] | which hosts may connect, and who a client is |
@@ -76,6 +76,7 @@ pub mod eventlog;
 pub mod exception;
 pub mod extension;
 pub mod milter;
+pub mod output;
 #[cfg(unix)]
 pub mod process;
 pub mod reach;

@@ -3,8 +3,7 @@
 //! Exit codes: 0 stopped as asked, 1 the service did not start or an exception ended it, 2 bad usage or a wrong
 //! configuration or password.
 
-use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use gateway::dns::StubResolver;
 use gateway::env::{Env, host};
 use gateway::eventlog::{Detailed, DetailedLayer, Event, Format};
 use gateway::extension::Registry;
+use gateway::output::Output;
 use gateway::process;
 use gateway::secret::{self, Secret, USUAL_ITERATIONS};
 use gateway::service::{Exit, Gateway, StartError};
@@ -81,19 +81,39 @@ fn read(path: &PathBuf) -> miette::Result<Config> {
 
 fn serve(config: Config) -> miette::Result<Exit> {
     process::keep_files_private();
-    let default = || if process::is_stdout_the_journal() { Format::Journald } else { Format::Human };
-    let format = config.log.format.unwrap_or_else(default);
-    let clock = host::env().clock;
-    let print = move |event: Detailed| {
-        // Whether anybody reads the log is no reason to stop serving.
-        let _ = io::stdout().write_all(format.text(&event, clock.now()).as_bytes());
-    };
-    tracing_subscriber::registry().with(DetailedLayer::new(print)).init();
     let bound = host::Bound::default();
+    let mut listens = Ok(());
     if let Some(user) = &config.process.user {
         // As root, but with one thread and nothing done yet: neither the spool nor a client has been seen.
-        bind(&bound, config.listen).into_diagnostic()?;
+        listens = bound.bind(config.listen);
         process::become_user(user).into_diagnostic()?;
+    }
+    let output = log_to_standard_output(config.log.format);
+    let served = serve_logged(config, bound, listens);
+    output.close();
+    served
+}
+
+/// From here on what is logged is written.
+fn log_to_standard_output(format: Option<Format>) -> Arc<Output> {
+    let default = || if process::is_stdout_the_journal() { Format::Journald } else { Format::Human };
+    let format = format.unwrap_or_else(default);
+    let (output, clock) = (Arc::new(Output::start()), host::env().clock);
+    let pen = Arc::clone(&output);
+    let print = move |event: Detailed| {
+        let now = clock.now();
+        let left_out = |count| format.text(&Detailed::from(&Event::EventsLeftOut { count }), now);
+        pen.write(format.text(&event, now), left_out);
+    };
+    tracing_subscriber::registry().with(DetailedLayer::new(print)).init();
+    output
+}
+
+fn serve_logged(config: Config, bound: host::Bound, listens: io::Result<()>) -> miette::Result<Exit> {
+    if let Err(why) = listens {
+        let address = config.listen;
+        Event::ListenFailed { address, why: why.to_string() }.log();
+        return Err(StartError::Listen { address, why }).into_diagnostic();
     }
     for directory in [&config.spool, &config.store] {
         if let Some(mode) = process::open_to_all(directory) {
@@ -107,13 +127,6 @@ fn serve(config: Config) -> miette::Result<Exit> {
         .into_diagnostic()
         .wrap_err("the runtime cannot be started")?;
     runtime.block_on(run(config, host::env_with(bound)))
-}
-
-fn bind(bound: &host::Bound, address: SocketAddr) -> Result<(), StartError> {
-    bound.bind(address).map_err(|why| {
-        Event::ListenFailed { address, why: why.to_string() }.log();
-        StartError::Listen { address, why }
-    })
 }
 
 async fn run(config: Config, env: Env) -> miette::Result<Exit> {

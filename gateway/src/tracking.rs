@@ -14,6 +14,9 @@ use mail_parser::MessageParser;
 use crate::address::{Address, ReversePath};
 use crate::envelope::SpoolId;
 
+/// The most characters of a field: what a client says may be longer than anybody reads.
+const FIELD: usize = 1_000;
+
 /// A step of a message, with the number that the original gave it (Q173364).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
@@ -124,7 +127,7 @@ impl Record<'_> {
 
 /// A field in which nothing looks like the end of it.
 fn plain(field: &str) -> String {
-    field.replace(char::is_control, " ")
+    field.chars().take(FIELD).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// The name of the file that has the records of a day.
@@ -139,6 +142,8 @@ pub fn day(when: Timestamp) -> Date {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -177,6 +182,28 @@ mod tests {
             "{text}"
         );
         assert_eq!(file_name(day(when)), "19980302.log");
+    }
+
+    proptest! {
+        #[test]
+        fn no_content_and_no_name_breaks_a_record(content: Vec<u8>, partner: String) {
+            for content in [content.clone(), [&b"Message-ID: <"[..], &content, b">\r\nImportance: "].concat()] {
+                let facts = Facts::of(&content, 1);
+                let (id, from) = ("W99P0SFR".parse().unwrap(), ReversePath::Null);
+                let record = Record {
+                    step: Step::ReceivedInbound,
+                    id: &id,
+                    partner: &partner,
+                    from: &from,
+                    facts: &facts,
+                    report: None,
+                    recipients: &[],
+                    delivered: None,
+                };
+                let text = record.text("ims.contoso.test", Timestamp::UNIX_EPOCH);
+                prop_assert_eq!((text.matches('\t').count(), text.matches('\n').count()), (12, 1));
+            }
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,11 @@ impl Program {
     }
 
     fn serve_in(dir: TempDir, configuration: &str, journal: bool) -> Self {
+        let output = File::create(dir.path().join("output")).unwrap();
+        Program::start(dir, configuration, journal, output.into())
+    }
+
+    fn start(dir: TempDir, configuration: &str, journal: bool, output: Stdio) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let config = dir.path().join("gateway.toml");
         let text = format!(
@@ -45,12 +50,11 @@ impl Program {
              mailbox = [{{ address = \"bob@contoso.test\" }}]\n{configuration}\n"
         );
         fs::write(&config, text).unwrap();
-        let output = File::create(dir.path().join("output")).unwrap();
-        let found = output.metadata().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
         command.args(["serve", "--config", "gateway.toml"]).current_dir(dir.path()).stdout(output);
-        let inode = if journal { found.ino() } else { found.ino() + 1 };
-        command.env("JOURNAL_STREAM", format!("{}:{inode}", found.dev()));
+        // Of another file, as a program has it that a service started and that writes elsewhere.
+        let stream = dir.path().join(if journal { "output" } else { "gateway.toml" }).metadata().unwrap();
+        command.env("JOURNAL_STREAM", format!("{}:{}", stream.dev(), stream.ino()));
         Program { child: command.spawn().unwrap(), dir, address }
     }
 
@@ -65,19 +69,24 @@ impl Program {
 
     /// Hands over a message for Bob.
     fn send(&self) {
-        let mut stream = BufReader::new(TcpStream::connect(self.address).unwrap());
-        let said = [
-            "",
+        self.say(&[
             "EHLO client.example",
             "MAIL FROM:<eve@fabrikam.test>",
             "RCPT TO:<bob@contoso.test>",
             "DATA",
             "Subject: Chairs\r\n\r\nForty.\r\n.",
             "QUIT",
-        ];
-        for words in said {
-            if !words.is_empty() {
-                write!(stream.get_mut(), "{words}\r\n").unwrap();
+        ]);
+    }
+
+    /// Says something on a connection, and expects consent to each part of it.
+    fn say(&self, dialogue: &[impl AsRef<str>]) {
+        let mut stream = BufReader::new(TcpStream::connect(self.address).unwrap());
+        stream.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.get_ref().set_nodelay(true).unwrap();
+        for words in [None].into_iter().chain(dialogue.iter().map(Some)) {
+            if let Some(words) = words {
+                stream.get_mut().write_all(format!("{}\r\n", words.as_ref()).as_bytes()).unwrap();
             }
             let mut line = String::new();
             while line.is_empty() || line.as_bytes().get(3) == Some(&b'-') {
@@ -85,6 +94,16 @@ impl Program {
                 assert_ne!(stream.read_line(&mut line).unwrap(), 0);
             }
             assert!(line.starts_with(['2', '3']), "{line}");
+        }
+    }
+
+    /// Waits until Bob has so many messages.
+    fn await_messages(&self, count: usize) {
+        let new = self.path("mail/bob@contoso.test/new");
+        let deadline = Instant::now() + PATIENCE;
+        while fs::read_dir(&new).map_or(0, Iterator::count) < count {
+            assert!(Instant::now() < deadline, "Bob has fewer than {count} messages");
+            thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -230,4 +249,35 @@ fn a_user_that_is_not_there_is_an_error_before_anything_is_made() {
     let mut program = Program::serve("[process]\nuser = \"nobody-of-this-name\"", false);
     assert_eq!(program.child.wait().unwrap().code(), Some(1));
     assert!(!program.path("spool").exists());
+}
+
+#[test]
+fn mail_goes_its_way_though_nobody_reads_the_events_and_later_it_is_said_how_many_are_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut program = Program::start(dir, "[log]\nformat = \"json\"", false, Stdio::piped());
+    let mut output = BufReader::new(program.child.stdout.take().unwrap()).lines();
+    assert!(output.any(|line| line.unwrap().contains("\"id\":1000,")));
+    // Nobody is told of a report that cannot be made: each recipient of these is an event. Together they are more than the
+    // pipe and the program have room for.
+    let mut nobody = vec!["MAIL FROM:<>".to_owned()];
+    nobody.extend((0..100).map(|number| format!("RCPT TO:<nobody{number}@contoso.test>")));
+    nobody.extend(["DATA".to_owned(), "Subject: Chairs\r\n\r\nForty.\r\n.".to_owned()]);
+    let dialogue: Vec<String> =
+        ["HELO client.example".to_owned()].into_iter().chain((0..60).flat_map(|_| nobody.clone())).collect();
+    program.say(&dialogue);
+    program.send();
+    program.await_messages(1);
+    let read =
+        thread::spawn(move || output.map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect());
+    // The first event after there is room again says how many are missing.
+    thread::sleep(Duration::from_secs(1));
+    program.send();
+    program.await_messages(2);
+    program.stop();
+    let events: Vec<Value> = read.join().unwrap();
+    let missing: u64 = events.iter().filter_map(|event| event["fields"]["count"].as_u64()).sum();
+    let of = |id: u16| events.iter().filter(|event| event["id"] == id).count() as u64;
+    assert!(missing > 0 && of(3071) > 0, "{} events", events.len());
+    // 60 messages come and 6,000 recipients are dropped, Bob has two messages, and the service ends.
+    assert_eq!(events.len() as u64 - of(3071) + missing, 60 + 6_000 + 2 * 2 + 1);
 }

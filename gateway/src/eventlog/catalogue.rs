@@ -230,6 +230,11 @@ pub enum Event {
         /// Its permissions, in octal digits.
         mode: String,
     },
+    /// 3071: events were left out, because nobody read standard output in time. The number is ours.
+    EventsLeftOut {
+        /// How many.
+        count: u64,
+    },
     /// 4007: the listening socket could not be bound, and the service does not start (Q193928).
     ListenFailed {
         /// The address.
@@ -352,10 +357,10 @@ pub enum Event {
 
 impl Event {
     /// The number of every event, in order.
-    pub const IDS: [u16; 36] = [
+    pub const IDS: [u16; 37] = [
         1000, 1001, 2001, 2002, 2003, 2004, 2006, 2010, 3010, 3016, 3017, 3018, 3019, 3020, 3030, 3031, 3032,
-        3035, 3060, 3070, 4007, 4031, 4037, 4055, 4070, 4084, 4098, 4116, 4117, 4120, 4123, 4151, 4182, 4183,
-        4188, 4192,
+        3035, 3060, 3070, 3071, 4007, 4031, 4037, 4055, 4070, 4084, 4098, 4116, 4117, 4120, 4123, 4151, 4182,
+        4183, 4188, 4192,
     ];
 
     /// The event's number, which is one of [`IDS`](Self::IDS).
@@ -381,6 +386,7 @@ impl Event {
             Event::HostOverLimit { .. } => 3035,
             Event::SmtpUtf8NotOffered { .. } => 3060,
             Event::ReadableByAll { .. } => 3070,
+            Event::EventsLeftOut { .. } => 3071,
             Event::ListenFailed { .. } => 4007,
             Event::RemoteRefused { .. } => 4031,
             Event::Exception(_) => 4037,
@@ -446,6 +452,7 @@ impl Event {
             | Event::AuthenticationFailed { .. }
             | Event::RelayRefused { .. } => Category::SmtpInterface,
             Event::ExtensionBypassed { .. }
+            | Event::EventsLeftOut { .. }
             | Event::Exception(_)
             | Event::CommitFailed { .. }
             | Event::SpoolUnusable { .. }
@@ -527,6 +534,10 @@ impl fmt::Display for Event {
                 f,
                 "The directory {directory} has mail in it and may be entered by every user of this machine (its mode is \
                  {mode}). Take that from them: chmod o= {directory}"
+            ),
+            Event::EventsLeftOut { count } => write!(
+                f,
+                "{count} event(s) before this one are not in the log: nobody read standard output in time."
             ),
             Event::ListenFailed { address, why } => {
                 write!(f, "The service cannot listen on {address} and does not start: {why}.")

@@ -118,6 +118,18 @@ pub struct Detailed {
     pub fields: String,
 }
 
+impl From<&Event> for Detailed {
+    fn from(event: &Event) -> Self {
+        let entry = Entry {
+            id: event.id(),
+            severity: event.severity().name().to_owned(),
+            category: event.category().name().to_owned(),
+            description: event.to_string(),
+        };
+        Detailed { entry, fields: Fields(event).to_string() }
+    }
+}
+
 impl Visit for Detailed {
     fn record_u64(&mut self, field: &Field, value: u64) {
         self.entry.record_u64(field, value);

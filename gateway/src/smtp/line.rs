@@ -84,6 +84,8 @@ impl Wire {
         if let Some(transcript) = &mut self.transcript {
             match &line {
                 Ok(line) => transcript.heard(line),
+                // The transcript ends with that anyway.
+                Err(LineError::Closed) => {}
                 Err(error) => transcript.heard_no_line(&error.to_string()),
             }
         }

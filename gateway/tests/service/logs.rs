@@ -158,7 +158,6 @@ async fn each_connection_has_a_file_that_says_who_said_what() {
             "<<< DATA",
             ">>> 354 Send data. End with CRLF.CRLF",
             "<<< Subject: Forty chairs",
-            "<<< (the connection was closed)",
             "The connection was closed.",
         ]
     );

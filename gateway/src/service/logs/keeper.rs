@@ -24,6 +24,9 @@ const FILES: usize = 1_000;
 /// The most octets of one of them.
 const OCTETS: usize = 1 << 20;
 
+/// How many octets may wait to be written. More are left out.
+pub(super) const WAITING: usize = 4 << 20;
+
 /// What the keeper is to write.
 pub(super) enum Order {
     /// A record of the tracking log.
@@ -41,8 +44,8 @@ pub(super) enum Order {
 impl Order {
     pub(super) fn octets(&self) -> usize {
         match self {
-            Order::Tracked { text, .. } | Order::Said { text, .. } => text.len(),
-            _ => 0,
+            Order::Tracked { text, .. } | Order::Said { text, .. } => size_of::<Order>() + text.len(),
+            _ => size_of::<Order>(),
         }
     }
 
@@ -91,8 +94,11 @@ impl Shared {
         }
     }
 
+    /// Something was written, and what waits is little: all is well again.
     fn written(&self, log: Log) {
-        self.flag(log).store(false, Ordering::Relaxed);
+        if self.waiting.load(Ordering::Relaxed) < WAITING / 2 {
+            self.flag(log).store(false, Ordering::Relaxed);
+        }
     }
 }
 

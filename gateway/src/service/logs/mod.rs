@@ -13,15 +13,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use self::keeper::{Keeper, Order, Shared};
+use self::keeper::{Keeper, Order, Shared, WAITING};
 use crate::config::{Config, ProtocolLevel};
 use crate::env::{Env, WallClock};
 use crate::eventlog::Event;
 use crate::smtp::transcript::{Opening, Transcript};
 use crate::tracking::{self, Facts, Record};
-
-/// How many octets may wait to be written. More are left out.
-const WAITING: usize = 4 << 20;
 
 /// How long the service, when it ends, waits for what is still to be written.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -45,15 +42,16 @@ struct Pen {
 }
 
 impl Pen {
-    fn write(&self, order: Order) {
+    /// Whether it will be written.
+    fn write(&self, order: Order) -> bool {
         let waiting = self.shared.waiting.fetch_add(order.octets(), Ordering::Relaxed);
         if waiting > WAITING && !order.is_an_end() {
             self.shared.waiting.fetch_sub(order.octets(), Ordering::Relaxed);
             self.shared.failed(order.log(), "the disk is too slow for it");
-            return;
+            return false;
         }
         // The keeper lives as long as the process.
-        let _ = self.orders.send(order);
+        self.orders.send(order).is_ok()
     }
 }
 
@@ -110,8 +108,10 @@ impl Logs {
     fn begin(&self, opening: &Opening) -> Option<(Transcript, String)> {
         let pen = self.pen.clone().filter(|_| self.protocol != ProtocolLevel::None)?;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
+        if !pen.write(Order::Begun { number }) {
+            return None;
+        }
         let sheet = Sheet { pen, number, clock: Arc::clone(&self.clock) };
-        sheet.pen.write(Order::Begun { number });
         let lines = Box::new(move |line: String| sheet.write(&line));
         Some((Transcript::begin(self.protocol, opening, lines), keeper::file_name(number)))
     }
@@ -120,7 +120,7 @@ impl Logs {
     pub(super) async fn close(&self) {
         let Some(pen) = &self.pen else { return };
         let (done, is_done) = oneshot::channel();
-        let _ = pen.orders.send(Order::Close(done));
+        pen.write(Order::Close(done));
         let _ = timeout(LAST_WORDS, is_done).await;
     }
 }

@@ -111,6 +111,7 @@ fn examples() -> Vec<Event> {
             what: PastAscii::Address,
         },
         Event::ReadableByAll { directory: "/var/lib/gateway/mail".to_owned(), mode: "755".to_owned() },
+        Event::EventsLeftOut { count: 12 },
         Event::ListenFailed {
             address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 25)),
             why: "address in use".to_owned(),
