@@ -23,7 +23,7 @@ impl Tracked {
             (host, recipients.clone())
         };
         let elsewhere = sorted.parts.iter().map(partner).collect();
-        Some(Tracked { facts, mailboxes: sorted.mailboxes.iter().cloned().collect(), elsewhere })
+        Some(Tracked { facts, mailboxes: sorted.mailboxes.clone(), elsewhere })
     }
 
     /// Writes it.

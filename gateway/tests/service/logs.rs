@@ -115,9 +115,11 @@ async fn mail_goes_its_way_where_the_logs_cannot_be_written_and_one_event_says_s
 
 #[tokio::test(start_paused = true)]
 async fn a_disk_that_never_answers_holds_up_neither_mail_nor_the_end_of_the_service() {
-    let machine = machine("protocol = \"maximum\"").await;
+    let machine = Machine::new();
     let logs = machine.path("logs");
+    let directory = format!("protocol_directory = \"{}\"", logs.display());
     machine.trouble(move |_, path| path.starts_with(&logs).then_some(Trouble::Halt));
+    machine.start(&format!("[log]\nprotocol = \"maximum\"\n{directory}")).await;
     machine.send("eve@fabrikam.test", &["alice@contoso.test"]).await;
     assert_eq!(machine.mailbox("alice").len(), 1);
     let mut client = machine.greeted().await;

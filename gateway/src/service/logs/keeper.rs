@@ -9,9 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use jiff::civil::Date;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::config::LogConfig;
 use crate::env::{Disk, DiskError, File};
@@ -26,6 +28,9 @@ const OCTETS: usize = 1 << 20;
 
 /// How many octets may wait to be written. More are left out.
 pub(super) const WAITING: usize = 4 << 20;
+
+/// How long the start of the service waits to hear which files there are.
+const LISTING: Duration = Duration::from_secs(5);
 
 /// What the keeper is to write.
 pub(super) enum Order {
@@ -133,7 +138,8 @@ impl Keeper {
     ) -> (Self, u64) {
         let protocol = config.protocol_directory.clone();
         // What cannot be listed is found to be unusable when it is written to.
-        let found = disk.list(&protocol).await.unwrap_or_default();
+        let found = timeout(LISTING, disk.list(&protocol)).await;
+        let found = found.ok().and_then(Result::ok).unwrap_or_default();
         let files: BTreeSet<u64> = found.iter().filter_map(|name| number(name)).collect();
         let first = files.last().map_or(1, |last| last.saturating_add(1));
         let tracking = config.tracking.clone();
