@@ -45,7 +45,7 @@
 //! | [`dsn`] | what a sender asks of the reports on a message |
 //! | [`release`] | which historical release this is, and which documented defects it has |
 //! | [`config`] | the one file that says how it is set up |
-//! | [`cli`] | the command line of the program |
+//! | [`cli`], [`process`], [`output`] | the command line of the program, who its process is, and its standard output |
 //! | [`service`] | starting, serving and ending; the session, the inbound worker and the courier |
 //! | [`smtp`] | the wire: lines, end of data, commands, replies, and handing a message to another host |
 //! | [`tls`] | what a connection is encrypted with |
@@ -58,6 +58,7 @@
 //! | [`extension`], [`routing`], [`dns`] | where a recipient's mail goes |
 //! | [`store`] | the mailboxes of this server |
 //! | [`report`] | non-delivery reports and notifications to the administrator |
+//! | [`tracking`] | the record of each step of a message |
 //! | [`eventlog`] | the numbered events that an administrator reads |
 //! | [`exception`] | the filter that turns a panic into event 4037 |
 //! | [`reach`] | the points of which a tester asks whether they were ever reached |
@@ -76,6 +77,9 @@ pub mod eventlog;
 pub mod exception;
 pub mod extension;
 pub mod milter;
+pub mod output;
+#[cfg(unix)]
+pub mod process;
 pub mod reach;
 pub mod relay;
 pub mod release;
@@ -90,4 +94,5 @@ pub mod store;
 pub mod submission;
 pub mod tls;
 pub mod trace;
+pub mod tracking;
 pub mod turf;

@@ -3,7 +3,8 @@
 //! Exit codes: 0 stopped as asked, 1 the service did not start or an exception ended it, 2 bad usage or a wrong
 //! configuration or password.
 
-use std::io::{self, Write};
+use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,10 +14,12 @@ use gateway::cli::{Cli, Command};
 use gateway::config::Config;
 use gateway::dns::StubResolver;
 use gateway::env::{Env, host};
-use gateway::eventlog::{Entry, EventLogLayer, SOURCE};
+use gateway::eventlog::{Detailed, DetailedLayer, Event, Format};
 use gateway::extension::Registry;
+use gateway::output::Output;
+use gateway::process;
 use gateway::secret::{self, Secret, USUAL_ITERATIONS};
-use gateway::service::{Exit, Gateway};
+use gateway::service::{Exit, Gateway, StartError};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -82,25 +85,58 @@ fn read(path: &PathBuf) -> miette::Result<Config> {
 }
 
 fn serve(config: Config) -> miette::Result<Exit> {
-    let env = host::env();
-    let clock = Arc::clone(&env.clock);
-    let print = move |entry: Entry| {
-        let Entry { id, severity, category, description } = entry;
-        // Whether anybody reads the log is no reason to stop serving.
-        let _ = writeln!(
-            io::stdout(),
-            "{:.0}  {id}  {severity}  {SOURCE}  {category}\n    {description}",
-            clock.now()
-        );
+    process::keep_files_private();
+    let bound = host::Bound::default();
+    let mut listens = Ok(());
+    if let Some(user) = &config.process.user {
+        // As root, but with one thread and nothing done yet: neither the spool nor a client has been seen.
+        let addresses = [Some(config.listen), config.listen_tls].into_iter().flatten();
+        listens = addresses.map(|address| bound.bind(address).map_err(|why| (address, why))).collect();
+        process::become_user(user).into_diagnostic()?;
+    }
+    let output = log_to_standard_output(config.log.format);
+    let served = serve_logged(config, bound, listens);
+    output.close();
+    served
+}
+
+/// From here on what is logged is written.
+fn log_to_standard_output(format: Option<Format>) -> Arc<Output> {
+    let default = || if process::is_stdout_the_journal() { Format::Journald } else { Format::Human };
+    let format = format.unwrap_or_else(default);
+    let (output, clock) = (Arc::new(Output::start()), host::env().clock);
+    let pen = Arc::clone(&output);
+    let print = move |event: Detailed| {
+        let now = clock.now();
+        let left_out = |count| format.text(&Detailed::from(&Event::EventsLeftOut { count }), now);
+        pen.write(format.text(&event, now), left_out);
     };
-    tracing_subscriber::registry().with(EventLogLayer::new(print)).init();
+    tracing_subscriber::registry().with(DetailedLayer::new(print)).init();
+    output
+}
+
+fn serve_logged(
+    config: Config,
+    bound: host::Bound,
+    listens: Result<(), (SocketAddr, io::Error)>,
+) -> miette::Result<Exit> {
+    if let Err((address, why)) = listens {
+        Event::ListenFailed { address, why: why.to_string() }.log();
+        return Err(StartError::Listen { address, why }).into_diagnostic();
+    }
+    for directory in [&config.spool, &config.store] {
+        if let Some(mode) = process::open_to_all(directory) {
+            let (directory, mode) = (directory.display().to_string(), format!("{mode:03o}"));
+            Event::ReadableByAll { directory, mode }.log();
+        }
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(DISK_THREADS)
         .build()
         .into_diagnostic()
         .wrap_err("the runtime cannot be started")?;
-    runtime.block_on(run(config, env))
+    runtime.block_on(run(config, host::env_with(bound)))
 }
 
 async fn run(config: Config, env: Env) -> miette::Result<Exit> {

@@ -17,7 +17,7 @@ use super::tls;
 use super::{
     AcceptConfig, Config, ConfigError, DeliveryConfig, DnsConfig, ExtensionConfig, HostRule, Login,
     MailboxConfig, MilterConfig, Network, NotificationsConfig, QuarantineConfig, Requirement,
-    SubmissionConfig, clients,
+    SubmissionConfig, clients, log,
 };
 use crate::address::{Address, Domain};
 use crate::extension::{OnFailure, disclaimer, journal};
@@ -93,6 +93,8 @@ pub(super) fn config(source: &Source) -> Result<Config, ConfigError> {
             deaths: number(source, file.quarantine.deaths.as_ref(), 2, 1..=i64::from(u32::MAX))?,
             extension_time: span_or(source, file.quarantine.extension_time.as_ref(), 5 * MINUTE)?,
         },
+        log: log::log(source, &file.log, file.spool.as_ref().as_ref())?,
+        process: log::process(source, &file.process)?,
         host,
     };
     if config.spool == config.store {
@@ -116,7 +118,7 @@ fn report_name(source: &Source, text: Option<&Text>, default: &str) -> Result<St
     Ok(name.to_owned())
 }
 
-fn directory(source: &Source, text: &Text) -> Result<PathBuf, ConfigError> {
+pub(super) fn directory(source: &Source, text: &Text) -> Result<PathBuf, ConfigError> {
     if text.as_ref().is_empty() {
         return Err(source.error(text.span(), "no directory is named", "write the path of a directory"));
     }

@@ -4,7 +4,8 @@
 use serde::Deserialize;
 use toml::{Spanned, Table};
 
-use super::{FilterAction, Lookups, Requirement, Rule};
+use super::{FilterAction, Lookups, ProtocolLevel, Requirement, Rule};
+use crate::eventlog::Format;
 use crate::milter::OnFailure;
 
 /// A text and its place.
@@ -53,6 +54,10 @@ pub(super) struct File {
     pub(super) notifications: Notifications,
     #[serde(default)]
     pub(super) quarantine: Quarantine,
+    #[serde(default)]
+    pub(super) log: Log,
+    #[serde(default)]
+    pub(super) process: Process,
 }
 
 #[derive(Default, Deserialize)]
@@ -199,4 +204,19 @@ pub(super) struct Notifications {
 pub(super) struct Quarantine {
     pub(super) deaths: Option<Spanned<i64>>,
     pub(super) extension_time: Option<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Log {
+    pub(super) format: Option<Spanned<Format>>,
+    pub(super) tracking: Option<Text>,
+    pub(super) protocol: Option<Spanned<ProtocolLevel>>,
+    pub(super) protocol_directory: Option<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Process {
+    pub(super) user: Option<Text>,
 }

@@ -13,6 +13,7 @@ mod clients;
 mod error;
 mod file;
 mod keys;
+mod log;
 mod network;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use keys::{Key, keys};
 pub use network::{Network, NotANetwork};
 
 use crate::address::{Address, Domain};
+use crate::eventlog::Format;
 use crate::extension::OnFailure;
 use crate::milter::{self, MilterAddress};
 use crate::release::Release;
@@ -93,6 +95,10 @@ pub struct Config {
     pub notifications: NotificationsConfig,
     /// When a message is set aside.
     pub quarantine: QuarantineConfig,
+    /// What is written down of what happens.
+    pub log: LogConfig,
+    /// Who the process is.
+    pub process: ProcessConfig,
 }
 
 /// `[limits]`: what a client may ask of the gateway.
@@ -343,6 +349,42 @@ pub struct QuarantineConfig {
     /// asked has failed ([`ExtensionConfig::on_failure`]). No other message waits longer for it, but that a message which
     /// goes on without that extension has the time anew. The historical releases wait for ever. Default: 5 minutes.
     pub extension_time: Duration,
+}
+
+/// `[log]`: what is written down of what happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// How events are written to standard output. Default: for the journal of systemd if that is where standard output
+    /// goes, otherwise for a person.
+    pub format: Option<Format>,
+    /// The directory of the message tracking log. Default: none, and no message is tracked.
+    pub tracking: Option<PathBuf>,
+    /// How much of the conversations with other hosts is written down. Default: nothing.
+    pub protocol: ProtocolLevel,
+    /// The directory of the SMTP protocol log. Default: `log` in the directory of the spool.
+    pub protocol_directory: PathBuf,
+}
+
+/// How much of the conversations with other hosts is written down (*Diagnostics Logging*, SMTP Protocol Log, Q154505).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProtocolLevel {
+    /// Nothing.
+    #[default]
+    None,
+    /// Who was connected to whom.
+    Minimum,
+    /// The commands and replies too, and the headers of messages.
+    Medium,
+    /// All of it, with the bodies of messages that come in.
+    Maximum,
+}
+
+/// `[process]`: who the process is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessConfig {
+    /// The user that it becomes when it was started by root and listens. Default: none, and it stays who it is.
+    pub user: Option<String>,
 }
 
 impl Config {

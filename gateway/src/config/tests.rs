@@ -71,6 +71,13 @@ fn the_example_shows_every_key_and_the_defaults_as_they_are() {
     shown.filter.senders.clear();
     shown.relay.local_addresses.clear();
     shown.relay.denied.clear();
+    assert_eq!(
+        (shown.log.format.take(), shown.process.user.take()),
+        (Some(Format::Json), Some("gateway".into()))
+    );
+    let directories = ("./var/tracking".into(), "./var/log".into());
+    assert_eq!((shown.log.tracking.take().unwrap(), shown.log.protocol_directory), directories);
+    shown.log.protocol_directory = "./var/spool/log".into();
     assert_eq!(shown, Config::parse(EXAMPLE, "gateway.toml").unwrap());
 }
 
@@ -125,6 +132,25 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!((config.delivery.smart_host, config.administrator), (None, None));
     assert_eq!(config.notifications.administrator, BTreeSet::from(Category::ALL));
     assert_eq!((config.quarantine.deaths, config.quarantine.extension_time), (2, minutes(5)));
+    let protocol_directory = "/imcdata/log".into();
+    let log = LogConfig { format: None, tracking: None, protocol: ProtocolLevel::None, protocol_directory };
+    assert_eq!((config.log, config.process.user), (log, None));
+}
+
+#[test]
+fn what_is_written_down_is_read() {
+    let config = parse(
+        "[log]\nformat = \"journald\"\ntracking = \"/t\"\nprotocol = \"maximum\"\nprotocol_directory = \"/p\"\n\
+         [process]\nuser = \"mail\"\n",
+    )
+    .unwrap();
+    let log = LogConfig {
+        format: Some(Format::Journald),
+        tracking: Some("/t".into()),
+        protocol: ProtocolLevel::Maximum,
+        protocol_directory: "/p".into(),
+    };
+    assert_eq!((config.log, config.process.user.as_deref()), (log, Some("mail")));
 }
 
 #[test]
@@ -265,6 +291,10 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("[dns]\nservers = [\"127.0.0.1:5353\", \"ns.test\"]", 8, "`ns.test` is not the address of", "192.0.2.53"),
     ("[quarantine]\ndeaths = 0", 8, "0 is out of range", "from 1 to"),
     ("[quarantine]\nextension_time = \"0s\"", 8, "`0s` is not a span of time", "\"1h 30m\""),
+    ("[log]\nformat = \"xml\"", 8, "unknown variant `xml`", "`json`"),
+    ("[log]\nprotocol = \"5\"", 8, "unknown variant `5`", "`medium`"),
+    ("[log]\ntracking = \"\"", 8, "no directory is named", "path of a directory"),
+    ("[process]\nuser = \"root\"", 8, "not to go on as root", "no special rights"),
 ];
 
 #[test]

@@ -13,6 +13,7 @@ use super::filing::Filed;
 use super::flush_mode::FlushMode;
 use super::held::Held;
 use super::hosts::Hosts;
+use super::logs::Logs;
 use crate::accept::Rules;
 use crate::address::Domain;
 use crate::config::Config;
@@ -44,6 +45,7 @@ pub(super) struct Core {
     pub(super) filed: Filed,
     pub(super) held: Held,
     pub(super) hosts: Arc<Hosts>,
+    pub(super) logs: Logs,
     closing: watch::Sender<bool>,
     flush_mode: FlushMode,
     channels: Channels,
@@ -92,6 +94,7 @@ impl Core {
             filed: Filed::default(),
             held: Held::default(),
             hosts: Hosts::new(&config),
+            logs: Logs::open(&config, &env).await,
             closing: watch::Sender::new(false),
             flush_mode: FlushMode::new(config.limits.disk_low_water),
             extensions,

@@ -28,6 +28,7 @@ use super::courier::Order;
 use super::filing;
 use super::patience::Patience;
 use super::sorting::{Dropped, Sorted, sort};
+use super::tracked::Tracked;
 use crate::address::Address;
 use crate::dsn::Condition;
 use crate::env::DiskError;
@@ -330,6 +331,7 @@ impl Hands {
             .log();
         }
         let elsewhere = sorted.passing(&message, Direction::Outbound);
+        let tracked = Tracked::of(core, &message, &sorted);
         let parts = self.file_parts(id, &elsewhere, sorted.parts).await?;
         for (way, passed) in &sorted.passed {
             filing::copy(core, &message.envelope, *way, &passed.copies, &name).await?;
@@ -350,6 +352,7 @@ impl Hands {
             Event::Dropped { recipient, why }.log();
         }
         core.spool.remove(Folder::In, &name).await?;
+        tracked.into_iter().for_each(|tracked| tracked.write(core, id, &message.envelope));
         self.release(id, parts);
         Ok(None)
     }

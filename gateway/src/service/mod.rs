@@ -11,9 +11,11 @@ mod flush_mode;
 mod held;
 mod hosts;
 mod inbound;
+mod logs;
 mod patience;
 mod session;
 mod sorting;
+mod tracked;
 
 use std::future::Future;
 use std::io::{self, ErrorKind};
@@ -154,7 +156,10 @@ impl Gateway {
         let doors = doors.map(|(door, listener)| accept(&self.core, listener, door, &places));
         tokio::select! {
             biased;
-            Some(exception) = self.exceptions.recv() => return Exit::Exception(exception),
+            Some(exception) = self.exceptions.recv() => {
+                self.core.logs.close().await;
+                return Exit::Exception(exception);
+            }
             () = stop => {}
             _ = join_all(doors) => unreachable!("accepting connections never ends"),
         }
@@ -163,6 +168,7 @@ impl Gateway {
             let all = u32::try_from(self.core.config.limits.inbound_connections).unwrap_or(u32::MAX);
             let _ = timeout(CLOSING_TIME, places.acquire_many(all)).await;
         }
+        self.core.logs.close().await;
         Event::Stopped.log();
         Exit::Stopped
     }

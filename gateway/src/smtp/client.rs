@@ -24,7 +24,6 @@ use super::line::{LineError, Wire};
 use super::reply::{Reply, ReplyError};
 use crate::address::{Address, Domain, ReversePath};
 use crate::dsn::DsnRequest;
-use crate::env::Stream;
 use crate::reach::{Point, reached};
 use crate::tls::Shortfall;
 pub use encryption::Encryption;
@@ -260,20 +259,20 @@ enum State {
 }
 
 impl Conversation {
-    /// Begins a conversation with the host at the other end of `stream`, which has just been opened. `helo` is this
+    /// Begins a conversation with the host at the other end of `wire`, which has just been opened. `helo` is this
     /// host's name; of the service extensions that are offered, use is made of those `known`. Without `encryption` all is
     /// said in clear.
     ///
     /// # Errors
     /// The host serves no mail now, or not as it has to be encrypted.
     pub async fn open(
-        stream: Box<dyn Stream>,
+        wire: Wire,
         helo: &Domain,
         known: Extensions,
         encryption: Option<Encryption<'_>>,
     ) -> Result<Self, NoService> {
         let mut conversation = Conversation {
-            wire: Wire::new(stream),
+            wire,
             offered: Extensions::default(),
             end: Instant::now() + CONVERSATION_TIME,
             state: State::Between,
@@ -524,7 +523,10 @@ impl Conversation {
 
     async fn say(&mut self, stage: Stage, octets: &[u8]) -> Result<(), Interruption> {
         let until = self.until(stage);
-        let written = timeout_at(until, self.wire.write(octets)).await;
+        let written = match stage {
+            Stage::Content => timeout_at(until, self.wire.write_content(octets)).await,
+            _ => timeout_at(until, self.wire.write(octets)).await,
+        };
         let lost = |error: io::Error| Interruption::Lost { stage, why: error.to_string() };
         written.map_err(|_| self.too_late(stage))?.map_err(lost)
     }

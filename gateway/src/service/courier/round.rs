@@ -11,7 +11,7 @@ use super::DISK_PAUSE;
 use super::connections::{Connection, Connections, Found};
 use super::destination::Host;
 use super::history;
-use crate::address::Address;
+use crate::address::{Address, ReversePath};
 use crate::dsn::Condition;
 use crate::env::{DiskError, Stream};
 use crate::envelope::Envelope;
@@ -24,9 +24,11 @@ use crate::service::filing;
 use crate::smtp::client::{Conversation, Encryption, Letter, NoService, Outcome, Sent};
 use crate::smtp::extensions::Extensions;
 use crate::smtp::international::PastAscii;
+use crate::smtp::line::Wire;
 use crate::smtp::reply::Reply;
 use crate::spool::{EntryName, Folder, Message, Progress};
 use crate::tls::{Shortfall, Trust};
+use crate::tracking::{Record, Step};
 
 /// How long a host may take to answer a connection.
 const CONNECT_TIME: Duration = Duration::from_mins(1);
@@ -216,7 +218,7 @@ impl<'a> Round<'a> {
         };
         let trust = if is_certified { Trust::Certified } else { Trust::Anybody };
         let mut fell_back = false;
-        let conversation = match self.converse(stream, &host.name, Some(trust)).await {
+        let conversation = match self.converse(stream, host, Some(trust)).await {
             Ok(conversation) => conversation,
             Err(NoService::NoHandshake { why }) => {
                 Event::HostTlsFailed { host: host.name.clone(), why: why.clone() }.log();
@@ -225,7 +227,7 @@ impl<'a> Round<'a> {
                 };
                 reached(Point::FellBackToClear);
                 fell_back = true;
-                match self.converse(stream, &host.name, None).await {
+                match self.converse(stream, host, None).await {
                     Ok(conversation) => conversation,
                     Err(no_service) => return Called::NoService(no_service),
                 }
@@ -247,13 +249,14 @@ impl<'a> Round<'a> {
     async fn converse(
         &self,
         stream: Box<dyn Stream>,
-        host: &str,
+        host: &Host,
         trust: Option<Trust>,
     ) -> Result<Conversation, NoService> {
+        let wire = Wire::new(stream).written_down(self.core.logs.established(&host.name, host.address));
         let (helo, known) = (&self.core.config.host, Extensions::of(self.core.config.release));
         let encrypts = trust.filter(|_| known.starttls);
-        let encryption = encrypts.map(|trust| Encryption { tls: &self.core.tls, host, trust });
-        Conversation::open(stream, helo, known, encryption).await
+        let encryption = encrypts.map(|trust| Encryption { tls: &self.core.tls, host: &host.name, trust });
+        Conversation::open(wire, helo, known, encryption).await
     }
 
     async fn send(&self, connection: &mut Connection) -> Sent {
@@ -295,8 +298,10 @@ impl<'a> Round<'a> {
             }
         }
         let count = delivered.len();
+        let told = delivered.clone();
         self.note_delivered(delivered, reports).await;
         if count > 0 {
+            self.track(host, &told);
             Event::Delivered {
                 id: self.name.id.clone(),
                 from: self.message.envelope.reverse_path.clone(),
@@ -338,6 +343,23 @@ impl<'a> Round<'a> {
                 }
             }
         }
+    }
+
+    /// Writes into the tracking log who has the message from a host.
+    fn track(&self, host: &str, recipients: &[Address]) {
+        let Message { envelope, content } = self.message;
+        let Some(facts) = self.core.logs.facts(content, content.len() as u64) else { return };
+        let is_report = envelope.reverse_path == ReversePath::Null;
+        self.core.logs.track(Record {
+            step: if is_report { Step::ReportOut } else { Step::TransferredOutbound },
+            id: &self.name.id,
+            partner: host,
+            from: &envelope.reverse_path,
+            facts: &facts,
+            report: None,
+            recipients,
+            delivered: None,
+        });
     }
 
     fn refused(&self, host: &str, reply: &Reply) {

@@ -23,6 +23,7 @@ use crate::smtp::reply::Reply;
 use crate::spool::{Aside, Draft, EntryName, Folder};
 use crate::submission::{self, Refusal};
 use crate::trace::{Protocol, Received};
+use crate::tracking::{Facts, Record, Step};
 use crate::turf;
 
 /// How long a client may pause within a message: longer than the three minutes that a sender waits
@@ -242,12 +243,13 @@ impl Session {
         }
         let id = work.draft.id().clone();
         match self.filter(&mut work).await {
-            Ok(Filtered::Taken) => self.take(&work.envelope, id, work.draft).await,
+            Ok(Filtered::Taken) => self.take(id, work).await,
             Ok(Filtered::Quarantined { why }) => self.quarantine(id, work, why).await,
             Ok(Filtered::Discarded { by }) => {
+                let facts = self.facts(&work);
                 let _ = work.draft.discard().await;
                 self.idle_commands = 0;
-                self.log_received(&id, &work.envelope);
+                self.log_received(&id, &work.envelope, facts.as_ref());
                 self.log_discarded(&work.envelope, &by);
                 self.taken(&id).await
             }
@@ -263,12 +265,14 @@ impl Session {
     }
 
     /// Takes a message: answers for it when it is durable in `in/`.
-    async fn take(&mut self, envelope: &Envelope, id: SpoolId, draft: Draft) -> Go {
-        match draft.commit().await {
+    async fn take(&mut self, id: SpoolId, work: Work) -> Go {
+        let facts = self.facts(&work);
+        let envelope = &work.envelope;
+        match work.draft.commit().await {
             Ok(id) => {
                 self.idle_commands = 0;
                 self.core.arrived(id.clone());
-                self.log_received(&id, envelope);
+                self.log_received(&id, envelope, facts.as_ref());
                 if envelope.reverse_path == ReversePath::Null {
                     reached(Point::NullReversePath);
                 }
@@ -287,6 +291,7 @@ impl Session {
     /// Takes a message and sets it aside: answers for it when it is durable in `bad/`. One that is left there though it
     /// was not taken does no harm: nothing more is done with what is in `bad/`.
     async fn quarantine(&mut self, id: SpoolId, work: Work, why: String) -> Go {
+        let facts = self.facts(&work);
         let Work { envelope, draft, beginning, .. } = work;
         let about = EntryName::from(id.clone());
         if let Err(error) = self.tell_of_quarantine(&id, &envelope, &beginning, &why).await {
@@ -298,7 +303,7 @@ impl Session {
             Ok(id) => {
                 reached(Point::MilterQuarantined);
                 self.idle_commands = 0;
-                self.log_received(&id, &envelope);
+                self.log_received(&id, &envelope, facts.as_ref());
                 Event::InboundSetAside { file: id.to_string(), folder: "bad", why }.log();
                 filing::announce(&self.core, &about);
                 self.taken(&id).await
@@ -365,15 +370,33 @@ impl Session {
         self.answer(&Reply::new(Refusal::CODE, refusal.to_string()).with_status("5.7.1")).await
     }
 
-    pub(super) fn log_received(&self, id: &SpoolId, envelope: &Envelope) {
+    /// What the tracking log has of the content, if there is such a log.
+    pub(super) fn facts(&self, work: &Work) -> Option<Facts> {
+        self.core.logs.facts(&work.beginning, work.octets)
+    }
+
+    pub(super) fn log_received(&self, id: &SpoolId, envelope: &Envelope, facts: Option<&Facts>) {
         let client = self.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default();
         Event::Received {
             id: id.clone(),
             from: envelope.reverse_path.clone(),
-            client,
+            client: client.clone(),
             recipients: envelope.recipients.len(),
         }
         .log();
+        if let Some(facts) = facts {
+            let is_report = envelope.reverse_path == ReversePath::Null;
+            self.core.logs.track(Record {
+                step: if is_report { Step::ReportIn } else { Step::ReceivedInbound },
+                id,
+                partner: &client,
+                from: &envelope.reverse_path,
+                facts,
+                report: None,
+                recipients: &envelope.recipients,
+                delivered: None,
+            });
+        }
     }
 
     pub(super) async fn no_room(&mut self, error: &DiskError) -> Go {

@@ -73,9 +73,13 @@ fn examples() -> Vec<Event> {
             undeliverable: 1,
         },
         Event::Received { id: id.clone(), from, client: client.clone(), recipients: 3 },
+        Event::Connected { host: host.clone(), address, file: "L0000042.LOG".to_owned() },
+        Event::ProtocolLogOn { directory: "/var/log/gateway".to_owned() },
         Event::Unresolved { domain, why: "there is no such domain".to_owned() },
         Event::QueueStarted { client: client.clone(), node: "branch.test".to_owned(), messages: 3 },
         Event::ConnectFailed { host: host.clone(), address, why: "connection refused".to_owned() },
+        Event::TrackingFailed { why: why() },
+        Event::ProtocolLogFailed { why: why() },
         Event::FlushModeEntered { free: 1_000_000, low_water: 10_485_760 },
         Event::FlushModeLeft { free: 20_000_000 },
         Event::ExtensionBypassed {
@@ -114,6 +118,8 @@ fn examples() -> Vec<Event> {
             host: host.clone(),
             why: "the TLS handshake failed: invalid peer certificate: UnknownIssuer".to_owned(),
         },
+        Event::ReadableByAll { directory: "/var/lib/gateway/mail".to_owned(), mode: "755".to_owned() },
+        Event::EventsLeftOut { count: 12 },
         Event::ListenFailed {
             address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 25)),
             why: "address in use".to_owned(),
