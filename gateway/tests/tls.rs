@@ -186,7 +186,10 @@ fn every_kind_of_key() {
             &["-starttls", "smtp", "-connect", &port],
             &message("bob@example.org", "alice@contoso.test"),
         );
-        assert!(heard.contains("250-AUTH SCRAM-SHA-256 PLAIN LOGIN\r\n") && !heard.contains("250-STARTTLS"), "{heard}");
+        assert!(
+            heard.contains("250-AUTH SCRAM-SHA-256 PLAIN LOGIN\r\n") && !heard.contains("250-STARTTLS"),
+            "{heard}"
+        );
         assert!(heard.contains("250 2.6.0 OK "), "{heard}");
         wait_for("the message", || host.mail(ALICE).len() == 1);
         let mail = &host.mail(ALICE)[0];
