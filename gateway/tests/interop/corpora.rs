@@ -34,7 +34,10 @@ pub(crate) fn tests() -> Vec<Trial> {
 /// Where the sources of a dependency are.
 fn crate_sources(name: &str) -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["metadata", "--format-version=1", "--offline", "--locked", "--manifest-path"]);
+    // What other platforms need may not have been fetched.
+    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    cargo.args(["metadata", "--format-version=1", "--offline", "--locked", "--filter-platform", &platform]);
+    cargo.arg("--manifest-path");
     let output = cargo.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).output().unwrap();
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
