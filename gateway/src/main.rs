@@ -90,8 +90,8 @@ fn serve(config: Config) -> miette::Result<Exit> {
     let mut listens = Ok(());
     if let Some(user) = &config.process.user {
         // As root, but with one thread and nothing done yet: neither the spool nor a client has been seen.
-        let addresses = [Some(config.listen), config.listen_tls].into_iter().flatten();
-        listens = addresses.map(|address| bound.bind(address).map_err(|why| (address, why))).collect();
+        let mut addresses = [Some(config.listen), config.listen_tls].into_iter().flatten();
+        listens = addresses.try_for_each(|address| bound.bind(address).map_err(|why| (address, why)));
         process::become_user(user).into_diagnostic()?;
     }
     let output = log_to_standard_output(config.log.format);

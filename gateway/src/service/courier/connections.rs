@@ -73,7 +73,7 @@ struct State {
 /// What there is for an entry at a host.
 pub(super) enum Found {
     /// A connection that was kept.
-    Kept(Connection),
+    Kept(Box<Connection>),
     /// Room for a new one.
     Room(Seat),
     /// No room: where it may wait, the entry is tried again when there is some.
@@ -226,7 +226,7 @@ impl Connections {
             match step {
                 Step::Try(mut kept) => {
                     if kept.conversation.is_quiet().await {
-                        return Found::Kept(kept);
+                        return Found::Kept(Box::new(kept));
                     }
                     reached(Point::KeptConnectionClosed);
                 }

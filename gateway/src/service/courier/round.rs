@@ -199,7 +199,7 @@ impl<'a> Round<'a> {
                 let sent = self.send(&mut connection).await;
                 if !sent.is_stillborn {
                     reached(Point::ConnectionReused);
-                    connections.put_back(connection).await;
+                    connections.put_back(*connection).await;
                     return Called::Said(self.take_note(sent, &host.name).await);
                 }
                 // The host had closed it meanwhile: that was no try.
