@@ -13,7 +13,7 @@ use sim::oracle::judge;
 use sim::plan::Plan;
 use sim::record::{Entry, Record, Speaker, What};
 use sim::run::run;
-use sim::scenario::Library;
+use sim::scenario::{Library, Scenario};
 use sim::trace::Keep;
 
 const SERVER: &str = "what-was-said-in-clear-is-forgotten-under-tls";
@@ -90,6 +90,60 @@ fn mail_that_needs_a_certificate_and_went_to_an_impostor_is_found() {
         "250-another.test".clone_into(line);
     }
     finds(&plan, &record, "policy", "mail that needs TLS was handed to a host without its certificate");
+}
+
+/// Two domains of one host, which shows another's certificate: mail that may go anywhere is handed over, and over the same
+/// connection, kept for the next message, mail that needs the certificate is not.
+#[test]
+fn mail_that_needs_a_certificate_does_not_go_over_a_kept_connection_to_an_impostor() {
+    let text = r#"
+        title = "Two domains of an impostor"
+        starts = "2026-03-02T08:00:00Z"
+        duration = "1h"
+        seed = 1
+        releases = ["current"]
+        [gateway]
+        name = "gw.contoso.test"
+        address = "192.0.2.25"
+        [gateway.config]
+        relay = { networks = ["198.51.100.7"] }
+        delivery = { retry = ["1h"], connections_per_host = 1 }
+        tls = { trust = "/tls/authorities.pem" }
+        route = [
+            { domain = "bank.test", to = "mail.bank.test", tls = "required" },
+            { domain = "loose.test", to = "mail.bank.test" },
+        ]
+        [[client]]
+        name = "mail.fabrikam.test"
+        address = "198.51.100.7"
+        message = [
+            { name = "m1", at = "10s", from = "alice@fabrikam.test", to = ["erin@loose.test"], subject = "To anybody" },
+            { name = "m2", at = "12s", from = "alice@fabrikam.test", to = ["dave@bank.test"], subject = "To the bank" },
+        ]
+        [[server]]
+        name = "mail.bank.test"
+        address = "203.0.113.25"
+        domains = ["bank.test", "loose.test"]
+        offers = ["starttls"]
+        [[fault]]
+        kind = "server"
+        server = "mail.bank.test"
+        until = "1h"
+        does = "wrong-certificate"
+    "#;
+    let scenario = Scenario::parse("impostor", "impostor.toml", text).unwrap();
+    let plan = scenario.plan(Release::Current, scenario.seed());
+    let record = run(&plan, &Leap, Keep::Digest).unwrap();
+    let taken: Vec<&str> = record
+        .entries
+        .iter()
+        .filter_map(|entry| match &entry.what {
+            What::Accepted { message, .. } => Some(message.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(taken, ["m1"]);
+    assert_eq!(judge(&plan, &record), []);
 }
 
 #[test]
