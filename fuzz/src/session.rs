@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use gateway::config::Config;
-use gateway::eventlog::EventLogLayer;
+use gateway::eventlog::{Entry, EventLogLayer};
 use gateway::extension::Registry;
 use gateway::service::{Exit, Gateway};
 use gateway::smtp::line::Wire;
@@ -35,7 +35,7 @@ const CONFIGURATION: &str = r#"
 pub fn session(octets: &[u8]) {
     let exceptions: Arc<Mutex<Vec<String>>> = Arc::default();
     let kept = Arc::clone(&exceptions);
-    let log = EventLogLayer::new(move |entry| {
+    let log = EventLogLayer::new(move |entry: Entry| {
         // 4037: the filter turned a panic into an event.
         if entry.id == 4037 {
             kept.lock().unwrap().push(entry.description);

@@ -14,7 +14,7 @@ use gateway::cli::{Cli, Command};
 use gateway::config::Config;
 use gateway::dns::StubResolver;
 use gateway::env::{Env, host};
-use gateway::eventlog::{Detailed, DetailedLayer, Event, Format};
+use gateway::eventlog::{Detailed, Event, EventLogLayer, Format};
 use gateway::extension::Registry;
 use gateway::output::Output;
 use gateway::process;
@@ -111,7 +111,7 @@ fn log_to_standard_output(format: Option<Format>) -> Arc<Output> {
         let left_out = |count| format.text(&Detailed::from(&Event::EventsLeftOut { count }), now);
         pen.write(format.text(&event, now), left_out);
     };
-    tracing_subscriber::registry().with(DetailedLayer::new(print)).init();
+    tracing_subscriber::registry().with(EventLogLayer::new(print)).init();
     output
 }
 

@@ -58,19 +58,20 @@ pub(crate) fn is_the_gateways(metadata: &Metadata<'_>) -> bool {
     matches!(metadata.target(), SOURCE | reach::TARGET)
 }
 
-/// A `tracing` layer that hands every event of the gateway to `keep`.
-pub struct EventLogLayer<F> {
-    keep: F,
+/// A `tracing` layer that hands every event of the gateway to whoever keeps them: as an [`Entry`], or as a [`Detailed`]
+/// one with its fields.
+pub struct EventLogLayer<E> {
+    keep: Box<dyn Fn(E) + Send + Sync>,
 }
 
-impl<F: Fn(Entry) + 'static> EventLogLayer<F> {
+impl<E> EventLogLayer<E> {
     /// A layer that calls `keep` for each event, in the order they are logged.
-    pub fn new(keep: F) -> Self {
-        EventLogLayer { keep }
+    pub fn new(keep: impl Fn(E) + Send + Sync + 'static) -> Self {
+        EventLogLayer { keep: Box::new(keep) }
     }
 }
 
-impl<S: tracing::Subscriber, F: Fn(Entry) + 'static> Layer<S> for EventLogLayer<F> {
+impl<S: tracing::Subscriber, E: Visit + Default + 'static> Layer<S> for EventLogLayer<E> {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
         is_the_gateways(metadata)
     }
@@ -83,9 +84,9 @@ impl<S: tracing::Subscriber, F: Fn(Entry) + 'static> Layer<S> for EventLogLayer<
         if event.metadata().target() != SOURCE {
             return;
         }
-        let mut entry = Entry::default();
-        event.record(&mut entry);
-        (self.keep)(entry);
+        let mut kept = E::default();
+        event.record(&mut kept);
+        (self.keep)(kept);
     }
 }
 
@@ -143,36 +144,5 @@ impl Visit for Detailed {
         if field.name() == "fields" {
             self.fields = format!("{value:?}");
         }
-    }
-}
-
-/// A `tracing` layer that hands every event of the gateway to `keep`, with its fields.
-pub struct DetailedLayer<F> {
-    keep: F,
-}
-
-impl<F: Fn(Detailed) + 'static> DetailedLayer<F> {
-    /// A layer that calls `keep` for each event, in the order they are logged.
-    pub fn new(keep: F) -> Self {
-        DetailedLayer { keep }
-    }
-}
-
-impl<S: tracing::Subscriber, F: Fn(Detailed) + 'static> Layer<S> for DetailedLayer<F> {
-    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        is_the_gateways(metadata)
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::INFO)
-    }
-
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() != SOURCE {
-            return;
-        }
-        let mut detailed = Detailed::default();
-        event.record(&mut detailed);
-        (self.keep)(detailed);
     }
 }
