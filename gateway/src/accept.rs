@@ -18,9 +18,9 @@ pub struct Rules {
 pub enum Admission {
     /// It may connect and send mail.
     Accept,
-    /// It may connect, but must authenticate before it sends mail.
-    AuthenticationRequired,
-    /// It may connect and send mail without authentication, because a rule exempts it. It is exempt from nothing
+    /// It may connect, but must do this before it sends mail.
+    Required(Requirement),
+    /// It may connect and send mail whatever is required, because a rule exempts it. It is exempt from nothing
     /// else: the checks of [`submission`](crate::submission) are made for it too (Q178091).
     Exempt,
     /// It is turned away: `521 <host> access denied` (Q155920).
@@ -41,8 +41,20 @@ impl Rules {
             (Some(Rule::Reject), _) => Admission::Reject,
             (Some(Rule::Exempt), _) => Admission::Exempt,
             (Some(Rule::Accept) | None, Requirement::Nothing) => Admission::Accept,
-            (Some(Rule::Accept) | None, Requirement::Authentication) => Admission::AuthenticationRequired,
+            (Some(Rule::Accept) | None, required) => Admission::Required(required),
         }
+    }
+}
+
+impl Admission {
+    /// Whether the client must authenticate before it sends mail.
+    pub fn needs_authentication(self) -> bool {
+        matches!(self, Admission::Required(required) if required.authentication())
+    }
+
+    /// Whether it must encrypt the connection before it sends mail.
+    pub fn needs_encryption(self) -> bool {
+        matches!(self, Admission::Required(required) if required.encryption())
     }
 }
 
@@ -65,7 +77,15 @@ mod tests {
         let open = rules(Requirement::Nothing, &[]);
         let closed = rules(Requirement::Authentication, &[]);
         assert_eq!(open.admit(client("192.0.2.1")), Admission::Accept);
-        assert_eq!(closed.admit(client("192.0.2.1")), Admission::AuthenticationRequired);
+        assert_eq!(closed.admit(client("192.0.2.1")), Admission::Required(Requirement::Authentication));
+        for (required, needs) in [
+            (Requirement::Authentication, (true, false)),
+            (Requirement::Encryption, (false, true)),
+            (Requirement::AuthenticationAndEncryption, (true, true)),
+        ] {
+            let admission = rules(required, &[]).admit(client("192.0.2.1"));
+            assert_eq!((admission.needs_authentication(), admission.needs_encryption()), needs);
+        }
     }
 
     #[test]
@@ -80,7 +100,8 @@ mod tests {
             list.rotate_left(1);
             let rules = rules(Requirement::Authentication, &list);
             assert_eq!(rules.admit(client("192.0.2.1")), Admission::Reject);
-            assert_eq!(rules.admit(client("192.0.2.9")), Admission::AuthenticationRequired);
+            let required = Admission::Required(Requirement::Authentication);
+            assert_eq!(rules.admit(client("192.0.2.9")), required);
             assert_eq!(rules.admit(client("192.0.2.10")), Admission::Exempt);
             assert_eq!(rules.admit(client("198.51.100.1")), Admission::Exempt);
         }

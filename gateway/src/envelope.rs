@@ -16,7 +16,7 @@ use crate::routing::NextHop;
 /// The same name is the `id` in the `Received` line that the gateway adds (Q190709).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct SpoolId(String);
+pub struct SpoolId([u8; 8]);
 
 impl SpoolId {
     const ALPHABET: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
@@ -25,34 +25,34 @@ impl SpoolId {
     pub fn draw(entropy: &dyn Entropy) -> Self {
         let mut bytes = [0; 8];
         entropy.fill(&mut bytes);
-        SpoolId(bytes.iter().map(|byte| char::from(Self::ALPHABET[usize::from(*byte) % 36])).collect())
+        SpoolId(bytes.map(|byte| Self::ALPHABET[usize::from(byte) % 36]))
     }
 
     /// The name of what is made out of this message, such as a report on it. The same `what` gives the same name:
     /// work that a crash cut off and that is done again files under the name it had.
     pub fn derive(&self, what: &str) -> Self {
         // FNV-1a, 64 bits: the same on every machine and in every release, unlike the standard library's hasher.
-        let bytes = self.0.bytes().chain([0]).chain(what.bytes());
+        let bytes = self.0.into_iter().chain([0]).chain(what.bytes());
         let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
         let mut letter = || {
             let place = usize::try_from(hash % 36).expect("a remainder of 36 fits any integer");
             hash /= 36;
-            char::from(Self::ALPHABET[place])
+            Self::ALPHABET[place]
         };
-        SpoolId((0..8).map(|_| letter()).collect())
+        SpoolId(std::array::from_fn(|_| letter()))
     }
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        std::str::from_utf8(&self.0).expect("letters and digits")
     }
 }
 
 impl fmt::Display for SpoolId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -65,8 +65,10 @@ impl FromStr for SpoolId {
     type Err = NotASpoolId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fits = text.len() == 8 && text.bytes().all(|byte| Self::ALPHABET.contains(&byte));
-        if fits { Ok(SpoolId(text.to_owned())) } else { Err(NotASpoolId(text.to_owned())) }
+        match <[u8; 8]>::try_from(text.as_bytes()) {
+            Ok(name) if name.iter().all(|byte| Self::ALPHABET.contains(byte)) => Ok(SpoolId(name)),
+            _ => Err(NotASpoolId(text.to_owned())),
+        }
     }
 }
 
@@ -80,7 +82,7 @@ impl TryFrom<String> for SpoolId {
 
 impl From<SpoolId> for String {
     fn from(id: SpoolId) -> String {
-        id.0
+        id.as_str().to_owned()
     }
 }
 

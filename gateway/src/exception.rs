@@ -12,9 +12,10 @@ use std::future::Future;
 use std::panic::{self, AssertUnwindSafe};
 
 use futures_util::FutureExt;
+use serde::Serialize;
 
 /// An exception as event 4037 shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Exception {
     /// The exception code, such as `0xc0000005` for an access violation.
     pub code: u32,

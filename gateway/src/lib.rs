@@ -45,9 +45,10 @@
 //! | [`dsn`] | what a sender asks of the reports on a message |
 //! | [`release`] | which historical release this is, and which documented defects it has |
 //! | [`config`] | the one file that says how it is set up |
-//! | [`cli`] | the command line of the program |
+//! | [`cli`], [`process`], [`output`] | the command line of the program, who its process is, and its standard output |
 //! | [`service`] | starting, serving and ending; the session, the inbound worker and the courier |
 //! | [`smtp`] | the wire: lines, end of data, commands, replies, and handing a message to another host |
+//! | [`tls`] | what a connection is encrypted with |
 //! | [`accept`], [`sasl`], [`secret`], [`directory`] | which hosts may connect, and who a client is |
 //! | [`submission`], [`relay`] | who may submit, and have mail passed on |
 //! | [`turf`] | whose mail is not wanted |
@@ -58,6 +59,7 @@
 //! | [`store`] | the mailboxes of this server |
 //! | [`queue`] | the spool as an administrator looks at it |
 //! | [`report`] | non-delivery reports and notifications to the administrator |
+//! | [`tracking`] | the record of each step of a message |
 //! | [`eventlog`] | the numbered events that an administrator reads |
 //! | [`admin`] | the listener for administrators and monitors, and its client |
 //! | [`exception`] | the filter that turns a panic into event 4037 |
@@ -78,6 +80,9 @@ pub mod eventlog;
 pub mod exception;
 pub mod extension;
 pub mod milter;
+pub mod output;
+#[cfg(unix)]
+pub mod process;
 pub mod queue;
 pub mod reach;
 pub mod relay;
@@ -91,5 +96,7 @@ pub mod smtp;
 pub mod spool;
 pub mod store;
 pub mod submission;
+pub mod tls;
 pub mod trace;
+pub mod tracking;
 pub mod turf;

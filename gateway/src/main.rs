@@ -5,31 +5,18 @@
 
 mod program;
 
-use std::io::{self, Write};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Parser;
-use gateway::admin;
-use gateway::admin::server::{self, Admin, Reload};
 use gateway::cli::{Cli, Command};
 use gateway::config::Config;
-use gateway::dns::StubResolver;
-use gateway::env::host::lock::SpoolLock;
-use gateway::env::host::secret_file;
-use gateway::env::{Env, Listener, host};
-use gateway::eventlog::{Entry, Event, EventLogLayer, SOURCE};
-use gateway::extension::Registry;
+use gateway::env::host;
 use gateway::secret::{self, Secret, USUAL_ITERATIONS};
-use gateway::service::{Control, Exit, Gateway, StartError};
+use gateway::service::Exit;
 use miette::{IntoDiagnostic, WrapErr, miette};
-use program::operate;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Mutex;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
+use program::{check, operate, read, serve};
 
 fn main() -> ExitCode {
     let path = match Cli::parse().command {
@@ -51,7 +38,7 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(report) => return refuse(&report, 2),
     };
-    match serve(path, config) {
+    match serve::serve(path, config) {
         Ok(Exit::Stopped) => ExitCode::SUCCESS,
         Ok(Exit::Exception(_)) => ExitCode::FAILURE,
         Err(report) => refuse(&report, 1),
@@ -65,7 +52,7 @@ fn refuse(report: &miette::Report, code: u8) -> ExitCode {
 
 /// Checks a configuration and what it names.
 fn check(path: &Path) -> ExitCode {
-    let checked = read(path).and_then(|config| operate::runtime()?.block_on(program::check::check(&config)));
+    let checked = read(path).and_then(|config| operate::runtime()?.block_on(check::check(&config)));
     match checked {
         Ok(()) => {
             println!("{} and what it names will do.", path.display());
@@ -113,116 +100,5 @@ fn print_secret() -> ExitCode {
             eprintln!("{report:?}");
             ExitCode::from(2)
         }
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the configuration is read before there is a gateway")]
-fn read(path: &Path) -> miette::Result<Config> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| miette!(help = "name a file with --config", "{shown} cannot be read: {error}"))?;
-    Ok(Config::parse(&text, &shown.to_string())?)
-}
-
-fn serve(path: PathBuf, config: Config) -> miette::Result<Exit> {
-    // Before anything else: a second gateway started by mistake ends here, and touches nothing of the first.
-    let _lock = SpoolLock::take(&config.spool).into_diagnostic()?;
-    let env = host::env();
-    let clock = Arc::clone(&env.clock);
-    let print = move |entry: Entry| {
-        let Entry { id, severity, category, description } = entry;
-        // Whether anybody reads the log is no reason to stop serving.
-        let _ = writeln!(
-            io::stdout(),
-            "{:.0}  {id}  {severity}  {SOURCE}  {category}\n    {description}",
-            clock.now()
-        );
-    };
-    tracing_subscriber::registry().with(EventLogLayer::new(print)).init();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .into_diagnostic()
-        .wrap_err("the runtime cannot be started")?;
-    runtime.block_on(run(path, config, env))
-}
-
-async fn run(path: PathBuf, config: Config, env: Env) -> miette::Result<Exit> {
-    let resolver = StubResolver::new(&config.dns, &env).into_diagnostic()?;
-    let token_file = config.spool.join(admin::TOKEN);
-    let admin_listener = match config.admin.listen {
-        Some(address) => Some(listen(&env, address).await.into_diagnostic()?),
-        None => None,
-    };
-    let registry = Registry::builtin();
-    let gateway =
-        Gateway::start(config, env.clone(), Arc::new(resolver), &registry).await.into_diagnostic()?;
-    let control = gateway.control();
-    let reload = reloading(path, registry, control.clone());
-    env.spawn.spawn("reload at SIGHUP", Box::pin(reload_when_told(Arc::clone(&reload))));
-    if let Some(listener) = admin_listener {
-        let token = server::draw_token(&*env.entropy);
-        secret_file::write(&token_file, &format!("{token}\n")).map_err(|why| {
-            let help = "see that the disk is there, has room, and lets the service write";
-            miette!(help = help, "the token `{}` cannot be written: {why}", token_file.display())
-        })?;
-        let admin = Arc::new(Admin { control, reload, token });
-        env.spawn.spawn("administrative listener", Box::pin(server::serve(admin, listener)));
-    }
-    Ok(gateway.run(interrupted()).await)
-}
-
-async fn listen(env: &Env, address: SocketAddr) -> Result<Box<dyn Listener>, StartError> {
-    env.net.listen(address).await.map_err(|why| {
-        Event::ListenFailed { address, why: why.to_string() }.log();
-        StartError::Listen { address, why }
-    })
-}
-
-/// Reads the configuration file anew, and has it count. One at a time: the last that was asked for counts in the end.
-fn reloading(path: PathBuf, registry: Registry, control: Control) -> Reload {
-    let shared = Arc::new((path, registry, control, Mutex::new(())));
-    Arc::new(move || {
-        let shared = Arc::clone(&shared);
-        Box::pin(async move {
-            let (path, registry, control, turn) = &*shared;
-            let _turn = turn.lock().await;
-            let reloaded = reload(path, registry, control).await;
-            reloaded.inspect_err(|why| Event::NotReconfigured { why: why.clone() }.log())
-        })
-    })
-}
-
-async fn reload(path: &Path, registry: &Registry, control: &Control) -> Result<Vec<&'static str>, String> {
-    let config = read(path).map_err(|report| match report.help() {
-        Some(help) => format!("{report}; {help}"),
-        None => report.to_string(),
-    })?;
-    let resolver = StubResolver::new(&config.dns, &control.env()).map_err(|error| error.to_string())?;
-    control.reload(config, Arc::new(resolver), registry).await.map_err(|error| error.to_string())
-}
-
-/// Reads the configuration anew at each SIGHUP.
-async fn reload_when_told(reload: Reload) {
-    // Where signals cannot be had the configuration can still be read anew over the administrative listener.
-    let Ok(mut told) = signal(SignalKind::hangup()) else { return };
-    while told.recv().await.is_some() {
-        // The event log says what came of it.
-        let _ = reload().await;
-    }
-}
-
-/// Ready when the program is asked to end, by Ctrl-C or SIGTERM.
-async fn interrupted() {
-    let asked = async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = terminate.recv() => io::Result::Ok(()),
-        }
-    };
-    if asked.await.is_err() {
-        // Signals cannot be had here: only a kill ends the program, and the spool is made for that.
-        std::future::pending().await
     }
 }

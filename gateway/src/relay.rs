@@ -2,7 +2,7 @@
 //!
 //! Who is denied may not, whatever else holds. Anybody else needs one of three: an address in the networks that may, a
 //! connection to one of this server's addresses that is named, or an account. With none of them configured nobody may.
-//! [What the historical releases made of the same lists](historical) differs in that, and is in a file of its own.
+//! What the historical releases made of the same lists (`historical`) differs in that, and is in a file of its own.
 //!
 //! This module knows the client. Whether a recipient is of this server is the routing's business.
 

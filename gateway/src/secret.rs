@@ -40,7 +40,7 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// The secret of a password that was [salted](salted) like this.
+    /// The secret of a password that was [salted] like this.
     pub fn of(salted: &Hash, salt: &[u8], iterations: u32) -> Self {
         Secret {
             iterations,

@@ -23,8 +23,6 @@ pub enum Protocol {
     Esmtp,
     /// ... and that the message is international (RFC 6531, 4.3).
     Utf8Smtp,
-    /// ... after it had authenticated.
-    Utf8SmtpA,
 }
 
 /// What the gateway's `Received` line says.
@@ -38,6 +36,10 @@ pub struct Received<'a> {
     pub host: &'a Domain,
     /// The protocol.
     pub protocol: Protocol,
+    /// Whether the client had authenticated.
+    pub authenticated: bool,
+    /// What the connection was encrypted with, if it was.
+    pub cipher: Option<&'a str>,
     /// The release that runs.
     pub release: Release,
     /// The message's name in the spool (Q190709).
@@ -58,14 +60,11 @@ impl Received<'_> {
             IpAddr::V4(address) => format!("[{address}]"),
             IpAddr::V6(address) => format!("[IPv6:{address}]"),
         };
-        let protocol = match self.protocol {
-            Protocol::Smtp => "SMTP",
-            Protocol::Esmtp => "ESMTP",
-            Protocol::Utf8Smtp => "UTF8SMTP",
-            Protocol::Utf8SmtpA => "UTF8SMTPA",
-        };
+        // RFC 8314, 4.3.
+        let tls = self.cipher.map(|cipher| format!(" tls {cipher}")).unwrap_or_default();
         let value = format!(
-            "from {from} ({client}) by {host} with {protocol} ({product} Version {build}) id {id}; {date}",
+            "from {from} ({client}) by {host} with {protocol} ({product} Version {build}) id {id}{tls}; {date}",
+            protocol = self.with(),
             host = self.host,
             product = product(self.release),
             build = self.release.build(),
@@ -76,6 +75,24 @@ impl Received<'_> {
         let column = line.len();
         Raw::new(value).write_header(&mut line, column);
         line
+    }
+}
+
+impl Received<'_> {
+    /// The protocol with what was made of it (RFC 3848), which the historical releases did not say.
+    fn with(&self) -> &'static str {
+        let authenticated = self.authenticated && self.release == Release::Current;
+        match (self.protocol, self.cipher.is_some(), authenticated) {
+            (Protocol::Smtp, _, _) => "SMTP",
+            (Protocol::Esmtp, false, false) => "ESMTP",
+            (Protocol::Esmtp, false, true) => "ESMTPA",
+            (Protocol::Esmtp, true, false) => "ESMTPS",
+            (Protocol::Esmtp, true, true) => "ESMTPSA",
+            (Protocol::Utf8Smtp, false, false) => "UTF8SMTP",
+            (Protocol::Utf8Smtp, false, true) => "UTF8SMTPA",
+            (Protocol::Utf8Smtp, true, false) => "UTF8SMTPS",
+            (Protocol::Utf8Smtp, true, true) => "UTF8SMTPSA",
+        }
     }
 }
 
@@ -126,6 +143,8 @@ mod tests {
             client: client.parse().unwrap(),
             host: &"gw.example.com".parse().unwrap(),
             protocol: Protocol::Esmtp,
+            authenticated: false,
+            cipher: None,
             release,
             id: &"ND9X2LS1".parse().unwrap(),
             when: "1998-01-05T20:01:00Z".parse().unwrap(),

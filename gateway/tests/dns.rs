@@ -61,6 +61,8 @@ fn over_udp(question: &Message) -> Vec<Message> {
             RecordType::MX => answer(question, &[RData::CNAME(CNAME(name("two.example")))]),
             _ => nothing(question, ResponseCode::NoError),
         },
+        ("neighbour.example", _) => answer(question, &[RData::CNAME(CNAME(name("house.example")))]),
+        ("house.example", _) => answer(question, &[]),
         ("large.example", _) => {
             let mut message = answer(question, &[]);
             message.metadata.truncation = true;
@@ -96,7 +98,7 @@ fn over_udp(question: &Message) -> Vec<Message> {
                 answer(question, &[mx(10, "mx1.two.example")]),
             ];
         }
-        (endless, RecordType::MX) if endless.ends_with("endless.example") => {
+        (endless, _) if endless.ends_with("endless.example") => {
             answer(question, &[RData::CNAME(CNAME(name(&format!("on.{endless}"))))])
         }
         _ => nothing(question, ResponseCode::NXDomain),
@@ -176,6 +178,8 @@ async fn no_records_is_one_thing_and_no_such_name_another() {
     assert_eq!(exchangers(&resolver, "plain.example").await, Ok(vec![]));
     assert_eq!(addresses(&resolver, "plain.example").await, Ok(vec!["192.0.2.3".to_owned()]));
     assert_eq!(addresses(&resolver, "alias.example").await, Ok(vec![]));
+    // Its server says of neither name who answers for it.
+    assert_eq!(exchangers(&resolver, "neighbour.example").await, Ok(vec![]));
     assert_eq!(exchangers(&resolver, "nowhere.example").await, Err(DnsError::NoSuchName));
     assert_eq!(addresses(&resolver, "nowhere.example").await, Err(DnsError::NoSuchName));
     let no_name = format!("{}.example", "a".repeat(64));

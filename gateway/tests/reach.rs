@@ -29,7 +29,7 @@ fn every_point_is_counted_as_itself_and_logged_as_nothing() {
 
 #[test]
 fn a_point_costs_nothing_where_only_the_event_log_is_kept() {
-    let subscriber = registry().with(EventLogLayer::new(|_| ()));
+    let subscriber = registry().with(EventLogLayer::new(|_: Entry| ()));
     assert_eq!(subscriber.max_level_hint(), Some(LevelFilter::INFO));
 }
 

@@ -167,7 +167,7 @@ carol@nowhere.test on Mon, 5 Jan 1998 20:01:00 +0000
 fn the_status_says_for_each_recipient_what_failed_and_who_said_so() {
     let reply = RemoteReply { host: "mx.nowhere.test".into(), code: 550, text: "5.7.1 No relaying".into() };
     let two = [
-        failed("bob@example.com", Reason::Expired { retries: 12, last: None }),
+        failed("bob@example.com", Reason::Expired { retries: 12, last: None, shortfall: None }),
         failed("carol@nowhere.test", Reason::Refused(reply)),
     ];
     let report = non_delivery(&envelope(None), ORIGINAL, &two).unwrap();

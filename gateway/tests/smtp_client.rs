@@ -11,6 +11,7 @@ use gateway::dsn::{DsnRequest, RecipientRequest};
 use gateway::release::Release;
 use gateway::smtp::client::{Conversation, Deferral, Interruption, Letter, NoService, Outcome, Sent, Stage};
 use gateway::smtp::extensions::Extensions;
+use gateway::smtp::line::Wire;
 use gateway::smtp::reply::Reply;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::time::Instant;
@@ -66,7 +67,7 @@ async fn play(script: &str, stream: DuplexStream) {
 /// Hands one message to one host, and takes leave of it.
 async fn send(stream: DuplexStream, helo: &Domain, letter: Letter<'_>) -> Result<Sent, NoService> {
     let mut conversation =
-        Conversation::open(Box::new(stream), helo, Extensions::of(Release::Current)).await?;
+        Conversation::open(Wire::new(Box::new(stream)), helo, Extensions::of(Release::Current), None).await?;
     let sent = conversation.send(letter).await;
     conversation.quit().await;
     Ok(sent)

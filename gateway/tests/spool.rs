@@ -3,11 +3,16 @@
 #![expect(clippy::disallowed_methods, reason = "the test plays the administrator, who looks at the files")]
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+use std::{fs, io};
+
+use futures_util::future::join_all;
 
 use gateway::dsn::DsnRequest;
-use gateway::env::host;
+use gateway::env::{Disk, File, IoFuture, host};
 use gateway::envelope::{Envelope, Origin};
 use gateway::spool::{Aside, Damage, EntryName, Folder, Message, Progress, ReadError, Spool};
 
@@ -91,10 +96,11 @@ async fn work_done_again_after_a_crash_files_nothing_twice() {
 #[tokio::test]
 async fn a_failed_attempt_to_file_does_not_stand_in_the_way_of_the_next() {
     let root = tempfile::tempdir().unwrap();
-    let spool = open(root.path()).await;
+    drop(open(root.path()).await);
     let part: EntryName = "WKA6D6YM.1".parse().unwrap();
-    fs::write(root.path().join("work/WKA6D6YM.1.made"), "half").unwrap();
     fs::write(root.path().join("out/WKA6D6YM.1"), "ImCr 1\nhalf").unwrap();
+    let spool = open(root.path()).await;
+    fs::write(root.path().join("work/WKA6D6YM.1.made"), "half").unwrap();
 
     spool.file_in(Folder::Out, &part, &envelope(), b"whole").await.unwrap();
 
@@ -203,4 +209,95 @@ async fn each_death_with_a_message_in_hand_is_counted_until_the_process_survives
     let spool = open(root.path()).await;
     spool.set_aside(Folder::In, poison.as_str(), Aside::Bad).await.unwrap();
     assert_eq!(spool.deaths().await.unwrap(), BTreeMap::new());
+}
+
+/// The host's disk, on which a folder takes a moment to synchronise, and which counts how often that is done.
+struct SlowFolders {
+    host: Arc<dyn Disk>,
+    synchronised: AtomicUsize,
+    is_failing: AtomicBool,
+}
+
+impl Disk for SlowFolders {
+    fn create_dir_all<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, ()> {
+        self.host.create_dir_all(dir)
+    }
+
+    fn create<'a>(&'a self, path: &'a Path) -> IoFuture<'a, Box<dyn File>> {
+        self.host.create(path)
+    }
+
+    fn append<'a>(&'a self, path: &'a Path) -> IoFuture<'a, Box<dyn File>> {
+        self.host.append(path)
+    }
+
+    fn read<'a>(&'a self, path: &'a Path) -> IoFuture<'a, Vec<u8>> {
+        self.host.read(path)
+    }
+
+    fn rename<'a>(&'a self, from: &'a Path, to: &'a Path) -> IoFuture<'a, ()> {
+        self.host.rename(from, to)
+    }
+
+    fn remove<'a>(&'a self, path: &'a Path) -> IoFuture<'a, ()> {
+        self.host.remove(path)
+    }
+
+    fn exists<'a>(&'a self, path: &'a Path) -> IoFuture<'a, bool> {
+        self.host.exists(path)
+    }
+
+    fn list<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, Vec<String>> {
+        self.host.list(dir)
+    }
+
+    fn sync_dir<'a>(&'a self, dir: &'a Path) -> IoFuture<'a, ()> {
+        Box::pin(async move {
+            self.synchronised.fetch_add(1, Ordering::SeqCst);
+            // On a paused clock: until nothing else can go on.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if self.is_failing.load(Ordering::SeqCst) {
+                return Err(io::Error::other("the drive does not answer"));
+            }
+            self.host.sync_dir(dir).await
+        })
+    }
+
+    fn free<'a>(&'a self, at: &'a Path) -> IoFuture<'a, u64> {
+        self.host.free(at)
+    }
+}
+
+async fn commit_together(is_failing: bool) -> (Vec<bool>, usize, usize) {
+    let root = tempfile::tempdir().unwrap();
+    let env = host::env();
+    let disk = Arc::new(SlowFolders {
+        host: env.disk,
+        synchronised: AtomicUsize::new(0),
+        is_failing: AtomicBool::new(false),
+    });
+    let spool = Spool::open(disk.clone(), env.entropy, root.path()).await.unwrap();
+    let mut drafts = Vec::new();
+    for _ in 0..50 {
+        drafts.push(spool.draft(&envelope()).await.unwrap());
+    }
+    disk.is_failing.store(is_failing, Ordering::SeqCst);
+    let before = disk.synchronised.load(Ordering::SeqCst);
+    let committed = join_all(drafts.into_iter().map(|draft| draft.commit())).await;
+    let times = disk.synchronised.load(Ordering::SeqCst) - before;
+    let committed = committed.iter().map(|committed| committed.is_ok()).collect();
+    (committed, times, spool.list(Folder::In).await.unwrap().entries.len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_come_together_share_a_synchronisation_of_their_folder() {
+    let (committed, times, kept) = commit_together(false).await;
+    assert_eq!((committed, kept), (vec![true; 50], 50));
+    assert!(times < 50, "{times} synchronisations");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_synchronisation_that_fails_fails_for_all_who_share_it() {
+    let (committed, _, kept) = commit_together(true).await;
+    assert_eq!((committed, kept), (vec![false; 50], 0));
 }

@@ -136,6 +136,7 @@ pub mod snapshot;
 pub mod span;
 pub mod subject;
 mod timed;
+mod tls;
 pub mod trace;
 mod utf8_address;
 pub mod verdict;

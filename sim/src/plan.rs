@@ -72,6 +72,8 @@ pub struct GatewayPlan {
     pub routes: Vec<(String, String)>,
     /// The same entries, and until when their mail waits: empty for not at all.
     pub holds: Vec<(String, String)>,
+    /// The entries of its routing table, and whether the mail needs TLS with a certificate.
+    pub certified: Vec<(String, bool)>,
     /// Files that are on its disk from the start.
     pub files: Vec<(PathBuf, String)>,
 }
@@ -117,6 +119,8 @@ pub struct ClientPlan {
     pub address: IpAddr,
     /// What it authenticates with.
     pub account: Option<Account>,
+    /// How it encrypts its connections, if it does.
+    pub tls: Option<ClientTls>,
     /// What it hands over.
     pub messages: Vec<MessagePlan>,
     /// For what it asks with ETRN.
@@ -130,6 +134,18 @@ pub struct Ask {
     pub at: Duration,
     /// Whose mail, as it is said.
     pub node: String,
+}
+
+/// How a client encrypts its connections.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientTls {
+    /// By STARTTLS, where it is offered; otherwise it goes on in clear.
+    Starttls,
+    /// From the first octet, at the port that is for it.
+    Implicit,
 }
 
 /// An account and its password.
@@ -242,6 +258,8 @@ pub enum Offer {
     Dsn,
     /// SMTPUTF8 (RFC 6531).
     Smtputf8,
+    /// STARTTLS (RFC 3207), with a certificate for its name of the authority that every scenario has.
+    Starttls,
 }
 
 impl MessagePlan {

@@ -45,6 +45,10 @@ pub struct Record {
 /// How often each named point was reached.
 pub type Reached = BTreeMap<&'static str, u64>;
 
+/// What the network says of a connection on which a TLS handshake begins: what is said after that is encrypted, or it is
+/// not written down.
+pub(crate) const TLS_BEGINS: &str = "TLS begins";
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {

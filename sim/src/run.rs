@@ -118,7 +118,11 @@ fn run_contained(
         queue: queue.finish(),
         digest,
         trace,
-        capture: files.map(|files| Capture { segments: observer.segments(), files: files.finish() }),
+        capture: files.map(|files| Capture {
+            segments: observer.segments(),
+            files: files.finish(),
+            tls_secrets: scene.secrets.to_text(),
+        }),
     })
 }
 

@@ -8,6 +8,7 @@ use crate::fault::{Bites, Fault};
 use crate::plan::Plan;
 use crate::reach::Points;
 use crate::record::{Journal, What};
+use crate::tls::Secrets;
 use crate::trace::Trace;
 
 /// What everybody in a run shares. Clones are the same scene.
@@ -19,13 +20,15 @@ pub(crate) struct Scene {
     pub(crate) journal: Journal,
     pub(crate) bites: Bites,
     pub(crate) points: Points,
+    /// What the peers write down of their TLS connections.
+    pub(crate) secrets: Secrets,
 }
 
 impl Scene {
     pub(crate) fn new(plan: Arc<Plan>, clock: Clock, trace: Trace) -> Self {
         let journal = Journal::new(Arc::clone(&clock), trace.clone());
         let bites = Bites::of(plan.faults.len());
-        Scene { plan, clock, trace, journal, bites, points: Points::default() }
+        Scene { plan, clock, trace, journal, bites, points: Points::default(), secrets: Secrets::default() }
     }
 
     /// The virtual time since the start of the run. To be asked on a machine.

@@ -567,6 +567,7 @@ fn ask_for_mail(record: &mut Record, from: &str, at: Duration, reply: &str) {
         (Speaker::Server, "250-ENHANCEDSTATUSCODES"),
         (Speaker::Server, "250-CHUNKING"),
         (Speaker::Server, "250-DSN"),
+        (Speaker::Server, "250-SMTPUTF8"),
         (Speaker::Server, "250-ETRN"),
         (Speaker::Server, "250 AUTH PLAIN"),
         (Speaker::Client, "ETRN branch.test"),

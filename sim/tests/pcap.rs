@@ -52,7 +52,7 @@ fn q178091() -> (Plan, Record) {
 
 fn file(segments: Vec<Segment>) -> Vec<u8> {
     let (plan, mut record) = q178091();
-    record.capture = Some(Capture { segments, files: Vec::new() });
+    record.capture = Some(Capture { segments, files: Vec::new(), ..Capture::default() });
     let mut file = Vec::new();
     pcap::write(&plan, &record, &mut file).unwrap();
     file

@@ -471,6 +471,70 @@ fn an_extension_that_misbehaves_stops_its_message_at_most() {
     }
 }
 
+/// What a server does to TLS for half an hour, and the points that it is seen by. It has the message all the same: nothing
+/// says that the mail for it needs TLS.
+const SERVERS_TLS: &[(&str, &[&str])] = &[
+    ("{ refuses-start-tls = { offered = true } }", &["went on in clear with a host that declined STARTTLS"]),
+    ("{ refuses-start-tls = { offered = false } }", &[]),
+    (r#"{ breaks-handshake = "garbage" }"#, FELL_BACK),
+    (r#"{ breaks-handshake = "silence" }"#, FELL_BACK),
+    (r#"{ breaks-handshake = "hangs-up" }"#, FELL_BACK),
+    (
+        r#""wrong-certificate""#,
+        &["a server encrypted a connection", "encrypted a connection with another host"],
+    ),
+];
+
+const FELL_BACK: &[&str] = &["went back in clear to a host with which no handshake came about"];
+
+/// What a client does to TLS at its first try, what it hears, and the points that it is seen by.
+const CLIENTS_TLS: &[(&str, &[&str], &str)] = &[
+    (
+        r#""injects-before-tls""#,
+        &["554 5.5.0 "],
+        "a client that went on in clear behind STARTTLS was parted from",
+    ),
+    (
+        r#"{ breaks-handshake = "garbage" }"#,
+        &["connection lost", "250 "],
+        "failed at a handshake with a client",
+    ),
+    (
+        r#"{ breaks-handshake = "silence" }"#,
+        &["connection lost", "250 "],
+        "gave a handshake with a client up for its length",
+    ),
+    (
+        r#"{ breaks-handshake = "hangs-up" }"#,
+        &["connection lost", "250 "],
+        "failed at a handshake with a client",
+    ),
+];
+
+#[test]
+fn tls_that_is_attacked_lets_nothing_in_and_keeps_nothing_out() {
+    let world = PLAIN
+        .replace("limits = {", "tls = { certificate = \"/tls/c.pem\", key = \"/tls/k.pem\" }\nlimits = {")
+        .replace("address = \"198.51.100.7\"", "address = \"198.51.100.7\"\ntls = \"starttls\"")
+        .replace("\"fabrikam.test\"]", "\"fabrikam.test\"]\noffers = [\"starttls\"]");
+    for (does, points) in SERVERS_TLS {
+        let (record, _) = told(&world, &[&server(does)], &Leap);
+        assert_eq!((partner(&record), bites(&record)), (vec!["m1".to_owned()], vec![true]), "{does}");
+        assert!(
+            points.iter().all(|point| record.reached.contains_key(point)),
+            "{does}: {:?}",
+            record.reached
+        );
+    }
+    for (does, hears, point) in CLIENTS_TLS {
+        let (record, _) = told(&world, &[&client(does)], &Leap);
+        let heard = answers(&record);
+        let is_so = |(heard, wanted): (&String, &&str)| heard.starts_with(wanted);
+        assert!(heard.len() == hears.len() && heard.iter().zip(*hears).all(is_so), "{does}: {heard:?}");
+        assert!(record.reached.contains_key(point), "{does}: {:?}", record.reached);
+    }
+}
+
 #[test]
 fn the_other_engine_tells_the_same_stories() {
     let soon = PLAIN.replace("duration = \"12h\"", "duration = \"4m\"").replace("[\"2m\"]", "[\"1m\"]");
@@ -532,6 +596,43 @@ fn every_point_of_the_peers_is_reached_by_one_of_these_stories() {
     }
 }
 
+/// What a server does to a connection that is kept for another message.
+const KEEPERS: &[&str] = &[
+    "{ limits-messages = { to = 1 } }",
+    r#"{ closes-between-messages = { after = "0s" } }"#,
+    r#"{ closes-between-messages = { after = "1s" } }"#,
+];
+
+#[test]
+fn a_second_message_goes_over_the_same_connection_or_at_once_over_another() {
+    let second = "[[client.message]]\nname = \"m2\"\nat = \"32s\"\nfrom = \"alice@fabrikam.test\"\n\
+                  to = [\"erin@partner.test\"]\nsubject = \"Another\"\n\n[[server]]";
+    let two = PLAIN.replacen("[[server]]", second, 1);
+    let connections = |record: &Record| {
+        let opened =
+            |entry: &&sim::record::Entry| entry.what.to_string().contains("connected to 203.0.113.1:25");
+        record.entries.iter().filter(opened).count()
+    };
+    let (record, _) = told(&two, &[], &Leap);
+    assert_eq!((connections(&record), partner(&record)), (1, vec!["m1".to_owned(), "m2".to_owned()]));
+    assert!(record.reached["a server was given more than one message over a connection"] > 0);
+    for does in KEEPERS {
+        let (record, _) = told(&two, &[&server(does)], &Leap);
+        assert_eq!((connections(&record), bites(&record)), (2, vec![true]), "{does}");
+        assert_eq!(partner(&record), ["m1", "m2"], "{does}");
+        assert!(
+            record.ended < std::time::Duration::from_mins(2),
+            "{does}: no message waited for another try"
+        );
+    }
+}
+
+#[test]
+fn a_client_that_asks_for_mail_that_is_not_its_own_is_thrown_out() {
+    let (record, _) = with(&client("\"asks-for-mail\""));
+    assert_eq!((answers(&record).len(), partner(&record)), (2, vec!["m1".to_owned()]));
+}
+
 #[test]
 fn an_address_past_ascii_is_kept_from_those_who_do_not_take_it() {
     let world = PLAIN.replace("dave@", "d\u{e2}ve@") + "offers = [\"smtputf8\"]\n";
@@ -555,16 +656,22 @@ fn every_kind_of_these_families_is_exercised_here() {
     let lines = SERVERS
         .iter()
         .map(|(does, _)| server(does))
-        .chain([client("\"interrupts-chunks\"")])
+        .chain([client("\"interrupts-chunks\""), client("\"asks-for-mail\"")])
+        .chain(KEEPERS.iter().map(|does| server(does)))
         .chain([
             server("\"grants-data\""),
             server("\"hands-back\""),
             server("\"refuses-utf8\""),
             server("\"withdraws-utf8\""),
             client("\"hides-utf8\""),
+            // Their stories are in `admission.rs`.
+            client("\"floods\""),
+            client("\"harvests\""),
             server("{ resets-after-final-dot = { kept = true } }"),
         ])
         .chain(CLIENTS.iter().map(|(does, _)| client(does)))
+        .chain(SERVERS_TLS.iter().map(|(does, _)| server(does)))
+        .chain(CLIENTS_TLS.iter().map(|(does, _, _)| client(does)))
         .chain(NAMES.iter().chain(PACKETS).map(|(name, answer, _)| names(name, answer)))
         .chain(EXTENSION.iter().map(|(does, _)| extension(does)));
     let exercised: BTreeSet<&str> = lines

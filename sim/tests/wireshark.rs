@@ -31,11 +31,12 @@ fn main() {
     if !is_there {
         eprintln!("tshark is not installed: what needs it is ignored (Debian: apt-get install tshark)");
     }
-    let tests: [(&str, fn()); 6] = [
+    let tests: [(&str, fn()); 7] = [
         ("the_dialogues_in_the_file_are_those_of_the_record", dialogues),
         ("the_messages_in_the_file_are_those_of_the_plan", messages),
         ("nothing_is_wrong_with_any_packet", nothing_is_wrong),
         ("a_large_message_is_read_whole", large_message),
+        ("what_is_encrypted_is_read_with_the_secrets_in_the_file", encrypted),
         ("names_are_asked_for_and_answered", names),
         ("a_damaged_octet_is_wrong", damage),
     ];
@@ -254,4 +255,18 @@ fn damage() {
     file[place + 10] ^= 1;
     fs::write(caught.file(), file).unwrap();
     assert_eq!(caught.wrong().len(), 1);
+}
+
+/// The same dialogues as in the Record: Wireshark reads them by the secrets that are in the file.
+fn encrypted() {
+    let caught = Caught::of("what-was-said-in-clear-is-forgotten-under-tls", Release::Current, None);
+    let said = caught.tshark("tls && smtp.req.command", &["smtp.req.command"]);
+    assert!(said.iter().filter(|command| *command == "MAIL").count() >= 3, "{said:?}");
+    let in_clear = caught.tshark("!tls && smtp.command_line contains \"STARTTLS\"", &["frame.number"]);
+    assert_eq!(in_clear.len(), 3, "{in_clear:?}");
+    let messages = caught.messages();
+    for name in ["m1", "m3"] {
+        let message = caught.plan.messages().find(|message| message.name == name).unwrap();
+        assert!(messages.contains(&message.content), "{name} was not read");
+    }
 }

@@ -11,6 +11,7 @@ use crate::envelope::Origin;
 use crate::queue::{Detail, Item};
 use crate::service::Metric;
 use crate::spool::Progress;
+use crate::tls::Shortfall;
 
 /// The queue as a table, with why an entry waits below it.
 pub fn queue(items: &[Item], now: Timestamp) -> String {
@@ -108,6 +109,13 @@ fn progress_line(progress: &Progress) -> String {
         Progress::Delivered { recipient, .. } => format!("{recipient} has it"),
         Progress::Failed { recipient, reply } => format!("{recipient} will not have it: {reply}"),
         Progress::Unanswered { attempt } => format!("try {attempt} was not answered at its end"),
+        Progress::Unencrypted { attempt, shortfall } => {
+            let missing = match shortfall {
+                Shortfall::NotOffered => "TLS, which it needs, was not offered",
+                Shortfall::NotVerified => "there was no handshake with a certificate that will do",
+            };
+            format!("try {attempt} came to nothing: {missing}")
+        }
         Progress::Deferred { attempt, next, why } => {
             format!("try {attempt} came to nothing, the next is due at {next:.0}: {why}")
         }

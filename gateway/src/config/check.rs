@@ -13,16 +13,17 @@ use toml::Spanned;
 
 use super::error::Source;
 use super::file::{self, Text};
+use super::tls;
 use super::{
     AcceptConfig, AdminConfig, Config, ConfigError, DeliveryConfig, DnsConfig, ExtensionConfig, HostRule,
     Login, MailboxConfig, MilterConfig, Network, NotificationsConfig, QuarantineConfig, Requirement,
-    SubmissionConfig, clients,
+    SubmissionConfig, clients, log,
 };
 use crate::address::{Address, Domain};
 use crate::extension::{OnFailure, disclaimer, journal};
 use crate::release::Release;
 use crate::report::Category;
-use crate::routing::{Route, Table, Target};
+use crate::routing::{Entry, Route, Table, Target};
 use crate::smtp::extensions::Extensions;
 
 const ADDRESS_REMEDY: &str = "write a mailbox, such as \"alice@contoso.test\"";
@@ -69,12 +70,14 @@ pub(super) fn config(source: &Source) -> Result<Config, ConfigError> {
             Some(text) => source.read(text, "write an IP address and a port, such as \"0.0.0.0:25\"")?,
             None => SocketAddr::from(([0, 0, 0, 0], 25)),
         },
+        listen_tls: tls::listen(source, &file)?,
         spool: directory(source, &file.spool)?,
         store: directory(source, &file.store)?,
         limits: clients::limits(source, &file.limits, release)?,
         accept: accept(source, &file.accept)?,
-        submission: submission(source, &file.submission, file.accept.require)?,
+        submission: submission(source, &file.submission, required(&file.accept))?,
         relay: clients::relay(source, &file.relay)?,
+        tls: tls::config(source, &file, release)?,
         filter: clients::filter(source, &file.filter, release)?,
         policy: clients::policy(source, &file.policy, release)?,
         mailboxes: file.mailbox.iter().map(|entry| mailbox(source, entry)).collect::<Result<_, _>>()?,
@@ -83,7 +86,7 @@ pub(super) fn config(source: &Source) -> Result<Config, ConfigError> {
             .iter()
             .map(|entry| extension(source, entry, release))
             .collect::<Result<_, _>>()?,
-        routes: routes(source, &file.route, release)?,
+        routes: routes(source, &file, release)?,
         milters: milters(source, &file.milter, release)?,
         delivery: delivery(source, &file.delivery, release)?,
         dns: dns(source, &file.dns)?,
@@ -92,6 +95,8 @@ pub(super) fn config(source: &Source) -> Result<Config, ConfigError> {
             deaths: number(source, file.quarantine.deaths.as_ref(), 2, 1..=i64::from(u32::MAX))?,
             extension_time: span_or(source, file.quarantine.extension_time.as_ref(), 5 * MINUTE)?,
         },
+        log: log::log(source, &file.log, file.spool.as_ref().as_ref())?,
+        process: log::process(source, &file.process)?,
         admin: AdminConfig {
             listen: match &file.admin.listen {
                 Some(text) => Some(source.read(text, ADMIN_REMEDY)?),
@@ -128,7 +133,7 @@ fn report_name(source: &Source, text: Option<&Text>, default: &str) -> Result<St
     Ok(name.to_owned())
 }
 
-fn directory(source: &Source, text: &Text) -> Result<PathBuf, ConfigError> {
+pub(super) fn directory(source: &Source, text: &Text) -> Result<PathBuf, ConfigError> {
     if text.as_ref().is_empty() {
         return Err(source.error(text.span(), "no directory is named", "write the path of a directory"));
     }
@@ -164,7 +169,11 @@ fn accept(source: &Source, accept: &file::Accept) -> Result<AcceptConfig, Config
         }
         hosts.push(HostRule { network, rule: entry.rule });
     }
-    Ok(AcceptConfig { require: accept.require, hosts })
+    Ok(AcceptConfig { require: required(accept), hosts })
+}
+
+fn required(accept: &file::Accept) -> Requirement {
+    accept.require.as_ref().map(|given| *given.as_ref()).unwrap_or_default()
 }
 
 fn submission(
@@ -173,7 +182,7 @@ fn submission(
     require: Requirement,
 ) -> Result<SubmissionConfig, ConfigError> {
     let restriction = |key: &str, given: &Option<Spanned<bool>>| match given {
-        Some(given) if *given.as_ref() && require == Requirement::Nothing => {
+        Some(given) if *given.as_ref() && !require.authentication() => {
             let what = format!("`{key}` needs clients to authenticate (Q262945)");
             let remedy = format!("set `require = \"authentication\"` in [accept], or `{key} = false`");
             Err(source.error(given.span(), what, remedy))
@@ -222,10 +231,10 @@ fn mailbox(source: &Source, entry: &file::Mailbox) -> Result<MailboxConfig, Conf
     })
 }
 
-fn routes(source: &Source, entries: &[file::Route], release: Release) -> Result<Table, ConfigError> {
+fn routes(source: &Source, file: &file::File, release: Release) -> Result<Table, ConfigError> {
     let mut seen = BTreeSet::new();
     let mut routes = Vec::new();
-    for entry in entries {
+    for entry in &file.route {
         let domain = entry.domain.as_ref().to_ascii_lowercase();
         let place = || entry.domain.span();
         let plain = domain.strip_prefix('#').unwrap_or_else(|| domain.strip_prefix('.').unwrap_or(&domain));
@@ -249,7 +258,8 @@ fn routes(source: &Source, entries: &[file::Route], release: Release) -> Result<
             Some(hold) => held(source, to, hold, release)?,
             None => to,
         };
-        routes.push((domain, to));
+        let certified = tls::certified(source, entry, &to, &file.tls)?;
+        routes.push((domain, Entry { target: to, certified }));
     }
     Ok(Table::new(routes).expect("every entry was checked"))
 }

@@ -4,7 +4,8 @@
 use serde::Deserialize;
 use toml::{Spanned, Table};
 
-use super::{FilterAction, Lookups, Requirement, Rule};
+use super::{FilterAction, Lookups, ProtocolLevel, Requirement, Rule};
+use crate::eventlog::Format;
 use crate::milter::OnFailure;
 
 /// A text and its place.
@@ -20,6 +21,7 @@ pub(super) struct File {
     pub(super) server: Option<Text>,
     pub(super) administrator: Option<Text>,
     pub(super) listen: Option<Text>,
+    pub(super) listen_tls: Option<Text>,
     pub(super) spool: Text,
     pub(super) store: Text,
     #[serde(default)]
@@ -34,6 +36,8 @@ pub(super) struct File {
     pub(super) filter: Filter,
     #[serde(default)]
     pub(super) policy: Policy,
+    #[serde(default)]
+    pub(super) tls: Tls,
     #[serde(default)]
     pub(super) mailbox: Vec<Mailbox>,
     #[serde(default)]
@@ -50,6 +54,10 @@ pub(super) struct File {
     pub(super) notifications: Notifications,
     #[serde(default)]
     pub(super) quarantine: Quarantine,
+    #[serde(default)]
+    pub(super) log: Log,
+    #[serde(default)]
+    pub(super) process: Process,
     #[serde(default)]
     pub(super) admin: Admin,
 }
@@ -77,8 +85,7 @@ pub(super) struct Limits {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Accept {
-    #[serde(default)]
-    pub(super) require: Requirement,
+    pub(super) require: Option<Spanned<Requirement>>,
     #[serde(default)]
     pub(super) host: Vec<AcceptHost>,
 }
@@ -140,6 +147,7 @@ pub(super) struct Route {
     pub(super) domain: Text,
     pub(super) to: Text,
     pub(super) hold: Option<Spanned<Hold>>,
+    pub(super) tls: Option<Spanned<RouteTls>>,
 }
 
 /// Until when the mail of a route waits.
@@ -148,6 +156,22 @@ pub(super) struct Route {
 pub(super) enum Hold {
     /// Until somebody asks for it.
     UntilEtrn,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RouteTls {
+    Opportunistic,
+    Required,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    pub(super) certificate: Option<Text>,
+    pub(super) key: Option<Text>,
+    pub(super) trust: Option<Text>,
+    pub(super) auth_in_clear: Option<Spanned<bool>>,
 }
 
 #[derive(Deserialize)]
@@ -188,4 +212,19 @@ pub(super) struct Notifications {
 pub(super) struct Quarantine {
     pub(super) deaths: Option<Spanned<i64>>,
     pub(super) extension_time: Option<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Log {
+    pub(super) format: Option<Spanned<Format>>,
+    pub(super) tracking: Option<Text>,
+    pub(super) protocol: Option<Spanned<ProtocolLevel>>,
+    pub(super) protocol_directory: Option<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Process {
+    pub(super) user: Option<Text>,
 }

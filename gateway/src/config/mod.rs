@@ -13,10 +13,12 @@ mod clients;
 mod error;
 mod file;
 mod keys;
+mod log;
 mod network;
 mod reload;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -32,6 +34,7 @@ pub use keys::{Key, keys};
 pub use network::{Network, NotANetwork};
 
 use crate::address::{Address, Domain};
+use crate::eventlog::Format;
 use crate::extension::OnFailure;
 use crate::milter::{self, MilterAddress};
 use crate::release::Release;
@@ -57,6 +60,8 @@ pub struct Config {
     pub administrator: Option<Address>,
     /// Where clients connect. Default: port 25 of every IPv4 address.
     pub listen: SocketAddr,
+    /// Where clients connect that speak TLS from the first octet (RFC 8314, 3.3). Default: nowhere.
+    pub listen_tls: Option<SocketAddr>,
     /// The directory of the spool.
     pub spool: PathBuf,
     /// The directory that holds the Maildirs.
@@ -73,6 +78,8 @@ pub struct Config {
     pub filter: FilterConfig,
     /// What a client is told that asks.
     pub policy: PolicyConfig,
+    /// What connections are encrypted with.
+    pub tls: TlsConfig,
     /// The mailboxes of this server, and those of other servers that it knows.
     pub mailboxes: Vec<MailboxConfig>,
     /// The native routing table.
@@ -89,6 +96,10 @@ pub struct Config {
     pub notifications: NotificationsConfig,
     /// When a message is set aside.
     pub quarantine: QuarantineConfig,
+    /// What is written down of what happens.
+    pub log: LogConfig,
+    /// Who the process is.
+    pub process: ProcessConfig,
     /// How the running service is administered.
     pub admin: AdminConfig,
 }
@@ -143,6 +154,22 @@ pub enum Requirement {
     Nothing,
     /// Authenticate.
     Authentication,
+    /// Encrypt the connection. `current` only.
+    Encryption,
+    /// Both.
+    AuthenticationAndEncryption,
+}
+
+impl Requirement {
+    /// Whether a client must authenticate.
+    pub fn authentication(self) -> bool {
+        matches!(self, Requirement::Authentication | Requirement::AuthenticationAndEncryption)
+    }
+
+    /// Whether it must encrypt the connection.
+    pub fn encryption(self) -> bool {
+        matches!(self, Requirement::Encryption | Requirement::AuthenticationAndEncryption)
+    }
 }
 
 /// `[[accept.host]]`: one entry of the *Hosts* list.
@@ -162,17 +189,38 @@ pub enum Rule {
     Accept,
     /// They are turned away.
     Reject,
-    /// They may connect, and need not authenticate whatever `require` says.
+    /// They may connect, and need not authenticate nor encrypt whatever `require` says.
     Exempt,
 }
 
-/// `[submission]`: the client restrictions (Q262945, Q188250). Each needs `accept.require = "authentication"`.
+/// `[submission]`: the client restrictions (Q262945, Q188250). Each needs clients to authenticate:
+/// `accept.require`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubmissionConfig {
     /// *Clients can only submit if homed on this server*. Default: no.
     pub homed_here_only: bool,
     /// *Clients can only submit if authentication account matches submission address*. Default: no.
     pub account_matches_sender: bool,
+}
+
+/// `[tls]`: what connections are encrypted with. `current` only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// The certificate that clients are shown, and its key. Default: none, and clients are not offered STARTTLS.
+    pub identity: Option<TlsIdentity>,
+    /// The file of the authorities that must have certified the hosts of routes with `tls = "required"`. Default: none.
+    pub trust: Option<PathBuf>,
+    /// Whether clients may authenticate without TLS. Default: where there is no certificate, as ever.
+    pub auth_in_clear: bool,
+}
+
+/// A certificate and its key, each in a file in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsIdentity {
+    /// The file of the certificate, and behind it those that lead to its authority.
+    pub certificate: PathBuf,
+    /// The file of the key.
+    pub key: PathBuf,
 }
 
 /// `[relay]`: who may have mail passed on to recipients that are not of this server (Q193922).
@@ -311,6 +359,42 @@ pub struct QuarantineConfig {
     /// asked has failed ([`ExtensionConfig::on_failure`]). No other message waits longer for it, but that a message which
     /// goes on without that extension has the time anew. The historical releases wait for ever. Default: 5 minutes.
     pub extension_time: Duration,
+}
+
+/// `[log]`: what is written down of what happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// How events are written to standard output. Default: for the journal of systemd if that is where standard output
+    /// goes, otherwise for a person.
+    pub format: Option<Format>,
+    /// The directory of the message tracking log. Default: none, and no message is tracked.
+    pub tracking: Option<PathBuf>,
+    /// How much of the conversations with other hosts is written down. Default: nothing.
+    pub protocol: ProtocolLevel,
+    /// The directory of the SMTP protocol log. Default: `log` in the directory of the spool.
+    pub protocol_directory: PathBuf,
+}
+
+/// How much of the conversations with other hosts is written down (*Diagnostics Logging*, SMTP Protocol Log, Q154505).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProtocolLevel {
+    /// Nothing.
+    #[default]
+    None,
+    /// Who was connected to whom.
+    Minimum,
+    /// The commands and replies too, and the headers of messages.
+    Medium,
+    /// All of it, with the bodies of messages that come in.
+    Maximum,
+}
+
+/// `[process]`: who the process is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessConfig {
+    /// The user that it becomes when it was started by root and listens. Default: none, and it stays who it is.
+    pub user: Option<String>,
 }
 
 impl Config {

@@ -18,8 +18,11 @@ impl Config {
         keep!(
             release,
             listen,
+            listen_tls,
             spool,
             store,
+            log,
+            process,
             admin.listen,
             limits.inbound_connections,
             delivery.connections,

@@ -41,7 +41,7 @@ fn the_example_shows_every_key_and_the_defaults_as_they_are() {
         .map(|line| {
             line.strip_prefix("# ").filter(|rest| is_setting(rest) || rest.starts_with("[[")).unwrap_or(line)
         })
-        // What does not go with the rest.
+        // These do not go with what stands beside them.
         .filter(|line| !line.starts_with("server = \"IMS2\"") && !line.starts_with("hold = "))
         .collect();
     let mut shown = Config::parse(&uncommented.join("\n"), "gateway.toml").unwrap();
@@ -59,6 +59,8 @@ fn the_example_shows_every_key_and_the_defaults_as_they_are() {
     );
     assert_eq!(shown.admin.listen.take(), Some("127.0.0.1:2580".parse().unwrap()));
     assert_eq!(shown.dns.servers, ["192.0.2.53:53".parse().unwrap()]);
+    assert_eq!(shown.listen_tls.take(), Some("0.0.0.0:465".parse().unwrap()));
+    assert!(shown.tls.identity.take().is_some() && shown.tls.trust.take().is_some());
     shown.accept.hosts.clear();
     shown.extensions.clear();
     shown.dns.servers.clear();
@@ -70,6 +72,13 @@ fn the_example_shows_every_key_and_the_defaults_as_they_are() {
     shown.filter.senders.clear();
     shown.relay.local_addresses.clear();
     shown.relay.denied.clear();
+    assert_eq!(
+        (shown.log.format.take(), shown.process.user.take()),
+        (Some(Format::Json), Some("gateway".into()))
+    );
+    let directories = ("./var/tracking".into(), "./var/log".into());
+    assert_eq!((shown.log.tracking.take().unwrap(), shown.log.protocol_directory), directories);
+    shown.log.protocol_directory = "./var/spool/log".into();
     assert_eq!(shown, Config::parse(EXAMPLE, "gateway.toml").unwrap());
 }
 
@@ -104,6 +113,10 @@ fn what_is_not_said_has_the_documented_default() {
         (100, 30, 30)
     );
     assert_eq!(config.accept, AcceptConfig { require: Requirement::Nothing, hosts: vec![] });
+    assert_eq!(
+        (config.listen_tls, config.tls),
+        (None, TlsConfig { identity: None, trust: None, auth_in_clear: true })
+    );
     assert_eq!(config.submission, SubmissionConfig::default());
     let nothing = || Vec::new();
     let relay = RelayConfig {
@@ -120,6 +133,25 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!((config.delivery.smart_host, config.administrator), (None, None));
     assert_eq!(config.notifications.administrator, BTreeSet::from(Category::ALL));
     assert_eq!((config.quarantine.deaths, config.quarantine.extension_time), (2, minutes(5)));
+    let protocol_directory = "/imcdata/log".into();
+    let log = LogConfig { format: None, tracking: None, protocol: ProtocolLevel::None, protocol_directory };
+    assert_eq!((config.log, config.process.user), (log, None));
+}
+
+#[test]
+fn what_is_written_down_is_read() {
+    let config = parse(
+        "[log]\nformat = \"journald\"\ntracking = \"/t\"\nprotocol = \"maximum\"\nprotocol_directory = \"/p\"\n\
+         [process]\nuser = \"mail\"\n",
+    )
+    .unwrap();
+    let log = LogConfig {
+        format: Some(Format::Journald),
+        tracking: Some("/t".into()),
+        protocol: ProtocolLevel::Maximum,
+        protocol_directory: "/p".into(),
+    };
+    assert_eq!((config.log, config.process.user.as_deref()), (log, Some("mail")));
 }
 
 #[test]
@@ -193,7 +225,7 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("[limits]\nhops = 0", 8, "0 is out of range", "from 1 to 1000"),
     ("[limits]\nconnections_per_host = -1", 8, "-1 is out of range", "from 0 to 1000000"),
     ("release = \"5.5 SP3\"\n[limits]\nmessages_per_minute = 5", 9, "5.5 SP3 knows no `messages_per_minute`", "release = \"current\""),
-    ("[accept]\nrequire = \"encryption\"", 8, "unknown variant `encryption`", "`nothing` or `authentication`"),
+    ("[accept]\nrequire = \"encrypted\"", 8, "unknown variant `encrypted`", "`encryption`"),
     ("[[accept.host]]\nnetwork = \"192.0.2.0/33\"\nrule = \"reject\"", 8, "`192.0.2.0/33` is not a network", "\"192.0.2.0/24\""),
     ("[[accept.host]]\nnetwork = \"192.0.2.9/24\"\nrule = \"reject\"", 8, "one host in the network", "\"192.0.2.0/24\""),
     ("[[accept.host]]\nnetwork = \"192.0.2.9\"\nrule = \"refuse\"", 9, "unknown variant `refuse`", "`reject`"),
@@ -236,6 +268,15 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("[[milter]]\non_failure = \"accept\"", 7, "`address` is missing", "add `address`"),
     ("[[milter]]\naddress = \"inet:1@a\"\non_failure = \"discard\"", 9, "unknown variant `discard`", "`accept`"),
     ("release = \"5.5 RTM\"\n[[milter]]\naddress = \"inet:1@a\"", 9, "5.5 RTM knows no milters", "release = \"current\""),
+    ("[tls]\ncertificate = \"a.pem\"", 8, "the certificate has no key", "add `key`"),
+    ("[tls]\nkey = \"a.pem\"", 8, "the key has no certificate", "add `certificate`"),
+    ("[tls]\ntrust = \"\"", 8, "no file is named", "in PEM"),
+    ("[tls]\nauth_in_clear = false", 8, "nobody could authenticate", "a certificate and its key in [tls]"),
+    ("listen_tls = \"0.0.0.0:465\"", 7, "without a certificate", "a certificate and its key in [tls]"),
+    ("listen_tls = \"465\"\ntls = { certificate = \"a\", key = \"b\" }", 7, "", "an IP address and a port"),
+    ("accept.require = \"encryption\"", 7, "without a certificate", "a certificate and its key in [tls]"),
+    ("release = \"5.5 SP3\"\n[tls]\ntrust = \"a.pem\"", 9, "5.5 SP3 has no TLS here", "release = \"current\""),
+    ("tls = { certificate = \"a\", key = \"b\" }\naccept.require = \"encryption\"\nsubmission.homed_here_only = true", 9, "needs clients to authenticate", "require = \"authentication\""),
     ("[delivery]\nretry = []", 8, "no wait between tries", "at least one"),
     ("[delivery]\nretry = [\"15m\",\n\"0s\"]", 9, "`0s` is not a span of time", "\"1h 30m\""),
     ("[delivery]\nretry = [\"soon\"]", 8, "`soon` is not a span of time", "\"48h\""),
@@ -251,6 +292,10 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("[dns]\nservers = [\"127.0.0.1:5353\", \"ns.test\"]", 8, "`ns.test` is not the address of", "192.0.2.53"),
     ("[quarantine]\ndeaths = 0", 8, "0 is out of range", "from 1 to"),
     ("[quarantine]\nextension_time = \"0s\"", 8, "`0s` is not a span of time", "\"1h 30m\""),
+    ("[log]\nformat = \"xml\"", 8, "unknown variant `xml`", "`json`"),
+    ("[log]\nprotocol = \"5\"", 8, "unknown variant `5`", "`medium`"),
+    ("[log]\ntracking = \"\"", 8, "no directory is named", "path of a directory"),
+    ("[process]\nuser = \"root\"", 8, "not to go on as root", "no special rights"),
 ];
 
 #[test]
@@ -279,6 +324,8 @@ const ROUTING_MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("[[route]]\ndomain = \"a.test\"\nto = \"relay.test:smtp\"", 3, "its port is not a number from 1 to 65535", "\"host:port\""),
     ("[[route]]\ndomain = \"a.test\"\nto = \"b\"\nhold = \"for-ever\"", 4, "unknown variant `for-ever`", "`until-etrn`"),
     ("[[route]]\ndomain = \"a.test\"\nto = \"<inbound>\"\nhold = \"until-etrn\"", 4, "waits for nobody", "take `hold` out"),
+    ("[[route]]\ndomain = \"a.test\"\nto = \"b\"\ntls = \"required\"", 4, "nothing to verify the host's certificate by", "`trust` of [tls]"),
+    ("[[route]]\ndomain = \"a.test\"\nto = \"<inbound>\"\ntls = \"required\"", 4, "needs no TLS on its way out", "take `tls` out"),
     ("[[route]]\ndomain = \"a.test\"\nto = \"192.0.2.256\"", 3, "`192.0.2.256` is no host to route to", "IP address"),
 ];
 
@@ -389,6 +436,28 @@ fn an_extension_may_take_in_mail_that_the_routing_table_does_not() {
     let mailbox = "[[mailbox]]\naddress = \"a@fabrikam.test\"\n";
     assert!(parse(mailbox).is_err());
     assert!(parse(&format!("{mailbox}[[extension]]\nname = \"imcext\"")).is_ok());
+}
+
+#[test]
+fn passwords_are_asked_for_over_tls_where_there_is_a_certificate_unless_it_is_said_otherwise() {
+    let certificate = "[tls]\ncertificate = \"a.pem\"\nkey = \"b.pem\"\n";
+    assert!(parse("").unwrap().tls.auth_in_clear);
+    assert!(!parse(certificate).unwrap().tls.auth_in_clear);
+    assert!(parse(&format!("{certificate}auth_in_clear = true")).unwrap().tls.auth_in_clear);
+}
+
+#[test]
+fn the_most_specific_route_says_whether_its_mail_needs_a_certificate() {
+    let route =
+        |domain: &str, tls: &str| format!("[[route]]\ndomain = \"{domain}\"\nto = \"mail.test\"\n{tls}\n");
+    let required = "tls = \"required\"";
+    let table =
+        [route("bank.test", required), route("lab.bank.test", ""), route("#x.lab.bank.test", required)];
+    let top = "host = \"a\"\nspool = \"b\"\nstore = \"c\"\ntls = { trust = \"roots.pem\" }\n";
+    let routes = Config::parse(&format!("{top}{}", table.concat()), "gateway.toml").unwrap().routes;
+    let needs = |domain: &str| routes.is_certified(&domain.parse().unwrap());
+    assert!(needs("bank.test") && needs("www.bank.test") && needs("x.lab.bank.test"));
+    assert!(!needs("lab.bank.test") && !needs("y.lab.bank.test") && !needs("riverbank.test"));
 }
 
 #[test]

@@ -67,7 +67,21 @@ impl StubResolver {
                 let answers = answer.answers().iter().filter(|record| record.record_type() == kind);
                 Ok(answers.map(|record| record.data.clone()).collect())
             }
-            Err(error) => nothing(&name, error),
+            Err(error) => match nothing(&name, error)? {
+                Nothing::Here => Ok(Vec::new()),
+                Nothing::At(end) if self.is_alias(&end).await? => {
+                    Err(DnsError::NoAnswer("its names lead on and on".to_owned()))
+                }
+                Nothing::At(_) => Ok(Vec::new()),
+            },
+        }
+    }
+
+    /// Whether a name leads to another.
+    async fn is_alias(&self, name: &Name) -> Result<bool, DnsError> {
+        match self.0.lookup(name.clone(), RecordType::CNAME).await {
+            Ok(answer) => Ok(answer.answers().iter().any(|record| record.record_type() == RecordType::CNAME)),
+            Err(error) => nothing(name, error).map(|_| false),
         }
     }
 }
@@ -82,10 +96,18 @@ fn server(address: &SocketAddr) -> NameServerConfig {
     NameServerConfig::new(address.ip(), true, connections.into())
 }
 
+/// Where there are no records.
+enum Nothing {
+    /// At the name that was asked for, or at the end of the names to which it leads.
+    Here,
+    /// At a name to which it leads, and this may lead on: the library stops after a few.
+    At(Name),
+}
+
 /// What an answer without the records says. That there are none is one thing, that there is no such name another
-/// (RFC 2308). A server that only refers to others has not answered; nor have names that lead on without anybody who
-/// says that there is nothing at their end.
-fn nothing<T>(name: &Name, error: NetError) -> Result<Vec<T>, DnsError> {
+/// (RFC 2308). A server that only refers to others has not answered. One that has the names of its neighbours from a file,
+/// as dnsmasq does, says of none of them who answers for it.
+fn nothing(name: &Name, error: NetError) -> Result<Nothing, DnsError> {
     let NetError::Dns(Refusal::NoRecordsFound(NoRecords { query, response_code, soa, ns, .. })) = &error
     else {
         return Err(DnsError::NoAnswer(error.to_string()));
@@ -93,8 +115,10 @@ fn nothing<T>(name: &Name, error: NetError) -> Result<Vec<T>, DnsError> {
     let why = match response_code {
         ResponseCode::NXDomain => return Err(DnsError::NoSuchName),
         ResponseCode::NoError if soa.is_none() && ns.is_some() => "it only refers to other name servers",
-        ResponseCode::NoError if soa.is_none() && query.name() != name => "its names lead on and on",
-        ResponseCode::NoError => return Ok(Vec::new()),
+        ResponseCode::NoError if soa.is_none() && query.name() != name => {
+            return Ok(Nothing::At(query.name().clone()));
+        }
+        ResponseCode::NoError => return Ok(Nothing::Here),
         code => return Err(DnsError::NoAnswer(code.to_string())),
     };
     Err(DnsError::NoAnswer(why.to_owned()))

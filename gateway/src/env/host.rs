@@ -7,11 +7,12 @@
 pub mod lock;
 pub mod secret_file;
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use jiff::Timestamp;
@@ -27,7 +28,13 @@ use crate::secret::{self, Hash};
 
 /// The machine that this process runs on. To be used within a tokio runtime.
 pub fn env() -> Env {
-    let host = Arc::new(Host);
+    env_with(Bound::default())
+}
+
+/// The machine that this process runs on, where these addresses are bound already: who listens on one of them is given
+/// what was bound.
+pub fn env_with(bound: Bound) -> Env {
+    let host = Arc::new(Host { bound });
     Env {
         net: host.clone(),
         disk: host.clone(),
@@ -38,7 +45,30 @@ pub fn env() -> Env {
     }
 }
 
-struct Host;
+/// Addresses that were bound while the process might do so. Each can be listened on once.
+#[derive(Default)]
+pub struct Bound(Mutex<BTreeMap<SocketAddr, std::net::TcpListener>>);
+
+impl Bound {
+    /// Binds an address.
+    ///
+    /// # Errors
+    /// The port is taken, or may not be used.
+    pub fn bind(&self, address: SocketAddr) -> io::Result<()> {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(address, listener);
+        Ok(())
+    }
+
+    fn take(&self, address: SocketAddr) -> Option<std::net::TcpListener> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&address)
+    }
+}
+
+struct Host {
+    bound: Bound,
+}
 
 impl Net for Host {
     fn connect(&self, to: SocketAddr) -> IoFuture<'_, Box<dyn Stream>> {
@@ -46,7 +76,13 @@ impl Net for Host {
     }
 
     fn listen(&self, on: SocketAddr) -> IoFuture<'_, Box<dyn Listener>> {
-        Box::pin(async move { Ok(Box::new(TcpListener::bind(on).await?) as Box<dyn Listener>) })
+        Box::pin(async move {
+            let listener = match self.bound.take(on) {
+                Some(bound) => TcpListener::from_std(bound)?,
+                None => TcpListener::bind(on).await?,
+            };
+            Ok(Box::new(listener) as Box<dyn Listener>)
+        })
     }
 
     fn bind_udp(&self, on: SocketAddr) -> IoFuture<'_, Box<dyn UdpSocket>> {

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use serde::{Serialize, Serializer};
+
 use crate::address::{Address, Domain, ReversePath};
 use crate::envelope::SpoolId;
 use crate::exception::Exception;
@@ -45,6 +47,8 @@ pub enum Category {
     MessageTransfer,
     /// Conversations with other hosts.
     SmtpInterface,
+    /// The log of those conversations.
+    SmtpProtocolLog,
     /// The service's own workings.
     InternalProcessing,
 }
@@ -56,13 +60,15 @@ impl Category {
             Category::InitializationTermination => "Initialization/Termination",
             Category::MessageTransfer => "Message Transfer",
             Category::SmtpInterface => "SMTP Interface Events",
+            Category::SmtpProtocolLog => "SMTP Protocol Log",
             Category::InternalProcessing => "Internal processing",
         }
     }
 }
 
-/// Something an administrator may want to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Something an administrator may want to know. Serialized, it is its fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Event {
     /// 1000: the service has started (Q257618).
     Started {
@@ -81,6 +87,7 @@ pub enum Event {
         /// The message.
         id: SpoolId,
         /// Its sender.
+        #[serde(serialize_with = "as_text")]
         from: ReversePath,
         /// To which host, or "the local store".
         to: String,
@@ -94,11 +101,26 @@ pub enum Event {
         /// The message.
         id: SpoolId,
         /// Its sender.
+        #[serde(serialize_with = "as_text")]
         from: ReversePath,
         /// What the client called itself.
         client: String,
         /// The number of recipients.
         recipients: usize,
+    },
+    /// 2003: another host was connected to, and the SMTP protocol log has a file for it (Q246580).
+    Connected {
+        /// The host's name or address.
+        host: String,
+        /// The address.
+        address: SocketAddr,
+        /// The file.
+        file: String,
+    },
+    /// 2004: the SMTP protocol log is on (Q154505).
+    ProtocolLogOn {
+        /// The directory that has its files.
+        directory: String,
     },
     /// 2006: no host was found for a domain, it takes no mail (a null MX), or its mail leads back here (Q185108).
     Unresolved {
@@ -132,6 +154,18 @@ pub enum Event {
         /// The address tried.
         address: SocketAddr,
         /// What the network said.
+        why: String,
+    },
+    /// 3016: a record of the message tracking log could not be written; mail goes its way (Q198733). Said once, until it can
+    /// be written again.
+    TrackingFailed {
+        /// What went wrong.
+        why: String,
+    },
+    /// 3017: a line of the SMTP protocol log could not be written; mail goes its way. Said once, until it can be written
+    /// again. The number is ours.
+    ProtocolLogFailed {
+        /// What went wrong.
         why: String,
     },
     /// 3018: the spool's drive is nearly full, and no mail is taken in until it has room: flush mode (Q272506, Q189587).
@@ -200,7 +234,36 @@ pub enum Event {
         /// Who will not have it.
         recipient: Address,
         /// What is past ASCII.
+        #[serde(serialize_with = "as_text")]
         what: PastAscii,
+    },
+    /// 3040: a client began TLS and no encrypted connection came of it, or it went on in clear behind STARTTLS. The events
+    /// of the original's SSL are not known; this number and the next two are ours.
+    ClientTlsFailed {
+        /// The client's address.
+        client: IpAddr,
+        /// What went wrong.
+        why: String,
+    },
+    /// 3041: another host offered TLS and no encrypted connection came of it, and the mail goes there in clear; or the mail
+    /// needs TLS, the host has none that will do, and the mail waits.
+    HostTlsFailed {
+        /// The host's name or address.
+        host: String,
+        /// What went wrong.
+        why: String,
+    },
+    /// 3070: a directory of mail can be read by every user of this machine. The number is ours.
+    ReadableByAll {
+        /// The directory.
+        directory: String,
+        /// Its permissions, in octal digits.
+        mode: String,
+    },
+    /// 3071: events were left out, because nobody read standard output in time. The number is ours.
+    EventsLeftOut {
+        /// How many.
+        count: u64,
     },
     /// 4007: the listening socket could not be bound, and the service does not start (Q193928).
     ListenFailed {
@@ -242,6 +305,11 @@ pub enum Event {
         /// Its name.
         extension: String,
         /// Why not.
+        why: String,
+    },
+    /// 4085: a file that TLS needs does not do, and the service does not start.
+    TlsNotLoaded {
+        /// What is wrong with which file.
         why: String,
     },
     /// 4098: a message has passed through too many hosts (Q260247).
@@ -318,6 +386,7 @@ pub enum Event {
         /// The message.
         id: SpoolId,
         /// Its reverse path.
+        #[serde(serialize_with = "as_text")]
         from: ReversePath,
         /// The entry of the table.
         entry: String,
@@ -328,9 +397,10 @@ pub enum Event {
 
 impl Event {
     /// The number of every event, in order.
-    pub const IDS: [u16; 34] = [
-        1000, 1001, 1002, 2001, 2002, 2006, 2010, 2011, 3010, 3018, 3019, 3020, 3030, 3031, 3032, 3035, 3060,
-        4007, 4010, 4031, 4037, 4055, 4070, 4084, 4098, 4116, 4117, 4120, 4123, 4151, 4182, 4183, 4188, 4192,
+    pub const IDS: [u16; 43] = [
+        1000, 1001, 1002, 2001, 2002, 2003, 2004, 2006, 2010, 2011, 3010, 3016, 3017, 3018, 3019, 3020, 3030,
+        3031, 3032, 3035, 3040, 3041, 3060, 3070, 3071, 4007, 4010, 4031, 4037, 4055, 4070, 4084, 4085, 4098,
+        4116, 4117, 4120, 4123, 4151, 4182, 4183, 4188, 4192,
     ];
 
     /// The event's number, which is one of [`IDS`](Self::IDS).
@@ -341,10 +411,14 @@ impl Event {
             Event::Reconfigured { .. } => 1002,
             Event::Delivered { .. } => 2001,
             Event::Received { .. } => 2002,
+            Event::Connected { .. } => 2003,
+            Event::ProtocolLogOn { .. } => 2004,
             Event::Unresolved { .. } => 2006,
             Event::QueueStarted { .. } => 2010,
             Event::QueueChanged { .. } => 2011,
             Event::ConnectFailed { .. } => 3010,
+            Event::TrackingFailed { .. } => 3016,
+            Event::ProtocolLogFailed { .. } => 3017,
             Event::FlushModeEntered { .. } => 3018,
             Event::FlushModeLeft { .. } => 3019,
             Event::ExtensionBypassed { .. } => 3020,
@@ -353,6 +427,10 @@ impl Event {
             Event::MilterRefused { .. } => 3032,
             Event::HostOverLimit { .. } => 3035,
             Event::SmtpUtf8NotOffered { .. } => 3060,
+            Event::ClientTlsFailed { .. } => 3040,
+            Event::HostTlsFailed { .. } => 3041,
+            Event::ReadableByAll { .. } => 3070,
+            Event::EventsLeftOut { .. } => 3071,
             Event::ListenFailed { .. } => 4007,
             Event::NotReconfigured { .. } => 4010,
             Event::RemoteRefused { .. } => 4031,
@@ -360,6 +438,7 @@ impl Event {
             Event::CommitFailed { .. } => 4055,
             Event::SpoolUnusable { .. } => 4070,
             Event::ExtensionNotLoaded { .. } => 4084,
+            Event::TlsNotLoaded { .. } => 4085,
             Event::HopCountExceeded { .. } => 4098,
             Event::OutboundSetAside { .. } => 4116,
             Event::InboundSetAside { .. } => 4117,
@@ -376,6 +455,7 @@ impl Event {
     /// How grave it is. In the original, 1xxx and 2xxx inform, 3xxx warn and 4xxx are errors, with a few exceptions.
     pub fn severity(&self) -> Severity {
         match self {
+            Event::Connected { .. } => Severity::SuccessAudit,
             Event::Unresolved { .. }
             | Event::Dropped { .. }
             | Event::RelayRefused { .. }
@@ -396,16 +476,21 @@ impl Event {
             | Event::Stopped
             | Event::Reconfigured { .. }
             | Event::NotReconfigured { .. }
+            | Event::ReadableByAll { .. }
             | Event::ListenFailed { .. }
+            | Event::TlsNotLoaded { .. }
             | Event::ExtensionNotLoaded { .. } => Category::InitializationTermination,
             Event::Delivered { .. }
             | Event::Received { .. }
             | Event::QueueChanged { .. }
+            | Event::TrackingFailed { .. }
             | Event::FlushModeEntered { .. }
             | Event::FlushModeLeft { .. }
             | Event::Dropped { .. }
             | Event::Turfed { .. } => Category::MessageTransfer,
-            Event::Unresolved { .. }
+            Event::ProtocolLogOn { .. } | Event::ProtocolLogFailed { .. } => Category::SmtpProtocolLog,
+            Event::Connected { .. }
+            | Event::Unresolved { .. }
             | Event::QueueStarted { .. }
             | Event::ConnectFailed { .. }
             | Event::MilterFailed { .. }
@@ -413,11 +498,14 @@ impl Event {
             | Event::MilterRefused { .. }
             | Event::HostOverLimit { .. }
             | Event::SmtpUtf8NotOffered { .. }
+            | Event::ClientTlsFailed { .. }
+            | Event::HostTlsFailed { .. }
             | Event::RemoteRefused { .. }
             | Event::SenderMismatch { .. }
             | Event::AuthenticationFailed { .. }
             | Event::RelayRefused { .. } => Category::SmtpInterface,
             Event::ExtensionBypassed { .. }
+            | Event::EventsLeftOut { .. }
             | Event::Exception(_)
             | Event::CommitFailed { .. }
             | Event::SpoolUnusable { .. }
@@ -459,6 +547,12 @@ impl fmt::Display for Event {
                     "Message {id} from {from} was received from {client} with {recipients} recipient(s)."
                 )
             }
+            Event::Connected { host, address, file } => {
+                write!(f, "{host} was connected to at {address}. The SMTP protocol log of it is {file}.")
+            }
+            Event::ProtocolLogOn { directory } => {
+                write!(f, "The SMTP protocol log is on, and its files are in {directory}.")
+            }
             Event::Unresolved { domain, why } => write!(f, "No host was found for {domain}: {why}."),
             Event::QueueStarted { client, node, messages } => {
                 write!(f, "{client} asked for the mail that waits for {node}: {messages} message(s) started.")
@@ -466,6 +560,14 @@ impl fmt::Display for Event {
             Event::ConnectFailed { host, address, why } => {
                 write!(f, "Connecting to {host} at {address} failed: {why}.")
             }
+            Event::TrackingFailed { why } => write!(
+                f,
+                "A record of the message tracking log could not be written: {why}. Mail goes its way without it."
+            ),
+            Event::ProtocolLogFailed { why } => write!(
+                f,
+                "A line of the SMTP protocol log could not be written: {why}. Mail goes its way without it."
+            ),
             Event::FlushModeEntered { free, low_water } => write!(
                 f,
                 "The drive of the spool has {free} octets free, fewer than {low_water}. No mail is taken in until it has \
@@ -493,6 +595,24 @@ impl fmt::Display for Event {
             Event::SmtpUtf8NotOffered { id, host, recipient, what } => write!(
                 f,
                 "Message {id} cannot be sent to {recipient}: {what} is past ASCII, and {host} offers no SMTPUTF8."
+            ),
+            Event::ClientTlsFailed { client, why } => {
+                write!(f, "No encrypted connection with the client at {client} came about: {why}.")
+            }
+            Event::HostTlsFailed { host, why } => {
+                write!(f, "No encrypted connection with {host} came about: {why}.")
+            }
+            Event::TlsNotLoaded { why } => {
+                write!(f, "The service cannot offer TLS as it is configured and does not start: {why}.")
+            }
+            Event::ReadableByAll { directory, mode } => write!(
+                f,
+                "The directory {directory} has mail in it and may be entered by every user of this machine (its mode is \
+                 {mode}). Take that from them: chmod o= {directory}"
+            ),
+            Event::EventsLeftOut { count } => write!(
+                f,
+                "{count} event(s) before this one are not in the log: nobody read standard output in time."
             ),
             Event::ListenFailed { address, why } => {
                 write!(f, "The service cannot listen on {address} and does not start: {why}.")
@@ -553,4 +673,9 @@ impl fmt::Display for Event {
             ),
         }
     }
+}
+
+/// For a field that has no other form than its text.
+fn as_text<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use tracing::Metadata;
-use tracing::field::{Field, Visit};
+use tracing::field::{Field, Visit, display};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
@@ -29,12 +29,25 @@ impl Event {
     pub fn log(&self) {
         let (id, severity, category) = (self.id(), self.severity().name(), self.category().name());
         let description = self.to_string();
+        let fields = display(Fields(self));
         match self.severity() {
-            Severity::Error => tracing::error!(target: SOURCE, id, severity, category, description),
-            Severity::Warning => tracing::warn!(target: SOURCE, id, severity, category, description),
+            Severity::Error => tracing::error!(target: SOURCE, id, severity, category, description, fields),
+            Severity::Warning => tracing::warn!(target: SOURCE, id, severity, category, description, fields),
             Severity::Information | Severity::SuccessAudit => {
-                tracing::info!(target: SOURCE, id, severity, category, description);
+                tracing::info!(target: SOURCE, id, severity, category, description, fields);
             }
+        }
+    }
+}
+
+/// The fields of an event as a JSON object. Written only where somebody keeps them.
+struct Fields<'a>(&'a Event);
+
+impl fmt::Display for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match serde_json::to_string(self.0).map_err(|_| fmt::Error)?.as_str() {
+            "null" => f.write_str("{}"),
+            fields => f.write_str(fields),
         }
     }
 }
@@ -45,19 +58,20 @@ pub(crate) fn is_the_gateways(metadata: &Metadata<'_>) -> bool {
     matches!(metadata.target(), SOURCE | reach::TARGET)
 }
 
-/// A `tracing` layer that hands every event of the gateway to `keep`.
-pub struct EventLogLayer<F> {
-    keep: F,
+/// A `tracing` layer that hands every event of the gateway to whoever keeps them: as an [`Entry`], or as a [`Detailed`]
+/// one with its fields.
+pub struct EventLogLayer<E> {
+    keep: Box<dyn Fn(E) + Send + Sync>,
 }
 
-impl<F: Fn(Entry) + 'static> EventLogLayer<F> {
+impl<E> EventLogLayer<E> {
     /// A layer that calls `keep` for each event, in the order they are logged.
-    pub fn new(keep: F) -> Self {
-        EventLogLayer { keep }
+    pub fn new(keep: impl Fn(E) + Send + Sync + 'static) -> Self {
+        EventLogLayer { keep: Box::new(keep) }
     }
 }
 
-impl<S: tracing::Subscriber, F: Fn(Entry) + 'static> Layer<S> for EventLogLayer<F> {
+impl<S: tracing::Subscriber, E: Visit + Default + 'static> Layer<S> for EventLogLayer<E> {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
         is_the_gateways(metadata)
     }
@@ -70,9 +84,9 @@ impl<S: tracing::Subscriber, F: Fn(Entry) + 'static> Layer<S> for EventLogLayer<
         if event.metadata().target() != SOURCE {
             return;
         }
-        let mut entry = Entry::default();
-        event.record(&mut entry);
-        (self.keep)(entry);
+        let mut kept = E::default();
+        event.record(&mut kept);
+        (self.keep)(kept);
     }
 }
 
@@ -94,4 +108,41 @@ impl Visit for Entry {
     }
 
     fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+}
+
+/// An event of the log and what it is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Detailed {
+    /// The event.
+    pub entry: Entry,
+    /// Its fields, as a JSON object.
+    pub fields: String,
+}
+
+impl From<&Event> for Detailed {
+    fn from(event: &Event) -> Self {
+        let entry = Entry {
+            id: event.id(),
+            severity: event.severity().name().to_owned(),
+            category: event.category().name().to_owned(),
+            description: event.to_string(),
+        };
+        Detailed { entry, fields: Fields(event).to_string() }
+    }
+}
+
+impl Visit for Detailed {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.entry.record_u64(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.entry.record_str(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "fields" {
+            self.fields = format!("{value:?}");
+        }
+    }
 }

@@ -88,6 +88,11 @@ impl Milters {
         self.milters.is_empty()
     }
 
+    /// Nobody knows any more who the client is.
+    pub fn forget_the_account(&mut self) {
+        self.client.account = None;
+    }
+
     /// The client has authenticated.
     pub fn authenticated(&mut self, mechanism: &str, account: &str) {
         self.client.account = Some((mechanism.to_ascii_uppercase(), account.to_owned()));

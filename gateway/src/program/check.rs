@@ -6,9 +6,11 @@ use gateway::config::Config;
 use gateway::dns::StubResolver;
 use gateway::env::host;
 use gateway::extension::Registry;
+use gateway::tls::Tls;
 use miette::{IntoDiagnostic, miette};
 
-/// Checks what a configuration names: the directories, the name servers, the extensions and their files.
+/// Checks what a configuration names: the directories, the name servers, the extensions and the certificates, and
+/// their files.
 pub(crate) async fn check(config: &Config) -> miette::Result<()> {
     let env = host::env();
     for (key, directory) in [("spool", &config.spool), ("store", &config.store)] {
@@ -16,6 +18,7 @@ pub(crate) async fn check(config: &Config) -> miette::Result<()> {
     }
     StubResolver::new(&config.dns, &env).into_diagnostic()?;
     Registry::builtin().load(&config.extensions, &env).await.into_diagnostic()?;
+    Tls::load(&config.tls, &env).await.into_diagnostic()?;
     Ok(())
 }
 

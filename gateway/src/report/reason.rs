@@ -11,6 +11,7 @@ use super::harmless;
 use crate::address::ReversePath;
 use crate::smtp::international::PastAscii;
 use crate::smtp::reply::status_of;
+use crate::tls::Shortfall;
 
 /// A reply of another host (RFC 5321, 4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub enum Reason {
         retries: u32,
         /// What came in the way of the last try.
         last: Option<String>,
+        /// Whether that was a want of TLS, which the message needs.
+        shortfall: Option<Shortfall>,
     },
     /// Another host refused the recipient or the message for good.
     Refused(RemoteReply),
@@ -92,7 +95,9 @@ impl Reason {
             Reason::HostUnknown => "5.1.2".to_owned(),
             Reason::TakesNoMail => "5.1.10".to_owned(),
             Reason::TooManyHops => "5.4.6".to_owned(),
-            Reason::Expired { .. } => "4.4.7".to_owned(),
+            Reason::Expired { shortfall: Some(Shortfall::NotOffered), .. } => "4.7.4".to_owned(),
+            Reason::Expired { shortfall: Some(Shortfall::NotVerified), .. } => "4.7.5".to_owned(),
+            Reason::Expired { shortfall: None, .. } => "4.4.7".to_owned(),
             Reason::Refused(reply) => reply.status(),
             Reason::PastAscii { what: PastAscii::Address, .. } => "5.6.7".to_owned(),
             Reason::PastAscii { what: PastAscii::Header, .. } => "5.6.9".to_owned(),
@@ -113,7 +118,7 @@ impl Reason {
             Reason::TakesNoMail => "3556 556 Recipient address has null MX".to_owned(),
             // Q190021
             Reason::TooManyHops => "0 (00120270) Too Many Hops".to_owned(),
-            Reason::Expired { retries, last } => {
+            Reason::Expired { retries, last, .. } => {
                 let last =
                     last.as_ref().map(|last| format!("; {}", harmless::line(last, RemoteReply::LIMIT)));
                 let last = last.unwrap_or_default();
@@ -146,6 +151,9 @@ impl Reason {
             Reason::UnknownRecipient | Reason::HostUnknown => "The recipient name is not recognized",
             Reason::TakesNoMail => "The recipient's domain does not accept mail",
             Reason::TooManyHops => "The message has passed through too many hosts",
+            Reason::Expired { shortfall: Some(_), .. } => {
+                "The message may only be sent over a secure connection, and there was none"
+            }
             Reason::Expired { .. } => "Unable to deliver the message due to a communications failure",
             Reason::Refused(_) => "The destination host refused the message",
             Reason::PastAscii { .. } => "The destination host takes no message like this one",

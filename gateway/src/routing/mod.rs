@@ -93,27 +93,42 @@ pub enum Route {
     Onward,
 }
 
+/// What an entry of the table says, and how the mail is to get there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Where the mail goes.
+    pub target: Target,
+    /// Whether it goes there over TLS with a certificate that was verified, or not at all.
+    pub certified: bool,
+}
+
+impl From<Target> for Entry {
+    fn from(target: Target) -> Self {
+        Entry { target, certified: false }
+    }
+}
+
 /// The routing table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
-    exact: BTreeMap<String, Target>,
-    suffixes: DomainSuffixes<Target>,
+    exact: BTreeMap<String, Entry>,
+    suffixes: DomainSuffixes<Entry>,
 }
 
 impl Table {
-    /// Makes a table of `(domain, target)` entries. Their order does not matter.
+    /// Makes a table of entries, each of a domain or of a target for one. Their order does not matter.
     ///
     /// # Errors
     /// An entry's domain is not one, or it is listed twice. `sea.com` and `.sea.com` are the same entry; `sea.com`
     /// and `#sea.com` are two.
-    pub fn new(entries: impl IntoIterator<Item = (String, Target)>) -> Result<Self, TableError> {
+    pub fn new(entries: impl IntoIterator<Item = (String, impl Into<Entry>)>) -> Result<Self, TableError> {
         let mut table = Table::default();
-        for (entry, target) in entries {
+        for (entry, says) in entries {
             match entry.strip_prefix('#') {
-                None => table.suffixes.insert(&entry, target)?,
+                None => table.suffixes.insert(&entry, says.into())?,
                 Some(name) => {
                     let domain = domain_of(&entry, name)?;
-                    if table.exact.insert(domain.into_ascii().into(), target).is_some() {
+                    if table.exact.insert(domain.into_ascii().into(), says.into()).is_some() {
                         return Err(TableError::ListedTwice { entry });
                     }
                 }
@@ -124,12 +139,21 @@ impl Table {
 
     /// What to do with a recipient in `domain`.
     pub fn route(&self, domain: &Domain) -> Route {
-        match self.exact.get(domain.as_str()).or_else(|| self.suffixes.most_specific(domain)) {
+        match self.entry(domain).map(|entry| &entry.target) {
             Some(Target::Inbound) => Route::Inbound,
             Some(Target::Host(next_hop)) => Route::Host(next_hop.clone()),
             Some(Target::Held(next_hop)) => Route::Held(next_hop.clone()),
             None => Route::Onward,
         }
+    }
+
+    /// Whether the mail of a recipient in `domain` goes out over TLS with a certificate that was verified, or not at all.
+    pub fn is_certified(&self, domain: &Domain) -> bool {
+        self.entry(domain).is_some_and(|entry| entry.certified)
+    }
+
+    fn entry(&self, domain: &Domain) -> Option<&Entry> {
+        self.exact.get(domain.as_str()).or_else(|| self.suffixes.most_specific(domain))
     }
 }
 

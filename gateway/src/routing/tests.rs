@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::*;
 
 fn table(entries: &[(&str, &str)]) -> Table {
-    let entries = entries.iter().map(|(domain, target)| ((*domain).to_owned(), target.parse().unwrap()));
+    let entries =
+        entries.iter().map(|(domain, target)| ((*domain).to_owned(), target.parse::<Target>().unwrap()));
     Table::new(entries).unwrap()
 }
 

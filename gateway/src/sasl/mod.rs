@@ -29,6 +29,11 @@ pub fn mechanisms(release: Release) -> &'static [&'static str] {
     }
 }
 
+/// Whether this names a mechanism that any release offers.
+pub fn is_known(mechanism: &str) -> bool {
+    mechanisms(Release::Current).iter().any(|known| known.eq_ignore_ascii_case(mechanism))
+}
+
 /// What a client says who it is with.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {

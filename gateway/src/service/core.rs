@@ -14,6 +14,7 @@ use super::filing::Filed;
 use super::flush_mode::FlushMode;
 use super::held::Held;
 use super::hosts::Hosts;
+use super::logs::Logs;
 use super::suspended::Suspended;
 use crate::accept::Rules;
 use crate::address::Domain;
@@ -29,6 +30,7 @@ use crate::report::Identity;
 use crate::routing::Route;
 use crate::spool::Spool;
 use crate::store::Store;
+use crate::tls::Tls;
 
 /// The shared parts of a running service.
 pub(super) struct Core {
@@ -39,10 +41,12 @@ pub(super) struct Core {
     pub(super) rules: Rules,
     pub(super) directory: Directory,
     pub(super) extensions: Chain,
+    pub(super) tls: Tls,
     pub(super) resolver: Arc<dyn Resolver>,
     pub(super) identity: Identity,
     pub(super) hosts: Arc<Hosts>,
     // What follows is one for as long as the process lives, whatever is configured.
+    pub(super) logs: Arc<Logs>,
     pub(super) filed: Arc<Filed>,
     pub(super) held: Arc<Held>,
     pub(super) suspended: Arc<Suspended>,
@@ -75,6 +79,9 @@ impl Core {
             Event::ExtensionNotLoaded { extension: error.extension.clone(), why: error.why.to_string() }
                 .log();
         })?;
+        let tls = Tls::load(&config.tls, &env)
+            .await
+            .inspect_err(|error| Event::TlsNotLoaded { why: error.to_string() }.log())?;
         let spool = Spool::open(Arc::clone(&env.disk), Arc::clone(&env.entropy), Path::new(&config.spool))
             .await
             .inspect_err(|error| Event::SpoolUnusable { why: error.to_string() }.log())?;
@@ -91,6 +98,7 @@ impl Core {
             directory: Directory::new(&config),
             identity: config.identity(),
             hosts: Hosts::new(&config),
+            logs: Arc::new(Logs::open(&config, &env).await),
             filed: Arc::default(),
             held: Arc::default(),
             suspended: Arc::default(),
@@ -98,6 +106,7 @@ impl Core {
             closing: watch::Sender::new(false),
             flush_mode: Arc::default(),
             extensions,
+            tls,
             spool,
             resolver,
             env,
@@ -117,6 +126,7 @@ impl Core {
         extensions: &Registry,
     ) -> Result<Arc<Self>, StartError> {
         let extensions = extensions.load(&config.extensions, &self.env).await?;
+        let tls = Tls::load(&config.tls, &self.env).await?;
         let hosts = if self.hosts.are_as(&config) { Arc::clone(&self.hosts) } else { Hosts::new(&config) };
         Ok(Arc::new(Core {
             store: Store::new(Arc::clone(&self.env.disk), Path::new(&config.store)),
@@ -125,10 +135,12 @@ impl Core {
             identity: config.identity(),
             hosts,
             extensions,
+            tls,
             resolver,
             config,
             env: self.env.clone(),
             spool: self.spool.clone(),
+            logs: Arc::clone(&self.logs),
             filed: Arc::clone(&self.filed),
             held: Arc::clone(&self.held),
             suspended: Arc::clone(&self.suspended),

@@ -18,6 +18,7 @@ use crate::extension::Copied;
 use crate::reach::{Point, reached};
 use crate::report::{Category, Direction, Failure, News, NonDelivery, Notice, Notification, Report};
 use crate::spool::{EntryName, Folder};
+use crate::tracking::{Record, Step};
 
 /// What was filed and is not announced, by the entry that it is about.
 #[derive(Default)]
@@ -107,9 +108,15 @@ pub(super) async fn report(
                     Direction::Outbound => core.counters.reports_outbound.count(),
                 }
                 file(core, about, id.clone(), report).await?;
+                let recipients: Vec<Address> =
+                    wanted.iter().map(|failure| failure.recipient.clone()).collect();
+                track_report(core, original, content, about, Some(&id), &recipients, false);
             }
             None => {
                 reached(Point::NoReportOnNullPath);
+                let recipients: Vec<Address> =
+                    wanted.iter().map(|failure| failure.recipient.clone()).collect();
+                track_report(core, original, content, about, None, &recipients, false);
                 let all: Vec<&Failure> = wanted.iter().collect();
                 drop_all(&all, "its null reverse path asks for no report");
             }
@@ -145,10 +152,36 @@ pub(super) async fn give_notice(
                 News::Relayed => Point::RelayReported,
                 News::Delayed { .. } => Point::DelayReported,
             });
-            file(core, about, id, notice).await
+            file(core, about, id.clone(), notice).await?;
+            let has_it = !matches!(news, News::Delayed { .. });
+            track_report(core, original, content, about, Some(&id), recipients, has_it);
+            Ok(())
         }
         None => Ok(()),
     }
+}
+
+/// Writes into the tracking log that there is a report on a message, or that there is none though it failed.
+fn track_report(
+    core: &Core,
+    original: &Envelope,
+    content: &[u8],
+    about: &EntryName,
+    report: Option<&SpoolId>,
+    recipients: &[Address],
+    delivered: bool,
+) {
+    let Some(facts) = core.logs.facts(content, content.len() as u64) else { return };
+    core.logs.track(Record {
+        step: if report.is_some() { Step::ReportGenerated } else { Step::ReportAbsorbed },
+        id: &about.id,
+        partner: core.config.host.as_str(),
+        from: &original.reverse_path,
+        facts: &facts,
+        report,
+        recipients,
+        delivered: Some(delivered),
+    });
 }
 
 /// Files the copies of a message that extensions have made, as messages of their own. `about` is the entry that they are

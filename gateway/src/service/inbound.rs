@@ -1,5 +1,8 @@
-//! The inbound worker: takes one message at a time from `in/`, asks the extensions and the routing table where each
-//! recipient goes, and sees it there (Q189731).
+//! The inbound worker: takes messages from `in/`, asks the extensions and the routing table where each recipient goes, and
+//! sees it there (Q189731). The historical releases take one at a time. Today several are in hand at once, so that they
+//! wait for the disk together, but for two kinds that the last process left, each of which is in hand alone: those in hand
+//! when it died, so that the one that kills the process is told from those beside it; and what the gateway made itself,
+//! which is not taken before what it was made about, since that may make it once more.
 //!
 //! Removing the file from `in/` is the commit point: everything that follows from the message, parts in `out/`,
 //! mailboxes, reports, is durable before. A crash in between repeats the work under the same names.
@@ -11,9 +14,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::{self, FuturesUnordered};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -24,6 +29,7 @@ use super::filing;
 use super::patience::Patience;
 use super::present::Present;
 use super::sorting::{Dropped, Sorted, sort};
+use super::tracked::Tracked;
 use crate::address::Address;
 use crate::dsn::Condition;
 use crate::env::DiskError;
@@ -41,16 +47,32 @@ use crate::trace;
 /// How long the worker waits when the disk fails it, before it tries the same message again.
 const DISK_PAUSE: Duration = Duration::from_mins(1);
 
+/// How many messages are in hand at once.
+const AT_ONCE: usize = 20;
+/// How many files are read at once when the service starts.
+const READ_AT_ONCE: usize = 32;
+
 /// The inbound worker.
 pub(super) struct Worker {
-    core: Arc<Core>,
-    present: Arc<Present>,
-    waiting: VecDeque<SpoolId>,
+    waiting: VecDeque<Waiting>,
     arrivals: mpsc::UnboundedReceiver<SpoolId>,
+    hands: Hands,
+}
+
+/// A message that is to be taken in hand.
+struct Waiting {
+    id: SpoolId,
+    /// Whether nothing else is to be in hand with it.
+    alone: bool,
+}
+
+/// What is remembered of the messages that are handled.
+struct Hands {
+    present: Arc<Present>,
     /// What is marked as in hand: the disk did not let it be put down. One life of the process counts once.
-    in_hand: BTreeSet<SpoolId>,
+    in_hand: Mutex<BTreeSet<SpoolId>>,
     /// The messages that wait for an extension that failed. A process begins anew with them.
-    patience: BTreeMap<SpoolId, Patience>,
+    patience: Mutex<BTreeMap<SpoolId, Patience>>,
 }
 
 impl Worker {
@@ -70,7 +92,7 @@ impl Worker {
         } else {
             BTreeMap::new()
         };
-        let mut found = Vec::new();
+        let (mut found, mut sound) = (Vec::new(), Vec::new());
         for name in listing.entries {
             reached(Point::FoundAtStart);
             let died = deaths.get(&name.id).copied().unwrap_or_default();
@@ -85,10 +107,16 @@ impl Worker {
             if died > 0 {
                 reached(Point::ProcessedAgain);
             }
-            match core.spool.read(Folder::In, &name).await {
+            sound.push((name, died > 0));
+        }
+        let read = |(name, alone)| async move { (core.spool.read(Folder::In, &name).await, name, alone) };
+        let mut read = stream::iter(sound.into_iter().map(read)).buffered(READ_AT_ONCE);
+        while let Some((read, name, has_died)) = read.next().await {
+            match read {
                 // A copy comes after what it is a copy of: that is done with once more, and files none beside it.
                 Ok(Message { envelope, .. }) => {
-                    found.push((envelope.origin == Origin::Journal, envelope.received, name.id));
+                    let alone = has_died || !matches!(envelope.origin, Origin::Client { .. });
+                    found.push((envelope.origin == Origin::Journal, envelope.received, name.id, alone));
                 }
                 Err(ReadError::Damaged { damage, .. }) => {
                     reached(Point::DamagedSetAside);
@@ -97,41 +125,75 @@ impl Worker {
                 // It may be sound: it is tried after the others.
                 Err(ReadError::Disk(error)) => {
                     Event::RetriedLater { id: name.id.clone(), why: error.to_string() }.log();
-                    found.push((false, Timestamp::MAX, name.id));
+                    found.push((false, Timestamp::MAX, name.id, true));
                 }
             }
         }
         found.sort();
-        let waiting = found.into_iter().map(|(_, _, id)| id).collect();
-        Ok(Worker {
-            core: Arc::clone(core),
-            present: Arc::clone(present),
-            waiting,
-            arrivals,
-            in_hand: BTreeSet::new(),
-            patience: BTreeMap::new(),
-        })
+        let waiting = found.into_iter().map(|(_, _, id, alone)| Waiting { id, alone }).collect();
+        let (present, in_hand, patience) = (Arc::clone(present), Mutex::default(), Mutex::default());
+        Ok(Worker { waiting, arrivals, hands: Hands { present, in_hand, patience } })
     }
 
     /// Works for ever.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(self) {
+        let Worker { mut waiting, mut arrivals, hands } = self;
+        let most = if hands.present.get().config.release.survives_exceptions() { AT_ONCE } else { 1 };
+        let mut under_way = FuturesUnordered::new();
+        // Those that are under way, and those of them that were announced again since.
+        let (mut busy, mut again) = (BTreeSet::new(), BTreeSet::new());
+        let mut is_alone = false;
         loop {
-            let id = match self.waiting.pop_front() {
-                Some(id) => id,
-                None => match self.arrivals.recv().await {
-                    Some(id) => id,
+            while under_way.len() < most && !is_alone {
+                let is_next = |next: &mut Waiting| under_way.is_empty() || !next.alone;
+                let Some(Waiting { id, alone }) = waiting.pop_front_if(is_next) else { break };
+                if !busy.insert(id.clone()) {
+                    again.insert(id);
+                    continue;
+                }
+                is_alone = alone;
+                under_way.push(hands.take(id));
+            }
+            let has_room = waiting.is_empty() && under_way.len() < most && !is_alone;
+            tokio::select! {
+                biased;
+                Some(id) = under_way.next() => {
+                    is_alone = false;
+                    busy.remove(&id);
+                    if again.remove(&id) {
+                        waiting.push_back(Waiting { id, alone: false });
+                    }
+                }
+                arrival = arrivals.recv(), if has_room => match arrival {
+                    Some(id) => waiting.push_back(Waiting { id, alone: false }),
                     None => return,
                 },
-            };
-            self.core = self.present.get();
-            if let Err(error) = self.handle(&id).await {
-                reached(Point::ProcessingPutOff);
-                Event::RetriedLater { id: id.clone(), why: error.to_string() }.log();
-                self.try_again_after(DISK_PAUSE, id);
+
             }
         }
     }
+}
 
+impl Hands {
+    /// Handles one message, under the configuration that counts now. If the disk fails it, it is announced once more, later.
+    async fn take(&self, id: SpoolId) -> SpoolId {
+        let hand = Hand { core: self.present.get(), hands: self };
+        if let Err(error) = hand.handle(&id).await {
+            reached(Point::ProcessingPutOff);
+            Event::RetriedLater { id: id.clone(), why: error.to_string() }.log();
+            hand.try_again_after(DISK_PAUSE, id.clone());
+        }
+        id
+    }
+}
+
+/// What handles one message.
+struct Hand<'hands> {
+    core: Arc<Core>,
+    hands: &'hands Hands,
+}
+
+impl Hand<'_> {
     /// Announces a message once more after a wait, so that the others need not wait for it.
     fn try_again_after(&self, wait: Duration, id: SpoolId) {
         let core = Arc::clone(&self.core);
@@ -146,11 +208,11 @@ impl Worker {
     }
 
     /// Handles one message, with the exception filter around it.
-    async fn handle(&mut self, id: &SpoolId) -> Result<(), DiskError> {
+    async fn handle(&self, id: &SpoolId) -> Result<(), DiskError> {
         let counted = self.core.config.release.survives_exceptions();
-        if counted && !self.in_hand.contains(id) {
+        if counted && !with(&self.hands.in_hand, |in_hand| in_hand.contains(id)) {
             self.core.spool.take_in_hand(id).await?;
-            self.in_hand.insert(id.clone());
+            with(&self.hands.in_hand, |in_hand| in_hand.insert(id.clone()));
         }
         let mut again = None;
         match exception::filter(self.process(id)).await {
@@ -174,14 +236,14 @@ impl Worker {
         }
         match again {
             Some(wait) => self.try_again_after(wait, id.clone()),
-            None => drop(self.patience.remove(id)),
+            None => drop(with(&self.hands.patience, |patience| patience.remove(id))),
         }
         Ok(())
     }
 
-    async fn put_down(&mut self, id: &SpoolId) -> Result<(), DiskError> {
+    async fn put_down(&self, id: &SpoolId) -> Result<(), DiskError> {
         self.core.spool.put_down(id).await?;
-        self.in_hand.remove(id);
+        with(&self.hands.in_hand, |in_hand| in_hand.remove(id));
         Ok(())
     }
 
@@ -194,7 +256,7 @@ impl Worker {
     }
 
     /// One try of one message. How long to wait for the next, if there is to be one.
-    async fn process(&mut self, id: &SpoolId) -> Result<Option<Duration>, DiskError> {
+    async fn process(&self, id: &SpoolId) -> Result<Option<Duration>, DiskError> {
         let core = &Arc::clone(&self.core);
         let name = EntryName::from(id.clone());
         let mut message = match core.spool.read(Folder::In, &name).await {
@@ -243,16 +305,19 @@ impl Worker {
                         without.insert(failed.link);
                     }
                     OnFailure::Retry => {
-                        let patience = self.patience.entry(id.clone()).or_default();
-                        let wait =
-                            patience.wait(&core.config.delivery, message.envelope.received, core.now());
+                        let (wait, retries) = with(&self.hands.patience, |patience| {
+                            let patience = patience.entry(id.clone()).or_default();
+                            let received = message.envelope.received;
+                            let wait = patience.wait(&core.config.delivery, received, core.now());
+                            (wait, patience.retries())
+                        });
                         if let Some(wait) = wait {
                             reached(Point::ExtensionAwaited);
                             Event::RetriedLater { id: id.clone(), why }.log();
                             return Ok(Some(wait));
                         }
                         reached(Point::ExpiredInIn);
-                        let expired = Reason::Expired { retries: patience.retries(), last: Some(why) };
+                        let expired = Reason::Expired { retries, last: Some(why), shortfall: None };
                         break Sorted::failing(&message.envelope, &expired);
                     }
                     OnFailure::Report => {
@@ -280,6 +345,7 @@ impl Worker {
             .log();
         }
         let elsewhere = sorted.passing(&message, Direction::Outbound);
+        let tracked = Tracked::of(core, &message, &sorted);
         let parts = self.file_parts(id, &elsewhere, sorted.parts).await?;
         for (way, passed) in &sorted.passed {
             filing::copy(core, &message.envelope, *way, &passed.copies, &name).await?;
@@ -300,6 +366,7 @@ impl Worker {
             Event::Dropped { recipient, why }.log();
         }
         core.spool.remove(Folder::In, &name).await?;
+        tracked.into_iter().for_each(|tracked| tracked.write(core, id, &message.envelope));
         self.release(id, parts);
         Ok(None)
     }
@@ -325,7 +392,8 @@ impl Worker {
         let mut parts = Vec::new();
         for number in first.. {
             let name = EntryName::part(id.clone(), number);
-            if !self.core.spool.holds(Folder::Out, &name).await? {
+            let spool = &self.core.spool;
+            if !spool.may_hold(Folder::Out, &name) || !spool.holds(Folder::Out, &name).await? {
                 break;
             }
             parts.push(name);
@@ -347,16 +415,18 @@ impl Worker {
             let name = EntryName::part(id.clone(), number);
             let dsn = message.envelope.dsn.only(&recipients);
             let envelope = Envelope { recipients, next_hop, dsn, ..message.envelope.clone() };
-            match spool.read(Folder::Out, &name).await {
-                Ok(filed) if filed.envelope != envelope || filed.content != message.content => {
-                    reached(Point::PartReplaced);
-                    spool.remove(Folder::Out, &name).await?;
+            if spool.may_hold(Folder::Out, &name) {
+                match spool.read(Folder::Out, &name).await {
+                    Ok(filed) if filed.envelope != envelope || filed.content != message.content => {
+                        reached(Point::PartReplaced);
+                        spool.remove(Folder::Out, &name).await?;
+                    }
+                    Err(ReadError::Disk(error)) if error.cause.kind() != ErrorKind::NotFound => {
+                        return Err(error);
+                    }
+                    // It is the same, it is not there, or it is damaged and written anew.
+                    Ok(_) | Err(_) => {}
                 }
-                Err(ReadError::Disk(error)) if error.cause.kind() != ErrorKind::NotFound => {
-                    return Err(error);
-                }
-                // It is the same, it is not there, or it is damaged and written anew.
-                Ok(_) | Err(_) => {}
             }
             spool.file_in(Folder::Out, &name, &envelope, &message.content).await?;
             names.push(name);
@@ -368,6 +438,10 @@ impl Worker {
         }
         Ok(names)
     }
+}
+
+fn with<T, U>(shared: &Mutex<T>, work: impl FnOnce(&mut T) -> U) -> U {
+    work(&mut shared.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// An extension failed: an exception is event 4037, and on the releases that did not survive it the end of the process.

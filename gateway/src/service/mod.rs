@@ -13,12 +13,14 @@ mod flush_mode;
 mod held;
 mod hosts;
 mod inbound;
+mod logs;
 pub(crate) mod metrics;
 mod patience;
 mod present;
 mod session;
 mod sorting;
 mod suspended;
+mod tracked;
 
 use std::future::Future;
 use std::io::{self, ErrorKind};
@@ -26,6 +28,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
@@ -38,6 +41,7 @@ use crate::exception::Exception;
 use crate::extension::{LoadError, Registry};
 use crate::reach::{Point, reached};
 use crate::smtp::reply::Reply;
+use crate::tls::TlsError;
 pub use control::{Change, Changed, Control, Metric, Unready, Which};
 use core::Core;
 pub(crate) use courier::history;
@@ -57,9 +61,19 @@ pub struct Gateway {
     core: Arc<Core>,
     present: Arc<Present>,
     listener: Box<dyn Listener>,
+    tls_listener: Option<Box<dyn Listener>>,
     exceptions: mpsc::UnboundedReceiver<Exception>,
     inbound: inbound::Worker,
     courier: courier::Courier,
+}
+
+/// Where a client comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    /// It speaks in clear at first.
+    Clear,
+    /// It speaks TLS from the first octet.
+    Tls,
 }
 
 /// How the service ended.
@@ -80,6 +94,9 @@ pub enum StartError {
     /// An extension cannot be loaded.
     #[error(transparent)]
     Extension(#[from] LoadError),
+    /// A file that TLS needs does not do.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {why}; see that no other program does, and that this one may")]
     Listen {
@@ -105,11 +122,11 @@ impl Gateway {
         let (inbox, arrivals) = mpsc::unbounded_channel();
         let (outbox, orders) = mpsc::unbounded_channel();
         // The address first: a second gateway started by mistake ends here, before it touches the spool of the first.
-        let address = config.listen;
-        let listener = env.net.listen(address).await.map_err(|why| {
-            Event::ListenFailed { address, why: why.to_string() }.log();
-            StartError::Listen { address, why }
-        })?;
+        let listener = listen(&env, config.listen).await?;
+        let tls_listener = match config.listen_tls {
+            Some(address) => Some(listen(&env, address).await?),
+            None => None,
+        };
         let core =
             Core::open(config, env, resolver, extensions, core::Channels { fatal, inbox, outbox }).await?;
         let present = Present::new(Arc::clone(&core));
@@ -117,7 +134,7 @@ impl Gateway {
         let inbound = inbound::Worker::recover(&core, &present, arrivals).await.inspect_err(unusable)?;
         let courier = courier::Courier::recover(&core, &present, orders).await.inspect_err(unusable)?;
         Event::Started { build: core.config.release.build() }.log();
-        Ok(Gateway { core, present, listener, exceptions, inbound, courier })
+        Ok(Gateway { core, present, listener, tls_listener, exceptions, inbound, courier })
     }
 
     /// The address that it listens on, with the port that was chosen.
@@ -126,6 +143,14 @@ impl Gateway {
     /// The socket is no longer open.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// The address at which it is spoken to in TLS from the first octet, if there is one.
+    ///
+    /// # Errors
+    /// The socket is no longer open.
+    pub fn local_tls_addr(&self) -> io::Result<Option<SocketAddr>> {
+        self.tls_listener.as_ref().map(|listener| listener.local_addr()).transpose()
     }
 
     /// For who administers it while it runs.
@@ -141,27 +166,38 @@ impl Gateway {
         spawn.spawn("inbound worker", Box::pin(self.inbound.run()));
         spawn.spawn("courier", Box::pin(self.courier.run()));
         let places = Arc::new(Semaphore::new(self.core.config.limits.inbound_connections));
+        let doors = [(Door::Clear, Some(self.listener)), (Door::Tls, self.tls_listener)];
+        let doors = doors.into_iter().filter_map(|(door, listener)| Some((door, listener?)));
+        let doors = doors.map(|(door, listener)| accept(&self.present, listener, door, &places));
         tokio::select! {
             biased;
-            Some(exception) = self.exceptions.recv() => return Exit::Exception(exception),
-            () = stop => {}
-            () = accept(&self.present, &mut *self.listener, &places) => {
-                unreachable!("accepting connections never ends")
+            Some(exception) = self.exceptions.recv() => {
+                self.core.logs.close().await;
+                return Exit::Exception(exception);
             }
+            () = stop => {}
+            _ = join_all(doors) => unreachable!("accepting connections never ends"),
         }
         if self.core.config.release.closes_down_gently() {
-            drop(self.listener);
             self.core.close_down();
             let all = u32::try_from(self.core.config.limits.inbound_connections).unwrap_or(u32::MAX);
             let _ = timeout(CLOSING_TIME, places.acquire_many(all)).await;
         }
+        self.core.logs.close().await;
         Event::Stopped.log();
         Exit::Stopped
     }
 }
 
+async fn listen(env: &Env, address: SocketAddr) -> Result<Box<dyn Listener>, StartError> {
+    env.net.listen(address).await.map_err(|why| {
+        Event::ListenFailed { address, why: why.to_string() }.log();
+        StartError::Listen { address, why }
+    })
+}
+
 /// Takes connections for ever, each a session of its own, up to the limit.
-async fn accept(present: &Present, listener: &mut dyn Listener, places: &Arc<Semaphore>) {
+async fn accept(present: &Present, mut listener: Box<dyn Listener>, door: Door, places: &Arc<Semaphore>) {
     loop {
         let Connection { stream, from, to } = match listener.accept().await {
             Ok(connection) => connection,
@@ -185,7 +221,7 @@ async fn accept(present: &Present, listener: &mut dyn Listener, places: &Arc<Sem
                 core.counters.turned_away.count();
                 let text = format!("{} too many {}, try again later", core.config.host, excess.what());
                 // Beside the greeting there is no enhanced status code (RFC 2034, 4); here Postfix has one, and so have we.
-                turn_away(core, stream, Reply::new(421, format!("4.7.0 {text}")));
+                turn_away(core, stream, door, Reply::new(421, format!("4.7.0 {text}")));
                 continue;
             }
         };
@@ -194,11 +230,11 @@ async fn accept(present: &Present, listener: &mut dyn Listener, places: &Arc<Sem
             core.counters.turned_away.count();
             // Over the limit is refused at once (Q166584).
             let text = format!("{} too many connections, try again later", core.config.host);
-            turn_away(core, stream, Reply::new(421, text));
+            turn_away(core, stream, door, Reply::new(421, text));
             continue;
         };
         let visit = core.counters.clients.begin();
-        let session = session::Session::new(Arc::clone(core), stream, [from.ip(), to.ip()], guest);
+        let session = session::Session::new(Arc::clone(core), stream, [from.ip(), to.ip()], guest, door);
         core.env.spawn.spawn(
             "SMTP session",
             Box::pin(async move {
@@ -211,7 +247,11 @@ async fn accept(present: &Present, listener: &mut dyn Listener, places: &Arc<Sem
 }
 
 /// Tells a client that it cannot be served. Whether it still hears that is its own affair.
-fn turn_away(core: &Core, mut stream: Box<dyn Stream>, refusal: Reply) {
+fn turn_away(core: &Core, mut stream: Box<dyn Stream>, door: Door, refusal: Reply) {
+    // Who waits for a handshake understands no refusal.
+    if door == Door::Tls {
+        return;
+    }
     core.env.spawn.spawn(
         "refusal",
         Box::pin(async move {

@@ -25,8 +25,8 @@ pub(super) struct Sorted {
     pub(super) mailboxes: Vec<Address>,
     /// The recipients whose mailboxes these are.
     pub(super) here: Vec<Address>,
-    /// To other hosts: recipients by next hop, or by domain where the domain's own hosts are to be asked; by both where
-    /// the mail waits for ETRN.
+    /// To other hosts: recipients by next hop, and by domain where the domain's own hosts are to be asked, or its mail
+    /// needs TLS or waits for ETRN.
     pub(super) parts: BTreeMap<(Option<NextHop>, String), Vec<Address>>,
     /// Nowhere.
     pub(super) failures: Vec<Failure>,
@@ -80,9 +80,9 @@ pub(super) async fn sort(
         };
         match route {
             Route::Inbound => sorted.add_local(core, recipient),
-            Route::Host(next_hop) => sorted.add_part(Some(next_hop), recipient),
+            Route::Host(next_hop) => sorted.add_part(core, Some(next_hop), recipient),
             Route::Held(next_hop) => sorted.add_held_part(next_hop, recipient),
-            Route::Onward => sorted.add_part(core.config.delivery.smart_host.clone(), recipient),
+            Route::Onward => sorted.add_part(core, core.config.delivery.smart_host.clone(), recipient),
         }
     }
     let ways =
@@ -128,7 +128,7 @@ impl Sorted {
             }
             Some((Home::Elsewhere(server), _)) => {
                 reached(Point::SentToHomeServer);
-                self.add_part(Some(NextHop { host: server.clone(), port: None }), recipient);
+                self.add_part(core, Some(NextHop { host: server.clone(), port: None }), recipient);
             }
             None => {
                 reached(Point::UnknownRecipient);
@@ -143,8 +143,10 @@ impl Sorted {
         self.parts.entry(key).or_default().push(recipient.clone());
     }
 
-    fn add_part(&mut self, next_hop: Option<NextHop>, recipient: &Address) {
-        let domain = if next_hop.is_some() { String::new() } else { recipient.domain().as_str().to_owned() };
+    fn add_part(&mut self, core: &Core, next_hop: Option<NextHop>, recipient: &Address) {
+        // What may go in clear goes apart from what may not.
+        let is_apart = next_hop.is_none() || core.config.routes.is_certified(recipient.domain());
+        let domain = if is_apart { recipient.domain().as_str().to_owned() } else { String::new() };
         self.parts.entry((next_hop, domain)).or_default().push(recipient.clone());
     }
 }

@@ -9,6 +9,8 @@
 //!
 //! This module opens no connection, retries nothing and knows no spool.
 
+mod encryption;
+
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -22,8 +24,9 @@ use super::line::{LineError, Wire};
 use super::reply::{Reply, ReplyError};
 use crate::address::{Address, Domain, ReversePath};
 use crate::dsn::DsnRequest;
-use crate::env::Stream;
 use crate::reach::{Point, reached};
+use crate::tls::Shortfall;
+pub use encryption::Encryption;
 
 /// How much of a message is written at once, in octets: what one data block time-out is for.
 const BLOCK: usize = 32 * 1024;
@@ -60,6 +63,9 @@ pub enum Deferral {
     /// The conversation broke off.
     #[error(transparent)]
     Interrupted(#[from] Interruption),
+    /// No encrypted connection came about.
+    #[error("{0}")]
+    Unencrypted(String),
 }
 
 impl Deferral {
@@ -117,6 +123,20 @@ pub enum NoService {
     /// The conversation broke off before it had begun.
     #[error(transparent)]
     Interrupted(#[from] Interruption),
+    /// The host offered TLS and no handshake came about. It may be spoken to in clear, on another connection.
+    #[error("{why}")]
+    NoHandshake {
+        /// What went wrong.
+        why: String,
+    },
+    /// The mail needs TLS and the host has none that will do.
+    #[error("{why}")]
+    Unencrypted {
+        /// What is missing.
+        shortfall: Shortfall,
+        /// What went wrong.
+        why: String,
+    },
 }
 
 /// The stages of a conversation.
@@ -126,6 +146,10 @@ pub enum Stage {
     Greeting,
     /// EHLO or HELO.
     Hello,
+    /// STARTTLS.
+    StartTls,
+    /// The handshake behind it.
+    Handshake,
     /// MAIL.
     Mail,
     /// RCPT.
@@ -142,10 +166,12 @@ pub enum Stage {
 
 impl Stage {
     /// How long the host may take (RFC 5321, 4.5.3.2). For EHLO the standard says nothing: it gets what MAIL gets.
+    /// So does STARTTLS; a handshake gets less, because there may be a way around it.
     /// QUIT gets little, because all is known by then and the caller should hear of it.
     fn time_out(self) -> Duration {
         Duration::from_secs(match self {
-            Stage::Greeting | Stage::Hello | Stage::Mail | Stage::Rcpt => 5 * 60,
+            Stage::Greeting | Stage::Hello | Stage::StartTls | Stage::Mail | Stage::Rcpt => 5 * 60,
+            Stage::Handshake => 2 * 60,
             Stage::Data => 2 * 60,
             Stage::Content => 3 * 60,
             Stage::EndOfData => 10 * 60,
@@ -159,6 +185,8 @@ impl fmt::Display for Stage {
         f.write_str(match self {
             Stage::Greeting => "the connection",
             Stage::Hello => "EHLO",
+            Stage::StartTls => "STARTTLS",
+            Stage::Handshake => "the TLS handshake",
             Stage::Mail => "MAIL",
             Stage::Rcpt => "RCPT",
             Stage::Data => "DATA",
@@ -176,6 +204,9 @@ impl From<NoService> for Outcome {
             NoService::Refused(reply) if reply.is_permanent() => Outcome::Failed(reply),
             NoService::Refused(reply) => Outcome::Deferred(Deferral::Refused(reply)),
             NoService::Interrupted(interruption) => Outcome::Deferred(interruption.into()),
+            NoService::NoHandshake { why } | NoService::Unencrypted { why, .. } => {
+                Outcome::Deferred(Deferral::Unencrypted(why))
+            }
         }
     }
 }
@@ -228,19 +259,29 @@ enum State {
 }
 
 impl Conversation {
-    /// Begins a conversation with the host at the other end of `stream`, which has just been opened. `helo` is this
-    /// host's name; of the service extensions that are offered, use is made of those `known`.
+    /// Begins a conversation with the host at the other end of `wire`, which has just been opened. `helo` is this
+    /// host's name; of the service extensions that are offered, use is made of those `known`. Without `encryption` all is
+    /// said in clear.
     ///
     /// # Errors
-    /// The host serves no mail now.
-    pub async fn open(stream: Box<dyn Stream>, helo: &Domain, known: Extensions) -> Result<Self, NoService> {
+    /// The host serves no mail now, or not as it has to be encrypted.
+    pub async fn open(
+        wire: Wire,
+        helo: &Domain,
+        known: Extensions,
+        encryption: Option<Encryption<'_>>,
+    ) -> Result<Self, NoService> {
         let mut conversation = Conversation {
-            wire: Wire::new(stream),
+            wire,
             offered: Extensions::default(),
             end: Instant::now() + CONVERSATION_TIME,
             state: State::Between,
         };
-        conversation.offered = conversation.greet(helo).await?.and(known);
+        let mut offered = conversation.greet(helo).await?;
+        if let Some(encryption) = encryption {
+            offered = conversation.encrypt(helo, offered, encryption).await?;
+        }
+        conversation.offered = offered.and(known);
         Ok(conversation)
     }
 
@@ -372,6 +413,11 @@ impl Conversation {
         if !greeting.is_completion() {
             return Err(no_service(greeting, Stage::Greeting));
         }
+        self.hello(helo).await
+    }
+
+    /// What the host answers to EHLO, or that it answers to HELO.
+    async fn hello(&mut self, helo: &Domain) -> Result<Extensions, NoService> {
         let ehlo = self.ask(Stage::Hello, &format!("EHLO {helo}")).await?;
         if ehlo.is_completion() {
             return Ok(Extensions::offered(&ehlo));
@@ -477,7 +523,10 @@ impl Conversation {
 
     async fn say(&mut self, stage: Stage, octets: &[u8]) -> Result<(), Interruption> {
         let until = self.until(stage);
-        let written = timeout_at(until, self.wire.write(octets)).await;
+        let written = match stage {
+            Stage::Content => timeout_at(until, self.wire.write_content(octets)).await,
+            _ => timeout_at(until, self.wire.write(octets)).await,
+        };
         let lost = |error: io::Error| Interruption::Lost { stage, why: error.to_string() };
         written.map_err(|_| self.too_late(stage))?.map_err(lost)
     }

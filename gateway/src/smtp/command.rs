@@ -1,4 +1,4 @@
-//! Commands: what a client's command line says (RFC 5321, 4.1; RFC 1870, 1985, 3030, 3461, 4954, 6152, 6531).
+//! Commands: what a client's command line says (RFC 5321, 4.1; RFC 1870, 1985, 3030, 3207, 3461, 4954, 6152, 6531).
 //!
 //! Paths are kept as they were written, but for a source route, which is taken off (Q140940). A service extension
 //! that is not offered is an unrecognised command or an unknown parameter, here as for the client.
@@ -32,6 +32,8 @@ pub enum Command {
         /// Whether it is the last one.
         is_last: bool,
     },
+    /// STARTTLS: what follows is encrypted (RFC 3207).
+    StartTls,
     /// RSET: forget the message.
     Rset,
     /// NOOP, with or without words.
@@ -203,6 +205,7 @@ impl Command {
             "MAIL" => mail(argument, offered),
             "RCPT" => rcpt(argument, offered),
             "BDAT" if offered.chunking => bdat(argument),
+            "STARTTLS" if offered.starttls => nothing(argument, Command::StartTls, "STARTTLS"),
             "DATA" => nothing(argument, Command::Data, "DATA"),
             "RSET" => nothing(argument, Command::Rset, "RSET"),
             "QUIT" => nothing(argument, Command::Quit, "QUIT"),
@@ -507,9 +510,12 @@ mod tests {
 
     #[test]
     fn what_is_wrong_decides_the_code_of_the_reply() {
-        for line in ["", "XYZZY", "STARTTLS", "MAILFROM:<a@example.com>", "NOOP \0", "EHLO \u{fc}.example"] {
+        for line in ["", "XYZZY", "TURN", "MAILFROM:<a@example.com>", "NOOP \0", "EHLO \u{fc}.example"] {
             assert_eq!(code(line), 500, "{line}");
         }
+        let without = Extensions { starttls: false, ..Extensions::of(Release::Current) };
+        assert_eq!(Command::parse(b"STARTTLS", without).unwrap_err().reply().code(), 500);
+        assert_eq!((parse("starttls"), code("STARTTLS now")), (Ok(Command::StartTls), 501));
         for line in [
             "HELO",
             "EHLO two words",

@@ -23,11 +23,14 @@ pub struct Extensions {
     pub etrn: bool,
     /// SMTPUTF8 (RFC 6531).
     pub smtp_utf8: bool,
+    /// STARTTLS (RFC 3207).
+    pub starttls: bool,
 }
 
 impl Extensions {
     /// What a release offers. The historical ones had no 8BITMIME, CHUNKING, PIPELINING, SMTPUTF8 nor enhanced status
-    /// codes; 5.5 had DSN and ETRN (Q262986).
+    /// codes; 5.5 had DSN and ETRN (Q262986). STARTTLS came with 5.5 too (Q260065, Q237327), on what conditions is not
+    /// known: it is not here.
     pub fn of(release: Release) -> Self {
         let is_current = release == Release::Current;
         Extensions {
@@ -39,6 +42,7 @@ impl Extensions {
             dsn: release >= Release::V55Rtm,
             etrn: release >= Release::V55Rtm,
             smtp_utf8: is_current,
+            starttls: is_current,
         }
     }
 
@@ -58,6 +62,7 @@ impl Extensions {
             dsn: offers("DSN"),
             etrn: offers("ETRN"),
             smtp_utf8: offers("SMTPUTF8"),
+            starttls: offers("STARTTLS"),
         }
     }
 
@@ -72,6 +77,7 @@ impl Extensions {
             dsn: self.dsn && other.dsn,
             etrn: self.etrn && other.etrn,
             smtp_utf8: self.smtp_utf8 && other.smtp_utf8,
+            starttls: self.starttls && other.starttls,
         }
     }
 
@@ -85,6 +91,7 @@ impl Extensions {
             (self.dsn, "DSN"),
             (self.smtp_utf8, "SMTPUTF8"),
             (self.etrn, "ETRN"),
+            (self.starttls, "STARTTLS"),
         ];
         known.into_iter().filter_map(|(is_offered, keyword)| is_offered.then_some(keyword))
     }

@@ -14,6 +14,7 @@ use std::task::Poll;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use super::data::DataReader;
+use super::transcript::Transcript;
 use crate::env::Stream;
 
 /// The longest command line, in octets with its CRLF: 512 (RFC 5321, 4.5.3.1.4), and what the service extensions add to
@@ -26,6 +27,7 @@ pub const AUTH_LIMIT: usize = 12_288;
 /// One end of an SMTP connection.
 pub struct Wire {
     stream: BufReader<Box<dyn Stream>>,
+    transcript: Option<Transcript>,
 }
 
 /// Why there is no line.
@@ -55,7 +57,12 @@ pub enum LineError {
 impl Wire {
     /// Takes over an open connection.
     pub fn new(stream: Box<dyn Stream>) -> Self {
-        Wire { stream: BufReader::new(stream) }
+        Wire { stream: BufReader::new(stream), transcript: None }
+    }
+
+    /// The same connection, of which this is written down, if anything is.
+    pub fn written_down(self, transcript: Option<Transcript>) -> Self {
+        Wire { transcript, ..self }
     }
 
     /// Whether the other end has said more than was asked for: what it sent before the last answer.
@@ -68,11 +75,36 @@ impl Wire {
         poll_fn(|cx| Poll::Ready(Pin::new(&mut self.stream).poll_fill_buf(cx).is_pending())).await
     }
 
+    /// Takes the connection out, to be [put](Self::put) back encrypted. Until then there is nothing to read, and what was
+    /// read and not yet asked for is gone.
+    pub fn take(&mut self) -> Box<dyn Stream> {
+        let gone: Box<dyn Stream> = Box::new(tokio::io::empty());
+        std::mem::replace(&mut self.stream, BufReader::new(gone)).into_inner()
+    }
+
+    /// Goes on with another connection.
+    pub fn put(&mut self, stream: Box<dyn Stream>) {
+        self.stream = BufReader::new(stream);
+    }
+
     /// Reads a line of at most `limit` octets with its CRLF, and gives it back without.
     ///
     /// # Errors
     /// Of a line that is too long or badly ended, once for the whole line; and of a connection that is gone.
     pub async fn read_line(&mut self, limit: usize) -> Result<Vec<u8>, LineError> {
+        let line = self.line(limit).await;
+        if let Some(transcript) = &mut self.transcript {
+            match &line {
+                Ok(line) => transcript.heard(line),
+                // The transcript ends with that anyway.
+                Err(LineError::Closed) => {}
+                Err(error) => transcript.heard_no_line(&error.to_string()),
+            }
+        }
+        line
+    }
+
+    async fn line(&mut self, limit: usize) -> Result<Vec<u8>, LineError> {
         let mut line = Vec::new();
         let mut too_long = false;
         loop {
@@ -122,6 +154,7 @@ impl Wire {
         }
         let taken = reader.feed(available, chunk);
         self.stream.consume(taken);
+        self.write_content_down(chunk, true);
         Ok(())
     }
 
@@ -141,14 +174,37 @@ impl Wire {
         let taken = available.len().min(usize::try_from(most).unwrap_or(usize::MAX));
         chunk.extend_from_slice(&available[..taken]);
         self.stream.consume(taken);
+        self.write_content_down(chunk, true);
         Ok(())
     }
 
-    /// Writes all of `octets` and sees them on their way.
+    /// Writes all of some lines and sees them on their way.
     ///
     /// # Errors
     /// The connection's; some of the octets may have been sent.
-    pub async fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+    pub async fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        if let Some(transcript) = &mut self.transcript {
+            transcript.said(lines);
+        }
+        self.send(lines).await
+    }
+
+    /// The same for a part of a message, which may end anywhere.
+    ///
+    /// # Errors
+    /// The connection's; some of the octets may have been sent.
+    pub async fn write_content(&mut self, content: &[u8]) -> io::Result<()> {
+        self.write_content_down(content, false);
+        self.send(content).await
+    }
+
+    fn write_content_down(&mut self, content: &[u8], came: bool) {
+        if let Some(transcript) = &mut self.transcript {
+            transcript.content(content, came);
+        }
+    }
+
+    async fn send(&mut self, octets: &[u8]) -> io::Result<()> {
         self.stream.write_all(octets).await?;
         self.stream.flush().await
     }

@@ -7,6 +7,7 @@
 //! | [`extensions`] | which service extensions there are, and who offers them |
 //! | [`command`] | what a client's command line says |
 //! | [`reply`] | what a server's reply says |
+//! | [`transcript`] | how a conversation is written down, without its secrets |
 //! | [`client`] | one conversation that hands a message to another host |
 //!
 //! Nothing here knows a policy, a route or the spool.
@@ -18,3 +19,4 @@ pub mod extensions;
 pub mod international;
 pub mod line;
 pub mod reply;
+pub mod transcript;

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use super::format::Encoder;
-use super::{Aside, Spool};
+use super::{Aside, Folder, Spool};
 use crate::env::{DiskError, File};
 use crate::envelope::{Envelope, SpoolId};
 use crate::reach::{Point, reached};
@@ -46,6 +46,8 @@ pub struct Draft {
     gathered: Vec<u8>,
     /// The octets before the content.
     head: usize,
+    /// Whether its name was taken for it, and is free again if it does not come into the spool.
+    has_new_name: bool,
 }
 
 impl Draft {
@@ -60,7 +62,12 @@ impl Draft {
     ) -> Self {
         let (encoder, gathered) = Encoder::begin(envelope);
         let head = gathered.len();
-        Draft { spool, id, work, home, file, encoder, gathered, head }
+        Draft { spool, id, work, home, file, encoder, gathered, head, has_new_name: false }
+    }
+
+    /// The same, under a name that was taken for it.
+    pub(super) fn with_new_name(self) -> Self {
+        Draft { has_new_name: true, ..self }
     }
 
     /// The name that the message will have: the `id` of its `Received` line.
@@ -124,7 +131,25 @@ impl Draft {
     /// # Errors
     /// The disk's. The message is then taken back, as far as the disk lets it be: whoever sent it still has it.
     pub async fn commit(self) -> Result<SpoolId, NotCommitted> {
-        let Draft { spool, id, work, home, mut file, encoder, mut gathered, .. } = self;
+        let (spool, id, has_new_name) = (self.spool.clone(), self.id.clone(), self.has_new_name);
+        let is_aside = self.home.parent() != Some(&spool.folder(Folder::In));
+        let committed = self.make_durable().await;
+        if has_new_name {
+            match &committed {
+                Ok(()) if !is_aside => {}
+                Err(error) if error.is_left => {}
+                Ok(()) => {
+                    spool.census.set_aside(id.as_str());
+                    spool.census.remove(Folder::In, &id.clone().into());
+                }
+                Err(_) => spool.census.remove(Folder::In, &id.clone().into()),
+            }
+        }
+        committed.map(|()| id)
+    }
+
+    async fn make_durable(self) -> Result<(), NotCommitted> {
+        let Draft { spool, work, home, mut file, encoder, mut gathered, .. } = self;
         gathered.extend(encoder.footer());
         let written = async {
             let wrote = file.write_all(&gathered).await;
@@ -155,12 +180,11 @@ impl Draft {
             return Err(NotCommitted { why, is_left });
         }
         let folder = home.parent().expect("a spool file is in a folder");
-        if let Err(cause) = spool.disk.sync_dir(folder).await {
+        if let Err(why) = spool.sync(folder).await {
             reached(Point::CommitFailedAtDirectory);
-            let why = DiskError { action: "synchronise", path: folder.to_owned(), cause };
             return Err(NotCommitted { why, is_left: !is_gone(&spool.disk.remove(&home).await) });
         }
-        Ok(id)
+        Ok(())
     }
 
     /// Throws the message away.
@@ -170,6 +194,9 @@ impl Draft {
     pub async fn discard(self) -> Result<(), DiskError> {
         reached(Point::DraftDiscarded);
         drop(self.file);
+        if self.has_new_name {
+            self.spool.census.remove(Folder::In, &self.id.clone().into());
+        }
         self.spool.disk.remove(&self.work).await.map_err(DiskError::of("remove", &self.work))
     }
 }

@@ -24,7 +24,9 @@
 //! One process uses a spool at a time. This module knows files and envelopes; it does not know what a message is
 //! processed to, nor when it is tried again.
 
+mod census;
 mod draft;
+mod folders;
 mod format;
 mod name;
 mod queue;
@@ -33,7 +35,9 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::census::Census;
 pub use self::draft::{Draft, NotCommitted};
+use self::folders::Folders;
 pub use self::format::{Damage, decode};
 pub use self::name::{EntryName, NotAnEntryName};
 pub use self::queue::Progress;
@@ -104,6 +108,8 @@ pub struct Spool {
     disk: Arc<dyn Disk>,
     entropy: Arc<dyn Entropy>,
     root: Arc<Path>,
+    census: Arc<Census>,
+    folders: Arc<Folders>,
 }
 
 impl Spool {
@@ -117,7 +123,8 @@ impl Spool {
         entropy: Arc<dyn Entropy>,
         root: &Path,
     ) -> Result<Self, DiskError> {
-        let spool = Spool { disk, entropy, root: root.into() };
+        let (census, shared) = (Arc::default(), Arc::default());
+        let spool = Spool { disk, entropy, root: root.into(), census, folders: shared };
         let folders =
             ["work", "in", "out", "archive", "bad", "turf", "queue"].map(|folder| root.join(folder));
         for folder in &folders {
@@ -131,6 +138,14 @@ impl Spool {
             let leftover = work.join(file_name);
             spool.disk.remove(&leftover).await.map_err(DiskError::of("remove", &leftover))?;
         }
+        for folder in [Folder::In, Folder::Out] {
+            let entries = spool.list(folder).await?.entries;
+            entries.iter().for_each(|name| spool.census.add(folder, name));
+        }
+        for aside in [Aside::Archive, Aside::Bad, Aside::Turf].map(|aside| spool.aside(aside)) {
+            let kept = spool.disk.list(&aside).await.map_err(DiskError::of("list", &aside))?;
+            kept.iter().for_each(|file| spool.census.set_aside(file));
+        }
         spool.forget_the_gone().await?;
         // A process may have died after a rename and before the synchronisation: what is listed is durable.
         for folder in &folders {
@@ -142,7 +157,8 @@ impl Spool {
     /// The spool in the directory `root` for who only looks at it: another process may have it open, and nothing is made,
     /// removed or synchronised.
     pub fn look_at(disk: Arc<dyn Disk>, entropy: Arc<dyn Entropy>, root: &Path) -> Self {
-        Spool { disk, entropy, root: root.into() }
+        let (census, folders) = (Arc::new(Census::of_anothers()), Arc::default());
+        Spool { disk, entropy, root: root.into(), census, folders }
     }
 
     /// Begins a message that will come into `in/`, under a name that nothing in the spool has.
@@ -152,43 +168,27 @@ impl Spool {
     pub async fn draft(&self, envelope: &Envelope) -> Result<Draft, DiskError> {
         for _ in 0..DRAWS {
             let id = SpoolId::draw(&*self.entropy);
+            if !self.census.take(&id) {
+                continue;
+            }
+            let name = EntryName::from(id.clone());
             let work = self.work().join(id.as_str());
             let file = match self.disk.create(&work).await {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
-                created => created.map_err(DiskError::of("make", &work))?,
-            };
-            let draft = Draft::new(
-                self.clone(),
-                id.clone(),
-                work,
-                self.folder(Folder::In).join(id.as_str()),
-                file,
-                envelope,
-            );
-            match self.is_free(&id).await {
-                Ok(true) => return Ok(draft),
-                Ok(false) => draft.discard().await?,
+                Ok(file) => file,
                 Err(error) => {
-                    let _ = draft.discard().await;
-                    return Err(error);
+                    self.census.remove(Folder::In, &name);
+                    if error.kind() == ErrorKind::AlreadyExists {
+                        continue;
+                    }
+                    return Err(DiskError { action: "make", path: work, cause: error });
                 }
-            }
+            };
+            let home = self.folder(Folder::In).join(id.as_str());
+            return Ok(Draft::new(self.clone(), id, work, home, file, envelope).with_new_name());
         }
         let cause =
             io::Error::new(ErrorKind::AlreadyExists, format!("{DRAWS} names drawn, and all are taken"));
         Err(DiskError { action: "find a free name in", path: self.root.to_path_buf(), cause })
-    }
-
-    /// Whether nothing but the draft itself has this name. A part still in `out/` counts: its number is not known.
-    async fn is_free(&self, id: &SpoolId) -> Result<bool, DiskError> {
-        let aside = [Aside::Archive, Aside::Bad, Aside::Turf].map(|aside| self.aside(aside));
-        for folder in [self.folder(Folder::In)].iter().chain(&aside) {
-            let path = folder.join(id.as_str());
-            if self.disk.exists(&path).await.map_err(DiskError::of("look for", &path))? {
-                return Ok(false);
-            }
-        }
-        Ok(self.list(Folder::Out).await?.entries.iter().all(|entry| entry.id != *id))
     }
 
     /// Writes a whole message that the gateway makes itself: a report into `in/`, a part into `out/`. Durable on
@@ -203,18 +203,21 @@ impl Spool {
         envelope: &Envelope,
         content: &[u8],
     ) -> Result<(), DiskError> {
-        match self.read(folder, name).await {
-            Ok(_) => {
-                reached(Point::FiledBefore);
-                return self.sync(&self.folder(folder)).await;
+        if self.census.may_have(folder, name) {
+            match self.read(folder, name).await {
+                Ok(_) => {
+                    reached(Point::FiledBefore);
+                    return self.sync(&self.folder(folder)).await;
+                }
+                Err(ReadError::Damaged { .. }) => {
+                    reached(Point::DamagedSetAside);
+                    self.set_aside(folder, &name.to_string(), Aside::Bad).await?;
+                }
+                Err(ReadError::Disk(error)) if error.cause.kind() == ErrorKind::NotFound => {}
+                Err(ReadError::Disk(error)) => return Err(error),
             }
-            Err(ReadError::Damaged { .. }) => {
-                reached(Point::DamagedSetAside);
-                self.set_aside(folder, &name.to_string(), Aside::Bad).await?;
-            }
-            Err(ReadError::Disk(error)) if error.cause.kind() == ErrorKind::NotFound => {}
-            Err(ReadError::Disk(error)) => return Err(error),
         }
+        self.census.add(folder, name);
         // No session's draft has a name of this form, so a file that is there is left over from a failed attempt.
         let work = self.work().join(format!("{name}.made"));
         let file = match self.disk.create(&work).await {
@@ -299,6 +302,7 @@ impl Spool {
                 return Err(DiskError { action: "move", path: from, cause });
             }
         }
+        self.census.set_aside(&kept);
         Ok(kept)
     }
 
@@ -313,7 +317,15 @@ impl Spool {
             self.sync(&self.aside(aside)).await?;
         }
         self.sync(&self.folder(folder)).await?;
+        if let Ok(name) = file_name.parse() {
+            self.census.remove(folder, &name);
+        }
         self.forget_entry(folder, file_name).await
+    }
+
+    /// Whether there may be an entry of this name, as far as is known without asking the disk: if not, there is none.
+    pub fn may_hold(&self, folder: Folder, name: &EntryName) -> bool {
+        self.census.may_have(folder, name)
     }
 
     /// Whether there is an entry of this name.
@@ -325,7 +337,8 @@ impl Spool {
         self.disk.exists(&path).await.map_err(DiskError::of("look for", &path))
     }
 
-    /// Removes an entry and what is remembered of it. Durable on return; for `in/` this is the commit point.
+    /// Removes an entry, and of one in `out/` what is remembered of it. Durable on return; for `in/` this is the commit
+    /// point, and whoever has the message in hand puts it down.
     ///
     /// # Errors
     /// The disk's.
@@ -333,11 +346,15 @@ impl Spool {
         let path = self.folder(folder).join(name.to_string());
         self.disk.remove(&path).await.map_err(DiskError::of("remove", &path))?;
         self.sync(&self.folder(folder)).await?;
-        self.forget_entry(folder, &name.to_string()).await
+        self.census.remove(folder, name);
+        match folder {
+            Folder::Out if self.census.may_have_journal(name) => self.forget_journal(name).await,
+            Folder::In | Folder::Out => Ok(()),
+        }
     }
 
     async fn sync(&self, folder: &Path) -> Result<(), DiskError> {
-        self.disk.sync_dir(folder).await.map_err(DiskError::of("synchronise", folder))
+        self.folders.sync(&self.disk, folder).await.map_err(DiskError::of("synchronise", folder))
     }
 
     fn folder(&self, folder: Folder) -> PathBuf {

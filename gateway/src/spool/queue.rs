@@ -22,6 +22,7 @@ use crate::address::Address;
 use crate::env::{DiskError, File};
 use crate::envelope::SpoolId;
 use crate::reach::{Point, reached};
+use crate::tls::Shortfall;
 
 const HAND: &str = ".hand";
 
@@ -49,6 +50,13 @@ pub enum Progress {
         /// Which attempt it was, from 1.
         attempt: u32,
     },
+    /// The message needs TLS and the next hop had none that would do.
+    Unencrypted {
+        /// Which attempt it was, from 1.
+        attempt: u32,
+        /// What was missing.
+        shortfall: Shortfall,
+    },
     /// An attempt came to nothing and another will be made.
     Deferred {
         /// Which attempt it was, from 1.
@@ -74,6 +82,7 @@ impl Spool {
     pub async fn note(&self, name: &EntryName, progress: &Progress) -> Result<(), DiskError> {
         let record = serde_json::to_string(progress).expect("progress is made of what JSON can hold");
         let path = self.queue().join(name.to_string());
+        self.census.add_journal(name);
         let mut file = self.open_memory(&path).await?;
         file.write_all(format!("\n{record}\n").as_bytes()).await.map_err(DiskError::of("write", &path))?;
         file.sync().await.map_err(DiskError::of("synchronise", &path))?;
@@ -97,6 +106,9 @@ impl Spool {
     /// # Errors
     /// The disk's.
     pub async fn progress(&self, name: &EntryName) -> Result<Vec<Progress>, DiskError> {
+        if !self.census.may_have_journal(name) {
+            return Ok(Vec::new());
+        }
         let path = self.queue().join(name.to_string());
         let journal = match self.disk.read(&path).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
@@ -151,12 +163,21 @@ impl Spool {
     pub(super) async fn forget_the_gone(&self) -> Result<(), DiskError> {
         let queue = self.queue();
         for file_name in self.disk.list(&queue).await.map_err(DiskError::of("list", &queue))? {
-            let entry = match file_name.strip_suffix(HAND) {
-                Some(id) if id.parse::<SpoolId>().is_ok() => self.folder(Folder::In).join(id),
-                None if file_name.parse::<EntryName>().is_ok() => self.folder(Folder::Out).join(&file_name),
-                _ => continue,
+            let is_gone = match (file_name.strip_suffix(HAND), file_name.parse::<EntryName>()) {
+                (Some(id), _) => {
+                    let Ok(id) = id.parse::<SpoolId>() else { continue };
+                    !self.census.may_have(Folder::In, &id.into())
+                }
+                (None, Ok(name)) => {
+                    let is_gone = !self.census.may_have(Folder::Out, &name);
+                    if !is_gone {
+                        self.census.add_journal(&name);
+                    }
+                    is_gone
+                }
+                (None, Err(_)) => continue,
             };
-            if !self.disk.exists(&entry).await.map_err(DiskError::of("look for", &entry))? {
+            if is_gone {
                 reached(Point::MemoryOfTheGone);
                 self.forget(&file_name).await?;
             }
@@ -166,10 +187,18 @@ impl Spool {
 
     /// Removes what is remembered of an entry that has left its folder.
     pub(super) async fn forget_entry(&self, folder: Folder, file_name: &str) -> Result<(), DiskError> {
-        match folder {
-            Folder::In => self.forget(&format!("{file_name}{HAND}")).await,
-            Folder::Out => self.forget(file_name).await,
+        match (folder, file_name.parse()) {
+            (Folder::In, _) => self.forget(&format!("{file_name}{HAND}")).await,
+            (Folder::Out, Ok(name)) => self.forget_journal(&name).await,
+            (Folder::Out, Err(_)) => Ok(()),
         }
+    }
+
+    /// Removes the journal of an entry that has left `out/`.
+    pub(super) async fn forget_journal(&self, name: &EntryName) -> Result<(), DiskError> {
+        self.forget(&name.to_string()).await?;
+        self.census.remove_journal(name);
+        Ok(())
     }
 
     async fn forget(&self, file_name: &str) -> Result<(), DiskError> {

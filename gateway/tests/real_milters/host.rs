@@ -13,7 +13,7 @@ use gateway::address::Domain;
 use gateway::config::Config;
 use gateway::dns::{DnsError, MailExchanger, Resolver};
 use gateway::env::{BoxFuture, host};
-use gateway::eventlog::EventLogLayer;
+use gateway::eventlog::{Entry, EventLogLayer};
 use gateway::extension::Registry;
 use gateway::secret::{Secret, salted};
 use gateway::service::Gateway;
@@ -107,7 +107,7 @@ impl Host {
         let config = Config::parse(&text, "gateway.toml").unwrap();
         let events: Arc<Mutex<Vec<String>>> = Arc::default();
         let kept = Arc::clone(&events);
-        let log = EventLogLayer::new(move |entry| {
+        let log = EventLogLayer::new(move |entry: Entry| {
             kept.lock().unwrap().push(format!("{} {}", entry.id, entry.description));
         });
         let (stop, stopped) = oneshot::channel::<()>();

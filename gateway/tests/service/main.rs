@@ -10,6 +10,7 @@ mod etrn;
 mod extension;
 mod flush_mode;
 mod limits;
+mod logs;
 mod machine;
 mod network;
 mod recovery;

@@ -69,11 +69,12 @@ async fn ehlo_lists_the_extensions_and_helo_none() {
         "250-ENHANCEDSTATUSCODES",
         "250-CHUNKING",
         "250-DSN",
+        "250-SMTPUTF8",
         "250-ETRN",
         "250-AUTH SCRAM-SHA-256 PLAIN LOGIN",
         "250 HELP",
     ];
-    assert_eq!(lines[1..10], offered);
+    assert_eq!(lines[1..11], offered);
 }
 
 #[tokio::test(start_paused = true)]

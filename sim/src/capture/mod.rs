@@ -20,6 +20,8 @@ pub struct Capture {
     pub segments: Vec<Segment>,
     /// Every file of the spool and the mailboxes that came or went, in order.
     pub files: Vec<FileChange>,
+    /// What the peers wrote down to have their TLS connections read by, as a key log file has it (RFC 9850).
+    pub tls_secrets: String,
 }
 
 /// A segment that came to a machine, or was lost on the way.

@@ -37,6 +37,15 @@ pub enum Family {
     Milters,
 }
 
+/// The kinds that can only do anything where there is TLS.
+pub(crate) const OF_TLS: [&str; 5] = [
+    "server-refuses-starttls",
+    "server-breaks-handshake",
+    "server-wrong-certificate",
+    "client-injects-before-tls",
+    "client-breaks-handshake",
+];
+
 impl Family {
     /// Every family.
     pub const ALL: [Family; 9] = [
@@ -114,6 +123,9 @@ impl Family {
                 "server-refuses-utf8",
                 "server-withdraws-utf8",
                 "server-hands-back",
+                "server-refuses-starttls",
+                "server-breaks-handshake",
+                "server-wrong-certificate",
             ],
             Family::Clients => &[
                 "client-drops",
@@ -136,6 +148,8 @@ impl Family {
                 "client-floods",
                 "client-harvests",
                 "client-hides-utf8",
+                "client-injects-before-tls",
+                "client-breaks-handshake",
             ],
             Family::Extension => &[
                 "extension-panics",
@@ -226,6 +240,9 @@ impl Fault {
                 ServerDoes::RefusesUtf8 => "server-refuses-utf8",
                 ServerDoes::WithdrawsUtf8 => "server-withdraws-utf8",
                 ServerDoes::HandsBack => "server-hands-back",
+                ServerDoes::RefusesStartTls { .. } => "server-refuses-starttls",
+                ServerDoes::BreaksHandshake(_) => "server-breaks-handshake",
+                ServerDoes::WrongCertificate => "server-wrong-certificate",
             },
             Fault::Client { does, .. } => match does {
                 ClientDoes::Drops(_) => "client-drops",
@@ -248,6 +265,8 @@ impl Fault {
                 ClientDoes::Floods => "client-floods",
                 ClientDoes::Harvests => "client-harvests",
                 ClientDoes::HidesUtf8 => "client-hides-utf8",
+                ClientDoes::InjectsBeforeTls => "client-injects-before-tls",
+                ClientDoes::BreaksHandshake(_) => "client-breaks-handshake",
             },
             Fault::Milter { does, .. } => match does {
                 MilterFails::IsDown => "milter-is-down",

@@ -31,7 +31,8 @@ use serde::{Deserialize, Serialize};
 pub use bites::{Bite, Bites};
 pub use disk::{DiskFailure, DiskFolder, DiskOp};
 pub use family::Family;
-pub use peers::{ClientDoes, DnsAnswer, FalseEnd, MilterFails, ServerDoes, Stage};
+pub(crate) use family::OF_TLS;
+pub use peers::{BrokenHandshake, ClientDoes, DnsAnswer, FalseEnd, MilterFails, ServerDoes, Stage};
 
 use crate::span::{Span, Step};
 

@@ -141,6 +141,15 @@ pub enum ServerDoes {
     Drips,
     /// It answers EHLO with 502, and HELO as it should.
     KnowsNoEhlo,
+    /// It has no STARTTLS, though it offers it otherwise.
+    RefusesStartTls {
+        /// Whether it offers it all the same, and answers 454; otherwise the offer is missing.
+        offered: bool,
+    },
+    /// It offers STARTTLS, and no handshake comes of it.
+    BreaksHandshake(BrokenHandshake),
+    /// It shows the certificate of another host.
+    WrongCertificate,
     /// It offers PIPELINING, and grants DATA though it has refused every recipient (RFC 2920, 3.1).
     GrantsData,
     /// It closes the connection without a word when it has taken a message and is told of no other.
@@ -205,6 +214,11 @@ pub enum ClientDoes {
     /// It asks with ETRN for mail that it may not have, in many ways, and then over and over for that of its recipients
     /// (RFC 1985).
     AsksForMail,
+    /// Behind STARTTLS, where it is offered, come a greeting and a message, `NAME-injected`, all in clear and at once: as
+    /// from somebody on the way (CVE-2011-0411).
+    InjectsBeforeTls,
+    /// It begins TLS, where that is offered, and no handshake comes of it.
+    BreaksHandshake(BrokenHandshake),
     /// It sends the message in chunks, and between them commands that cannot be said there (RFC 3030).
     InterruptsChunks,
     /// It opens twelve connections at once and begins four messages on each, ten seconds before it hands its own over, and
@@ -214,6 +228,26 @@ pub enum ClientDoes {
     Harvests,
     /// It does not declare SMTPUTF8, whatever its message has (RFC 6531, 3.4).
     HidesUtf8,
+}
+
+/// How a side breaks a TLS handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BrokenHandshake {
+    /// It sends what is none.
+    Garbage,
+    /// It says nothing for five minutes.
+    Silence,
+    /// It closes the connection.
+    HangsUp,
+}
+
+impl BrokenHandshake {
+    /// Every way.
+    pub const ALL: [BrokenHandshake; 3] =
+        [BrokenHandshake::Garbage, BrokenHandshake::Silence, BrokenHandshake::HangsUp];
+    /// A record of a handshake that says nothing.
+    pub(crate) const GARBAGE: &[u8] = b"\x16\x03\x03\x00\x05hello";
 }
 
 /// What a milter does that it should not. Its first stage is the negotiation; `content` is all of the message before its

@@ -89,8 +89,12 @@ impl GatewayMachine {
         let stop: Arc<Notify> = Arc::default();
         *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&stop);
         let bare: Arc<dyn Net> = Arc::new(MortalNet::new(seat.net, life.clone()));
-        let recorded =
-            RecordedNet { net: Arc::clone(&bare), machine: Arc::clone(&self.name), journal: journal.clone() };
+        let recorded = RecordedNet {
+            net: Arc::clone(&bare),
+            machine: Arc::clone(&self.name),
+            journal: journal.clone(),
+            secrets: self.scene.secrets.clone(),
+        };
         let env = Env {
             net: match plan.milters.is_empty() {
                 true => Arc::new(recorded),

@@ -2,7 +2,8 @@
 //! written.
 //!
 //! A dialogue is recorded line by line, as the gateway saw it. What lies between `354` and the final dot is one line,
-//! which says what an oracle has to know of it ([`Content`]).
+//! which says what an oracle has to know of it ([`Content`]). From the first octet of a TLS handshake on, what the two
+//! sides say is read with the secrets that the peer wrote down; what cannot be read so is not written down.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,18 +15,21 @@ use gateway::env::{Connection, IoFuture, Listener, Net, Stream, UdpSocket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::mailbag;
-use crate::record::{Content, Journal, Speaker, What};
+use crate::record::{Content, Journal, Speaker, TLS_BEGINS, What};
+use crate::tls::{HANDSHAKE, Secrets, Side, Tap};
 
 /// Sockets whose dialogues are recorded.
 pub(crate) struct RecordedNet {
     pub(crate) net: Arc<dyn Net>,
     pub(crate) machine: Arc<str>,
     pub(crate) journal: Journal,
+    pub(crate) secrets: Secrets,
 }
 
 impl RecordedNet {
     fn dialogue(&self) -> Dialogue {
-        Dialogue::new(self.journal.clone(), Arc::clone(&self.machine), Speaker::Client)
+        let (journal, machine) = (self.journal.clone(), Arc::clone(&self.machine));
+        Dialogue::new(journal, machine, Speaker::Client, &self.secrets)
     }
 }
 
@@ -53,6 +57,7 @@ impl Net for RecordedNet {
                 listener,
                 journal: self.journal.clone(),
                 machine: Arc::clone(&self.machine),
+                secrets: self.secrets.clone(),
             }) as Box<dyn Listener>)
         })
     }
@@ -67,14 +72,15 @@ struct RecordedListener {
     listener: Box<dyn Listener>,
     journal: Journal,
     machine: Arc<str>,
+    secrets: Secrets,
 }
 
 impl Listener for RecordedListener {
     fn accept(&mut self) -> IoFuture<'_, Connection> {
         Box::pin(async move {
             let taken = self.listener.accept().await?;
-            let mut dialogue =
-                Dialogue::new(self.journal.clone(), Arc::clone(&self.machine), Speaker::Server);
+            let (journal, machine) = (self.journal.clone(), Arc::clone(&self.machine));
+            let mut dialogue = Dialogue::new(journal, machine, Speaker::Server, &self.secrets);
             dialogue.note(Speaker::Network, format!("connection from {}", taken.from.ip()));
             Ok(Connection { stream: Box::new(Recorded::new(taken.stream, dialogue)), ..taken })
         })
@@ -166,6 +172,9 @@ struct Dialogue {
     /// The chunk that is being read (RFC 3030), and the message so far where it comes in chunks.
     chunk: Option<Chunk>,
     chunks: Reading,
+    secrets: Secrets,
+    /// What reads along once TLS has begun.
+    tap: Option<Tap>,
 }
 
 /// A chunk: how it was announced, and how many octets of it are still to come.
@@ -186,7 +195,7 @@ struct Reading {
 }
 
 impl Dialogue {
-    fn new(journal: Journal, machine: Arc<str>, gateway: Speaker) -> Self {
+    fn new(journal: Journal, machine: Arc<str>, gateway: Speaker, secrets: &Secrets) -> Self {
         let connection = journal.next_connection();
         Dialogue {
             journal,
@@ -201,6 +210,8 @@ impl Dialogue {
             held: Vec::new(),
             chunk: None,
             chunks: Reading::default(),
+            secrets: secrets.clone(),
+            tap: None,
         }
     }
 
@@ -208,7 +219,27 @@ impl Dialogue {
         self.journal.note(&self.machine, What::Smtp { connection: self.connection, speaker, line });
     }
 
-    fn said(&mut self, speaker: Speaker, mut bytes: &[u8]) {
+    fn said(&mut self, speaker: Speaker, bytes: &[u8]) {
+        let is_between_lines = self.client.is_empty() && self.content.is_none() && self.chunk.is_none();
+        if self.tap.is_none()
+            && speaker == Speaker::Client
+            && is_between_lines
+            && bytes.first() == Some(&HANDSHAKE)
+        {
+            self.tap = Some(Tap::new(&self.secrets));
+            self.note(Speaker::Network, TLS_BEGINS.to_owned());
+        }
+        let side = if speaker == Speaker::Client { Side::Client } else { Side::Server };
+        match &mut self.tap {
+            None => self.said_so(speaker, bytes),
+            Some(tap) => {
+                let decrypted = tap.read(side, bytes);
+                self.said_so(speaker, &decrypted);
+            }
+        }
+    }
+
+    fn said_so(&mut self, speaker: Speaker, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let to_the_line_feed = bytes.iter().position(|octet| *octet == b'\n').map(|at| at + 1);
             let mut length = to_the_line_feed.unwrap_or(bytes.len());
@@ -395,7 +426,7 @@ mod tests {
     fn written(gateway: Speaker, pieces: &[(Speaker, &str)]) -> Vec<String> {
         let clock: crate::engine::Clock = Arc::new(|| std::time::Duration::ZERO);
         let journal = Journal::new(Arc::clone(&clock), Trace::new(clock, Keep::Digest));
-        let mut dialogue = Dialogue::new(journal.clone(), "gw".into(), gateway);
+        let mut dialogue = Dialogue::new(journal.clone(), "gw".into(), gateway, &Secrets::default());
         pieces.iter().for_each(|(speaker, piece)| dialogue.said(*speaker, piece.as_bytes()));
         let entries = journal.entries().into_iter();
         entries.map(|entry| entry.what.to_string().replace("smtp 1 ", "")).collect()

@@ -15,9 +15,9 @@ mod hosts;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::protocol::{longest, octets};
+use super::protocol::{LINE_LIMIT, longest, octets};
 use super::session::verb;
-use super::{Case, Oracle, Session, Sheet};
+use super::{Case, Oracle, Reply, Session, Sheet};
 use crate::mailbag::Kind;
 use crate::record::What;
 
@@ -84,9 +84,15 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
 /// Judges how long a connection was kept after each message that went over it.
 fn kept(case: &Case<'_>, session: &Session<'_>, sheet: &mut Sheet) {
     let at = |index: usize| case.record.entries[index].at;
+    // What the gateway took for which reply is the other server's doing.
+    if session.early > 0 {
+        return;
+    }
     for (place, exchange) in session.exchanges.iter().enumerate() {
         let taken = exchange.reply.as_ref().filter(|reply| exchange.content.is_some() && reply.is_positive());
-        let Some(taken) = taken else { continue };
+        // A reply that is too long is none: nobody reads it to its end.
+        let is_read = |reply: &&Reply<'_>| reply.lines.iter().all(|line| octets(line) <= LINE_LIMIT);
+        let Some(taken) = taken.filter(is_read) else { continue };
         let next = session.exchanges.get(place + 1).map(|next| next.index);
         let closed = session.is_closed.then_some(session.span[1]);
         let ended = next.into_iter().chain(closed).min();

@@ -16,7 +16,7 @@ use gateway::release::Release;
 
 use super::reports::restarts;
 use super::session::{Session, path, verb};
-use super::{Case, Exchange, Oracle, Place, Sheet, copies, journal, ledger};
+use super::{Case, Exchange, Oracle, Place, Reply, Sheet, copies, journal, ledger};
 use crate::fault::{DiskFolder, Family};
 use crate::mailbag::{Item, Kind};
 use crate::plan::Hears;
@@ -80,12 +80,12 @@ fn requests<'a>(case: &'a Case<'_>) -> Requests<'a> {
         let Some(session) = session_of(case, transfer.index) else { continue };
         let before = session.exchanges.iter().filter(|exchange| exchange.index < transfer.index);
         let (mut mail, mut rcpts) = ("", Vec::new());
-        for exchange in before {
+        // What was refused began no transaction, and named nobody.
+        let is_obeyed = |exchange: &&Exchange<'_>| exchange.reply.as_ref().is_some_and(Reply::is_positive);
+        for exchange in before.filter(is_obeyed) {
             match verb(exchange.command).as_str() {
                 "MAIL" => (mail, rcpts) = (exchange.command, Vec::new()),
-                "RCPT" if exchange.reply.as_ref().is_some_and(super::Reply::is_positive) => {
-                    rcpts.push(exchange.command);
-                }
+                "RCPT" => rcpts.push(exchange.command),
                 _ => {}
             }
         }
@@ -271,7 +271,7 @@ fn how_often(case: &Case<'_>, message: &str, recipient: &str, kind: &Kind, sheet
         let mut sent =
             sent.filter(|transfer| transfer.message() == Some(message) && transfer.is_for(recipient));
         sent.any(|transfer| {
-            let may_be_taken = transfer.reply.as_ref().is_none_or(super::Reply::is_positive);
+            let may_be_taken = transfer.reply.as_ref().is_none_or(Reply::is_positive);
             may_be_taken && session_of(case, transfer.index).is_some_and(|session| !session.offers("DSN"))
         })
     };

@@ -6,7 +6,7 @@
 //! - one wait of the retry schedule, the longest, before it is tried;
 //! - one conversation that began badly before, until it is given up;
 //! - a pause after the disk failed, and what extensions may take;
-//! - and, where its destination is a host that takes no mail, or an extension fails over it and it is kept until that is
+//! - and, where its destination is a host that takes no mail, or has no TLS for mail that needs it, or an extension fails over it and it is kept until that is
 //!   well again, the age at which it expires and one wait more; the same again for the report on it, where that goes to
 //!   such a host.
 //!
@@ -17,6 +17,7 @@
 //! is down proves nothing: what brings it down is found by *service*.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use gateway::extension::OnFailure;
@@ -27,7 +28,7 @@ use super::{Case, Oracle, Place, Sheet, etrn};
 use crate::fault::{Family, Fault};
 use crate::machine::FAULTY_EXTENSION;
 use crate::mailbag::Kind;
-use crate::plan::Task;
+use crate::plan::{Offer, Task};
 use crate::record::{Service, What};
 
 pub(super) const ORACLE: Oracle = Oracle {
@@ -140,7 +141,16 @@ fn waits(case: &Case<'_>, message: &str, recipients: &[&String], sender: &str) -
     let takes_none = |address: &str| match case.model.place(address, false) {
         Place::Mailbox(_) | Place::Nowhere => false,
         Place::Hosts(hosts) => {
-            hosts.iter().any(|host| case.ledger.server_at(*host).is_none()) || hosts.is_empty()
+            let has_no_tls = |host: &IpAddr| {
+                !case
+                    .plan
+                    .servers
+                    .iter()
+                    .any(|it| it.address == *host && it.offers.contains(&Offer::Starttls))
+            };
+            hosts.iter().any(|host| case.ledger.server_at(*host).is_none())
+                || hosts.is_empty()
+                || case.model.is_certified(address) && hosts.iter().any(has_no_tls)
         }
     };
     let too_old = too_old(case);

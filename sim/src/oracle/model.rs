@@ -61,8 +61,20 @@ impl<'a> Model<'a> {
         Model { plan, extension: entries.collect() }
     }
 
-    /// Of the networks that hold a host the smallest decides (Q155920).
+    /// What the rule for a host comes to, or what is required of all.
     pub fn verdict(&self, client: IpAddr) -> Verdict {
+        match (self.rule(client), self.plan.gateway.config.accept.require) {
+            (Some(Rule::Reject), _) => Verdict::Reject,
+            (Some(Rule::Exempt), _) | (_, Requirement::Nothing | Requirement::Encryption) => Verdict::Admit,
+            (
+                Some(Rule::Accept) | None,
+                Requirement::Authentication | Requirement::AuthenticationAndEncryption,
+            ) => Verdict::Authenticate,
+        }
+    }
+
+    /// Of the networks that hold a host the smallest decides (Q155920).
+    fn rule(&self, client: IpAddr) -> Option<Rule> {
         let accept = &self.plan.gateway.config.accept;
         let mut found: Option<(u8, Rule)> = None;
         for host in &accept.hosts {
@@ -72,11 +84,37 @@ impl<'a> Model<'a> {
                 found = Some((length, host.rule));
             }
         }
-        match (found.map(|(_, rule)| rule), accept.require) {
-            (Some(Rule::Reject), _) => Verdict::Reject,
-            (Some(Rule::Exempt), _) | (_, Requirement::Nothing) => Verdict::Admit,
-            (Some(Rule::Accept) | None, Requirement::Authentication) => Verdict::Authenticate,
-        }
+        found.map(|(_, rule)| rule)
+    }
+
+    /// Whether a host must encrypt before it sends mail: where that is asked for, all must but those that are exempt.
+    pub fn must_encrypt(&self, client: IpAddr) -> bool {
+        let required = self.plan.gateway.config.accept.require;
+        let asks = matches!(required, Requirement::Encryption | Requirement::AuthenticationAndEncryption);
+        asks && self.rule(client).is_none_or(|rule| rule == Rule::Accept)
+    }
+
+    /// Whether a client may authenticate over a connection that is encrypted, or not. Where there is no certificate it
+    /// could not otherwise.
+    pub fn may_authenticate(&self, is_encrypted: bool) -> bool {
+        is_encrypted || self.plan.gateway.config.tls.auth_in_clear
+    }
+
+    /// Whether a recipient's mail must not leave but over TLS, with a certificate for the host: the entry of the routing
+    /// table that its domain goes by says so. Of those the one for the domain alone counts first, and then the longest.
+    pub fn is_certified(&self, recipient: &str) -> bool {
+        let domain = domain(recipient).to_ascii_lowercase();
+        let fits = |entry: &str| match entry.strip_prefix('#') {
+            Some(alone) => (alone == domain).then_some(usize::MAX),
+            None => {
+                let name = entry.trim_start_matches('.');
+                let is_below = domain.strip_suffix(name).is_some_and(|above| above.ends_with('.'));
+                (name == domain || is_below).then_some(name.len())
+            }
+        };
+        let entries = self.plan.gateway.certified.iter().map(|(entry, certified)| (entry, *certified));
+        let fitting = entries.filter_map(|(entry, certified)| Some((fits(entry)?, certified)));
+        fitting.max_by_key(|(length, _)| *length).is_some_and(|(_, certified)| certified)
     }
 
     /// What is stored of an account's password.

@@ -1,13 +1,14 @@
 //! Policy: what the configuration admits is admitted, what it refuses is refused, and mail goes where it says.
 //!
 //! The [model](super::model) reads the configuration a second time and goes through each dialogue beside the gateway:
-//! who may connect (Q155920), who is who (RFC 4954, RFC 5802), who must say so first, who may submit as whom (Q188250,
-//! Q262945; a host that is exempt from authentication is exempt from nothing else, Q178091), who may relay (Q193922), who
-//! is told who exists (RFC 5321, 3.5.3), and who may ask for mail that waits (RFC 1985), which goes to nobody before.
-//! Then it
-//! asks of each copy of a message whether it is where a recipient's mail goes (Q169683, Q217217; RFC 5321, 5.1), and of
-//! each message over which an extension failed whether that was dealt with as the extension's link of the chain says.
+//! who may connect (Q155920), who is who (RFC 4954, RFC 5802), who must say so first, and who over TLS (RFC 3207), who may
+//! submit as whom (Q188250, Q262945; a host that is exempt from authentication is exempt from nothing else, Q178091), who
+//! may relay (Q193922), who is told who exists (RFC 5321, 3.5.3), and who may ask for mail that waits (RFC 1985), which
+//! goes to nobody before. Then it asks of each copy of a message whether it is where a recipient's mail goes (Q169683,
+//! Q217217; RFC 5321, 5.1), and of each message over which an extension failed whether that was dealt with as the
+//! extension's link of the chain says.
 //!
+//! Mail whose route needs TLS is spoken of over TLS alone, with a host that has shown its own certificate (RFC 8314).
 //! What the milters say is looked up in [their own record](super::filters), and [apart](super::unwanted) whose mail is not
 //! wanted.
 //!
@@ -32,6 +33,7 @@ use crate::fault::Fault;
 use crate::machine::FAULTY_EXTENSION;
 use crate::mailbag::Kind;
 use crate::record::What;
+use crate::tls::ANOTHER_HOST;
 
 pub(super) const ORACLE: Oracle = Oracle {
     name: "policy",
@@ -50,6 +52,9 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
         Guest::of(case, session).go_through(sheet);
     }
     proof::challenges(case, sheet);
+    for session in case.ledger.sessions.iter().filter(|session| !session.is_inbound) {
+        secrecy(case, session, sheet);
+    }
     places(case, sheet);
     waits(case, sheet);
     failures(case, sheet);
@@ -102,8 +107,9 @@ impl<'a, 'b> Guest<'a, 'b> {
                 self.responds(asked, exchange.command, reply, sheet);
             } else {
                 match verb(exchange.command).as_str() {
-                    "AUTH" => self.authenticates(exchange.command, reply, sheet),
-                    "MAIL" => self.mail(exchange.command, yes, reply.code, sheet),
+                    "STARTTLS" if yes => (self.account, self.sender) = (None, String::new()),
+                    "AUTH" => self.authenticates(exchange, reply, sheet),
+                    "MAIL" => self.mail(exchange, yes, reply.code, sheet),
                     "RCPT" => self.recipient(exchange.command, yes, reply.code, sheet),
                     "ETRN" => self.asks_for_mail(exchange, yes, reply.code, sheet),
                     "VRFY" | "EXPN" => self.asks(exchange.command, reply, sheet),
@@ -125,8 +131,15 @@ impl<'a, 'b> Guest<'a, 'b> {
         }
     }
 
-    fn authenticates(&mut self, command: &str, reply: &Reply<'_>, sheet: &mut Sheet) {
-        let mut words = command.split_whitespace().skip(1);
+    fn authenticates(&mut self, exchange: &Exchange<'_>, reply: &Reply<'_>, sheet: &mut Sheet) {
+        let may = self.model.may_authenticate(exchange.is_encrypted);
+        if matches!(reply.code, 235 | 334) && !may {
+            sheet.finds("a password was asked for in clear", exchange.command);
+        }
+        if reply.code == 538 && may {
+            sheet.finds("encryption was asked for where a password may be said", exchange.command);
+        }
+        let mut words = exchange.command.split_whitespace().skip(1);
         let mechanism = words.next().unwrap_or_default().to_ascii_uppercase();
         let asked = Asked { mechanism, said: Vec::new(), heard: Vec::new() };
         if let Some(initial) = words.next() {
@@ -174,16 +187,21 @@ impl<'a, 'b> Guest<'a, 'b> {
         }
     }
 
-    fn mail(&mut self, command: &str, yes: bool, code: u16, sheet: &mut Sheet) {
+    fn mail(&mut self, exchange: &Exchange<'_>, yes: bool, code: u16, sheet: &mut Sheet) {
         sheet.judges();
+        let command = exchange.command;
+        let must_encrypt = !exchange.is_encrypted && self.model.must_encrypt(self.session.peer);
         let must_authenticate = self.verdict == Verdict::Authenticate && self.account.is_none();
         let size = command.split(' ').find_map(|word| word.strip_prefix("SIZE=")?.parse::<u64>().ok());
         let is_too_large = self.size_limit.is_some_and(|limit| size.is_some_and(|size| size > limit));
         if yes && must_authenticate {
             sheet.finds("mail was begun without authentication where it is required", command);
         }
-        if code == 530 && !must_authenticate {
-            sheet.finds("authentication was asked for where it is not required", command);
+        if yes && must_encrypt {
+            sheet.finds("mail was begun in clear where it must be encrypted", command);
+        }
+        if code == 530 && !must_authenticate && !must_encrypt {
+            sheet.finds("authentication or encryption was asked for where it is not required", command);
         }
         if code == 552 && !is_too_large {
             sheet.finds("a message of an admissible size was refused for its size", command);
@@ -217,9 +235,11 @@ impl<'a, 'b> Guest<'a, 'b> {
     fn asks_for_mail(&self, exchange: &Exchange<'_>, yes: bool, code: u16, sheet: &mut Sheet) {
         sheet.judges();
         let must_authenticate = self.verdict == Verdict::Authenticate && self.account.is_none();
+        let must_encrypt = !exchange.is_encrypted && self.model.must_encrypt(self.session.peer);
         let node = etrn::node(exchange).unwrap_or_default();
         let may = self.model.may_relay(self.session.peer, self.account.as_deref())
             && !must_authenticate
+            && !must_encrypt
             && self.model.waits(node.strip_prefix('@').unwrap_or(node));
         if yes && !may {
             sheet.finds("mail was started for a client that may not ask for it", exchange.command);
@@ -333,6 +353,31 @@ impl Asked {
 
 fn is_path(path: &str) -> bool {
     path.is_empty() || path.eq_ignore_ascii_case("postmaster") || path.parse::<Address>().is_ok()
+}
+
+/// Whether mail that needs TLS is spoken of over TLS only, and to no host that has shown the certificate of another. A
+/// simulated server that does so calls itself by that other's name.
+fn secrecy(case: &Case<'_>, session: &Session<'_>, sheet: &mut Sheet) {
+    let mut is_another = false;
+    for exchange in &session.exchanges {
+        match verb(exchange.command).as_str() {
+            "EHLO" => {
+                let first = exchange.reply.as_ref().and_then(|reply| reply.lines.first().copied());
+                is_another = first.is_some_and(|line| line.contains(ANOTHER_HOST));
+            }
+            "RCPT" if case.model.is_certified(path(exchange.command)) => {
+                sheet.judges();
+                if !exchange.is_encrypted {
+                    sheet.finds("mail that needs TLS was handed over in clear", exchange.command);
+                }
+                if is_another {
+                    let what = format!("{} to {}", exchange.command, session.peer);
+                    sheet.finds("mail that needs TLS was handed to a host without its certificate", what);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Whether each copy of a message is where the mail of one of its recipients goes.

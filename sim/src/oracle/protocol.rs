@@ -1,14 +1,15 @@
 //! Protocol: each line that the gateway says is one that may be said there (RFC 5321; RFC 4954 for AUTH, RFC 3030 for
-//! BDAT, RFC 2034 for enhanced status codes, RFC 2920 for commands said together, RFC 3461 for what is asked of reports,
-//! RFC 6531 for what is past ASCII).
+//! BDAT, RFC 3207 for STARTTLS, RFC 2034 for enhanced status codes, RFC 2920 for commands said together, RFC 3461 for what
+//! is asked of reports, RFC 6531 for what is past ASCII).
 //!
 //! As a server: one greeting, then one reply to each line of the client and none that nobody asked for, but 421 before
 //! the connection closes; each with a code that the command can have (RFC 5321, 4.2 and 4.3.2) and that the state of
 //! the session allows; lines of printable ASCII, of at most 512 octets, ended by CRLF (4.5.3.1.5); nothing after a
-//! farewell; and to EHLO the service extensions that its release has. An address past ASCII is taken where the client has
-//! declared SMTPUTF8, and nowhere else. As a client: commands in their order, none before the reply to the last, and no extension that was not
-//! offered (RFC 6152, RFC 1870); an address past ASCII, and a message that was declared to have such a header, go to a
-//! host that offers SMTPUTF8, declared, and to no other (RFC 6531, 3.2).
+//! farewell; to EHLO the service extensions that its release has; and nothing of what was said in clear is obeyed or
+//! believed under TLS, so that a message needs EHLO anew. An address past ASCII is taken where the client has declared
+//! SMTPUTF8, and nowhere else. As a client: commands in their order, none before the reply to the last, and no extension
+//! that was not offered (RFC 6152, RFC 1870); an address past ASCII, and a message that was declared to have such a header,
+//! go to a host that offers SMTPUTF8, declared, and to no other (RFC 6531, 3.2).
 //!
 //! A dialogue that breaks off is judged up to there; so is one in which the other server answers with what is no reply.
 //! Not judged: whether a request is granted that the rules allow or not (policy), and the texts of replies.
@@ -43,7 +44,7 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     let answers_lookups = case.plan.gateway.config.policy.vrfy == Lookups::Authenticated;
     for session in &case.ledger.sessions {
         match session.is_inbound {
-            true => inbound(session, case.plan.release, answers_lookups, sheet),
+            true => inbound(session, case, answers_lookups, sheet),
             // What the gateway took for which reply is the other server's doing.
             false if session.early > 0 => {}
             false => outbound(session, sheet),
@@ -111,10 +112,13 @@ struct State {
     is_declared: bool,
     /// The next line answers a challenge.
     is_challenged: bool,
+    /// STARTTLS was granted.
+    is_encrypted: bool,
     is_over: bool,
 }
 
-fn inbound(session: &Session<'_>, release: Release, answers_lookups: bool, sheet: &mut Sheet) {
+fn inbound(session: &Session<'_>, case: &Case<'_>, answers_lookups: bool, sheet: &mut Sheet) {
+    let release = case.plan.release;
     let mut state = State::default();
     for (place, exchange) in session.exchanges.iter().enumerate() {
         let Some(reply) = &exchange.reply else { continue };
@@ -125,7 +129,7 @@ fn inbound(session: &Session<'_>, release: Release, answers_lookups: bool, sheet
         form(reply, sheet);
         let verb = verb(exchange.command);
         if verb == "EHLO" && reply.is_positive() {
-            offers(reply, release, answers_lookups, sheet);
+            offers(reply, case, answers_lookups, sheet);
         } else if place > 0 && verb != "HELO" && release == Release::Current {
             status(reply, sheet);
         }
@@ -139,6 +143,11 @@ fn inbound(session: &Session<'_>, release: Release, answers_lookups: bool, sheet
         if let Some(cause) = state.past_ascii(exchange.command, reply) {
             sheet.finds(cause, exchange.command);
         }
+        // The greeting of a connection that is encrypted from its start is nobody's answer.
+        if place > 0 && reply.is_encrypted != exchange.is_encrypted {
+            sheet.finds("what was said in clear was answered under TLS", exchange.command);
+        }
+        state.is_encrypted |= exchange.is_encrypted;
         if let Some(cause) = state.objects(&command, reply.code) {
             sheet.finds(cause, reply.lines.join(" / "));
         }
@@ -171,24 +180,22 @@ fn form(reply: &Reply<'_>, sheet: &mut Sheet) {
 
 /// The service extensions that each release has (Q262986 for 5.5), and the two commands that are offered like one where
 /// they tell who exists (RFC 5321, 3.5.2).
-fn offers(reply: &Reply<'_>, release: Release, answers_lookups: bool, sheet: &mut Sheet) {
-    let expected: &[&str] = match release {
-        Release::Current => &[
-            "SIZE",
-            "8BITMIME",
-            "PIPELINING",
-            "ENHANCEDSTATUSCODES",
-            "CHUNKING",
-            "DSN",
-            "ETRN",
-            "SMTPUTF8",
-            "AUTH",
-        ],
-        Release::V50Rtm | Release::V50Sp1 | Release::V50Sp2 => &["SIZE", "AUTH"],
-        _ => &["SIZE", "DSN", "ETRN", "AUTH"],
+fn offers(reply: &Reply<'_>, case: &Case<'_>, answers_lookups: bool, sheet: &mut Sheet) {
+    let of_release: &[&str] = match case.plan.release {
+        Release::Current => {
+            &["SIZE", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES", "CHUNKING", "DSN", "ETRN", "SMTPUTF8"]
+        }
+        Release::V50Rtm | Release::V50Sp1 | Release::V50Sp2 => &["SIZE"],
+        _ => &["SIZE", "DSN", "ETRN"],
     };
     let lookups: &[&str] = if answers_lookups { &["VRFY", "EXPN"] } else { &[] };
-    let expected = [expected, lookups].concat();
+    // What hangs on encryption: it is offered where there is a certificate and it is not there yet, and passwords are
+    // asked for where they may be said.
+    let has_certificate = case.plan.gateway.config.tls.identity.is_some();
+    let starttls = (has_certificate && !reply.is_encrypted).then_some("STARTTLS");
+    let auth = case.model.may_authenticate(reply.is_encrypted).then_some("AUTH");
+    let expected = of_release.iter().chain(lookups).copied();
+    let expected: Vec<&str> = expected.chain(starttls).chain(auth).collect();
     for keyword in &expected {
         let says = |line: &&str| line.get(4..).unwrap_or_default().split(' ').next() == Some(*keyword);
         if !reply.lines.iter().skip(1).any(says) {
@@ -198,7 +205,11 @@ fn offers(reply: &Reply<'_>, release: Release, answers_lookups: bool, sheet: &mu
     for line in reply.lines.iter().skip(1) {
         let keyword = line.get(4..).unwrap_or_default().split(' ').next().unwrap_or_default();
         if keyword != "HELP" && !expected.contains(&keyword) {
-            sheet.finds(format!("EHLO was answered with {keyword}, which the release does not have"), *line);
+            let why = match keyword {
+                "STARTTLS" | "AUTH" => "which is not to be offered there",
+                _ => "which the release does not have",
+            };
+            sheet.finds(format!("EHLO was answered with {keyword}, {why}"), *line);
         }
     }
 }
@@ -235,6 +246,8 @@ fn legal(command: &str) -> &'static [u16] {
         // A chunk that cannot be taken is read and refused (RFC 3030, 2).
         "BDAT" | "the last chunk" => &[250, 450, 451, 452, 503, 550, 552, 554],
         "the end of data" => &[250, 450, 451, 452, 550, 552, 554, 421],
+        // Where somebody spoke behind it, 554 (RFC 5321, 4.2.2).
+        "STARTTLS" => &[220, 454, 502, 503, 554],
         "RSET" | "NOOP" => &[250],
         "QUIT" => &[221],
         "VRFY" => &[250, 251, 252, 502, 504, 550, 551, 553],
@@ -257,7 +270,7 @@ impl State {
             None if self.is_challenged => "a response".to_owned(),
             None => match verb(exchange.command).as_str() {
                 known @ ("EHLO" | "HELO" | "MAIL" | "RCPT" | "DATA" | "BDAT" | "RSET" | "NOOP" | "QUIT"
-                | "VRFY" | "EXPN" | "HELP" | "AUTH" | "ETRN") => known.to_owned(),
+                | "VRFY" | "EXPN" | "HELP" | "AUTH" | "ETRN" | "STARTTLS") => known.to_owned(),
                 _ => "an unknown command".to_owned(),
             },
         }
@@ -287,6 +300,7 @@ impl State {
     fn objects(&self, command: &str, code: u16) -> Option<&'static str> {
         let recipients = self.transaction.unwrap_or_default();
         match (command, code) {
+            ("STARTTLS", 220) if self.is_encrypted => Some("STARTTLS was granted twice"),
             ("MAIL", 250) if !self.is_greeted => Some("MAIL was granted before EHLO"),
             ("MAIL", 250) if self.transaction.is_some() && !self.is_unclear => {
                 Some("MAIL was granted within a message")
@@ -325,6 +339,8 @@ impl State {
         self.is_challenged = reply.code == 334;
         self.is_authenticated |= reply.code == 235;
         match command {
+            // All that was said is forgotten (RFC 3207, 4.2).
+            "STARTTLS" if yes => *self = State { is_encrypted: true, ..State::default() },
             "EHLO" | "HELO" if yes => {
                 self.is_greeted = true;
                 self.may_authenticate = command == "EHLO";
@@ -371,6 +387,9 @@ fn outbound(session: &Session<'_>, sheet: &mut Sheet) {
         let is_in_order = match name.as_str() {
             "" => true,
             "EHLO" => is_greeted && hello.is_none(),
+            "STARTTLS" => {
+                is_welcome && transaction.is_none() && hello.is_some_and(|reply| reply.offers("STARTTLS"))
+            }
             "HELO" => is_greeted && is_refused,
             "MAIL" => is_welcome && transaction.is_none(),
             "RCPT" | "DATA" if is_ahead => last.0 == "RCPT" || name == "RCPT" && last.0 == "MAIL",
@@ -410,6 +429,7 @@ fn outbound(session: &Session<'_>, sheet: &mut Sheet) {
         match name.as_str() {
             "" => is_greeted = reply.is_positive(),
             "EHLO" | "HELO" => hello = Some(reply),
+            "STARTTLS" if reply.is_positive() => hello = None,
             "MAIL" if reply.is_positive() => transaction = Some(0),
             "RCPT" if reply.is_positive() => transaction = transaction.map(|recipients| recipients + 1),
             "the end of data" | "RSET" => transaction = None,

@@ -154,7 +154,7 @@ fn category(status: &str) -> Category {
     match status {
         "5.1.1" => Category::AddressNotFound,
         "5.1.2" | "5.1.10" => Category::HostNotFound,
-        "4.4.7" => Category::MessageTimeOut,
+        "4.4.7" | "4.7.4" | "4.7.5" => Category::MessageTimeOut,
         "5.7.1" => Category::SubmissionRefused,
         "5.3.0" | "5.4.6" => Category::ProcessingFailed,
         _ => Category::ProtocolError,

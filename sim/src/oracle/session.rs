@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::record::{Content, Record, Speaker, What};
+use crate::record::{Content, Record, Speaker, TLS_BEGINS, What};
 
 /// One connection.
 pub struct Session<'a> {
@@ -39,6 +39,8 @@ pub struct Exchange<'a> {
     pub index: usize,
     /// What lay before it, where it is the final dot.
     pub content: Option<Content>,
+    /// Whether it was said over TLS.
+    pub is_encrypted: bool,
     /// The reply, if it came.
     pub reply: Option<Reply<'a>>,
 }
@@ -54,12 +56,23 @@ pub struct Reply<'a> {
     pub index: usize,
     /// When its last line was said.
     pub at: Duration,
+    /// Whether it was said over TLS.
+    pub is_encrypted: bool,
 }
 
 impl Reply<'_> {
     /// Whether it says yes.
     pub fn is_positive(&self) -> bool {
         self.code / 100 == 2
+    }
+
+    /// Whether it offers a service extension, as the answer to EHLO.
+    pub fn offers(&self, keyword: &str) -> bool {
+        let has = |line: &&str| {
+            let word = line.get(4..).unwrap_or_default().split(' ').next().unwrap_or_default();
+            word.eq_ignore_ascii_case(keyword)
+        };
+        self.lines.iter().skip(1).any(has)
     }
 
     /// Whether it says no for good.
@@ -83,6 +96,8 @@ pub struct Transfer<'a> {
     pub recipients: Vec<String>,
     /// What was sent.
     pub content: Content,
+    /// Whether it was sent over TLS.
+    pub is_encrypted: bool,
     /// The reply, if it came.
     pub reply: Option<Reply<'a>>,
     /// When the final dot was said, as a place in the Record.
@@ -137,11 +152,12 @@ struct Reader<'a> {
     early: VecDeque<Reply<'a>>,
     content: Option<Content>,
     lines: Vec<&'a str>,
+    is_encrypted: bool,
 }
 
 impl<'a> Reader<'a> {
     fn new(is_inbound: bool, peer: IpAddr, index: usize) -> Self {
-        let greeting = Exchange { command: "", index, content: None, reply: None };
+        let greeting = Exchange { command: "", index, content: None, is_encrypted: false, reply: None };
         let session = Session {
             peer: peer.to_canonical(),
             is_inbound,
@@ -153,7 +169,8 @@ impl<'a> Reader<'a> {
             is_closed: false,
         };
         let due = VecDeque::from([0]);
-        Reader { session, due, early: VecDeque::new(), content: None, lines: Vec::new() }
+        let (early, content, lines) = (VecDeque::new(), None, Vec::new());
+        Reader { session, due, early, content, lines, is_encrypted: false }
     }
 
     fn hear(&mut self, speaker: Speaker, line: &'a str, index: usize, at: Duration) {
@@ -161,6 +178,13 @@ impl<'a> Reader<'a> {
             self.session.span[1] = index;
         }
         match speaker {
+            Speaker::Network if line == TLS_BEGINS => {
+                self.is_encrypted = true;
+                // Where it begins with the connection, the greeting is waited for under TLS.
+                if let [greeting @ Exchange { reply: None, .. }] = &mut self.session.exchanges[..] {
+                    greeting.is_encrypted = true;
+                }
+            }
             Speaker::Network => self.session.is_closed = true,
             Speaker::Client => {
                 self.session.hasty += usize::from(!self.due.is_empty() && !self.may_go_on());
@@ -171,7 +195,14 @@ impl<'a> Reader<'a> {
                         if reply.is_none() {
                             self.due.push_back(self.session.exchanges.len());
                         }
-                        self.session.exchanges.push(Exchange { command: line, index, content, reply });
+                        let is_encrypted = self.is_encrypted;
+                        self.session.exchanges.push(Exchange {
+                            command: line,
+                            index,
+                            content,
+                            is_encrypted,
+                            reply,
+                        });
                     }
                 }
             }
@@ -182,7 +213,8 @@ impl<'a> Reader<'a> {
                 }
                 let lines = std::mem::take(&mut self.lines);
                 let same = lines.iter().all(|other| code(other) == code(line));
-                let reply = Reply { code: if same { code(line) } else { 0 }, lines, index, at };
+                let code = if same { code(line) } else { 0 };
+                let reply = Reply { code, lines, index, at, is_encrypted: self.is_encrypted };
                 match self.due.pop_front() {
                     Some(place) => self.session.exchanges[place].reply = Some(reply),
                     None if self.session.is_inbound => {
@@ -212,11 +244,7 @@ impl Session<'_> {
     pub fn offers(&self, keyword: &str) -> bool {
         let is_hello = |exchange: &&Exchange<'_>| matches!(verb(exchange.command).as_str(), "EHLO" | "HELO");
         let hello = self.exchanges.iter().rev().find(is_hello).and_then(|exchange| exchange.reply.as_ref());
-        let has = |line: &&str| {
-            let word = line.get(4..).unwrap_or_default().split(' ').next().unwrap_or_default();
-            word.eq_ignore_ascii_case(keyword)
-        };
-        hello.is_some_and(|reply| reply.lines.iter().skip(1).any(has))
+        hello.is_some_and(|reply| reply.offers(keyword))
     }
 }
 
@@ -267,6 +295,7 @@ pub(super) fn transfers<'a>(sessions: &[Session<'a>], host: &str) -> Vec<Transfe
                     is_declared,
                     recipients: std::mem::take(&mut recipients),
                     content: content.clone(),
+                    is_encrypted: exchange.is_encrypted,
                     reply: exchange.reply.clone(),
                     index: exchange.index,
                 });
@@ -281,7 +310,7 @@ pub(super) fn transfers<'a>(sessions: &[Session<'a>], host: &str) -> Vec<Transfe
                     bare if bare == "postmaster" => format!("postmaster@{host}"),
                     recipient => recipient,
                 }),
-                "RSET" | "EHLO" | "HELO" if said_yes => recipients.clear(),
+                "RSET" | "EHLO" | "HELO" | "STARTTLS" if said_yes => recipients.clear(),
                 _ => {}
             }
         }

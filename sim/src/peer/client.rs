@@ -16,13 +16,14 @@ use super::flood::flood;
 use super::mischief::Mischief;
 use crate::engine::Seat;
 use crate::fault::Stage;
-use crate::plan::{Account, Ask, ClientPlan, Hears, MessagePlan, Returns, Uses};
+use crate::plan::{Account, Ask, ClientPlan, ClientTls, Hears, MessagePlan, Returns, Uses};
 use crate::record::{Attempt, Outcome, What};
 use crate::scene::Scene;
+use crate::tls::PeerTls;
 use crate::utf8_address;
 
 /// How long it waits for any reply (RFC 5321, 4.5.3.2.6: at least ten minutes after the final dot).
-const PATIENCE: Duration = Duration::from_mins(10);
+pub(super) const PATIENCE: Duration = Duration::from_mins(10);
 
 /// How long after the beginning of its flood a client hands its message over.
 const AMID_A_FLOOD: Duration = Duration::from_secs(10);
@@ -80,8 +81,14 @@ impl Client {
 
     async fn attempt(&self, seat: &Seat, message: &MessagePlan, number: usize) -> Outcome {
         let mischief = Mischief::of(&self.scene, &message.name, number);
-        let (name, account) = (&*self.machine, self.plan.account.as_ref());
-        let client = Caller { name, account, message, scene: &self.scene };
+        let client = Caller {
+            name: &self.machine,
+            account: self.plan.account.as_ref(),
+            message,
+            number,
+            encrypts: self.plan.tls,
+            scene: &self.scene,
+        };
         if !mischief.floods() {
             return self.converse(seat, &client, &mischief).await;
         }
@@ -93,7 +100,8 @@ impl Client {
     }
 
     async fn converse(&self, seat: &Seat, client: &Caller<'_>, mischief: &Mischief) -> Outcome {
-        let stream = match timeout(PATIENCE, seat.net.connect(self.gateway)).await {
+        let at = if self.plan.tls == Some(ClientTls::Implicit) { self.tls_port() } else { self.gateway };
+        let stream = match timeout(PATIENCE, seat.net.connect(at)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Outcome::Unreachable(error.kind().to_string()),
             Err(_) => return Outcome::Unreachable("no answer".to_owned()),
@@ -105,10 +113,22 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Where the gateway is spoken to in TLS from the first octet.
+    fn tls_port(&self) -> SocketAddr {
+        let own = self.scene.plan.gateway.config.listen_tls.map_or(TLS_PORT, |listen| listen.port());
+        SocketAddr::new(self.gateway.ip(), own)
+    }
+}
+
+/// Where a server should be spoken to in TLS from the first octet (RFC 8314, 3.3).
+const TLS_PORT: u16 = 465;
 /// What a client waits for first.
 pub(super) const CONNECTION: &str = "the connection";
 /// What it is sending when it breaks off, or is cut off, before the final dot is on its way.
 pub(super) const CONTENT: &str = "the message";
+/// What a client waits for before it can say anything over TLS.
+pub(super) const HANDSHAKE: &str = "the TLS handshake";
 /// What a client waits for after the message.
 pub(super) const FINAL_DOT: &str = "the final dot";
 
@@ -117,6 +137,9 @@ pub(super) struct Caller<'a> {
     pub(super) name: &'a str,
     pub(super) account: Option<&'a Account>,
     pub(super) message: &'a MessagePlan,
+    /// The try, counted from 1.
+    pub(super) number: usize,
+    pub(super) encrypts: Option<ClientTls>,
     pub(super) scene: &'a Scene,
 }
 
@@ -173,6 +196,10 @@ pub(super) struct Talk {
 
 impl Talk {
     async fn hand_over(&mut self, caller: &Caller<'_>, mischief: &Mischief) -> Result<Outcome, Outcome> {
+        if caller.encrypts == Some(ClientTls::Implicit) {
+            mischief.handshake(self).await?;
+            self.secure(caller).await?;
+        }
         mischief.begin(&mut self.dialogue);
         if let Some(outcome) = mischief.pipeline(self, caller).await {
             return outcome;
@@ -181,7 +208,18 @@ impl Talk {
         mischief.after(Stage::Connection, CONNECTION).await?;
         self.expect(CONNECTION, 220).await?;
         let hello = format!("{} {}", mischief.hello(), caller.name);
-        let ehlo = self.command(Stage::Ehlo, &hello, 250, mischief).await?;
+        let mut ehlo = self.command(Stage::Ehlo, &hello, 250, mischief).await?;
+        let starts = caller.encrypts == Some(ClientTls::Starttls) || mischief.is_about_starttls();
+        if starts && ehlo.text.contains("STARTTLS") {
+            self.send(&mischief.starttls(caller.message), "STARTTLS").await?;
+            let granted = self.expect("STARTTLS", 220).await;
+            mischief.hears_of_starttls(&granted);
+            granted?;
+            mischief.handshake(self).await?;
+            self.secure(caller).await?;
+            self.send(format!("{hello}\r\n").as_bytes(), &hello).await?;
+            ehlo = self.expect(&hello, 250).await?;
+        }
         mischief.after_ehlo(self, caller, &ehlo.text).await?;
         if mischief.hello() == "EHLO" {
             self.authenticate(caller, &ehlo.text).await?;
@@ -237,6 +275,21 @@ impl Talk {
             let _ = self.hear("QUIT").await;
         }
         Ok(reply)
+    }
+
+    /// Shakes hands with the gateway.
+    pub(super) async fn secure(&mut self, caller: &Caller<'_>) -> Result<(), Outcome> {
+        let Scene { plan, secrets, .. } = caller.scene;
+        let connection = format!("client {} {} {}", caller.name, caller.message.name, caller.number);
+        let tls = PeerTls::new(plan.seed, &connection, plan.starts, secrets);
+        let handshake = |stream| tls.connect(stream, &plan.gateway.name);
+        match timeout(PATIENCE, self.dialogue.secure(handshake)).await {
+            Ok(Ok(())) => {
+                caller.scene.points.reached(super::CLIENT_ENCRYPTED);
+                Ok(())
+            }
+            Ok(Err(_)) | Err(_) => Err(lost(HANDSHAKE)),
+        }
     }
 
     /// MAIL and RCPT, one after the other. The recipients that were accepted.
@@ -437,7 +490,14 @@ mod tests {
                 let trace = Trace::new(Arc::clone(&clock), Keep::Digest);
                 let scene = Scene::new(Arc::clone(&plan), clock, trace);
                 let message = &plan.clients[0].messages[0];
-                let caller = Caller { name: "client.test", account: None, message, scene: &scene };
+                let caller = Caller {
+                    name: "client.test",
+                    account: None,
+                    message,
+                    number: 1,
+                    encrypts: None,
+                    scene: &scene,
+                };
                 let (near, far) = duplex(100_000);
                 let talk = async {
                     let mut talk = Talk { dialogue: Dialogue::new(Box::new(near)) };

@@ -26,6 +26,20 @@ impl Dialogue {
         Dialogue { stream: BufReader::new(stream), drips: 0 }
     }
 
+    /// Goes on encrypted, once a handshake has made it so. What was read and not asked for is gone.
+    ///
+    /// # Errors
+    /// The handshake's.
+    pub(super) async fn secure<F>(&mut self, handshake: impl FnOnce(Box<dyn Stream>) -> F) -> io::Result<()>
+    where
+        F: Future<Output = io::Result<Box<dyn Stream>>>,
+    {
+        let gone: Box<dyn Stream> = Box::new(tokio::io::empty());
+        let stream = std::mem::replace(&mut self.stream, BufReader::new(gone)).into_inner();
+        self.stream = BufReader::new(handshake(stream).await?);
+        Ok(())
+    }
+
     /// Sends one octet at a time from now on.
     pub(super) fn drip(&mut self) {
         self.drips = DRIPS;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::dialogue::Dialogue;
-use crate::fault::{Fault, ServerDoes, Stage};
+use crate::fault::{BrokenHandshake, Fault, ServerDoes, Stage};
 use crate::scene::Scene;
 
 /// How long a server waits before each further line of a reply without an end.
@@ -65,6 +65,14 @@ impl Lapses {
         let (place, does) = self.lines.iter().find(|(_, does)| is_it(does))?;
         self.scene.bit(*place);
         Some(does)
+    }
+
+    /// How it breaks the handshake, if it does.
+    pub(super) fn broken_handshake(&self) -> Option<BrokenHandshake> {
+        match self.find(|does| matches!(does, ServerDoes::BreaksHandshake(_)))? {
+            ServerDoes::BreaksHandshake(how) => Some(*how),
+            _ => None,
+        }
     }
 
     /// How long the server stops reading in the middle of a message.
@@ -210,6 +218,9 @@ fn stage_of(does: &ServerDoes) -> Option<Stage> {
         | ServerDoes::LimitsMessages { .. }
         | ServerDoes::RefusesUtf8
         | ServerDoes::WithdrawsUtf8
+        | ServerDoes::RefusesStartTls { .. }
+        | ServerDoes::BreaksHandshake(_)
+        | ServerDoes::WrongCertificate
         | ServerDoes::HandsBack => None,
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::client::{CONNECTION, CONTENT, Caller, FINAL_DOT, Talk, lost};
-use super::dialogue::{Dialogue, dotted};
-use crate::fault::{ClientDoes, Fault, Stage};
+use super::client::{CONNECTION, CONTENT, Caller, FINAL_DOT, HANDSHAKE, Talk, lost};
+use super::dialogue::{Dialogue, Reply, dotted};
+use crate::fault::{BrokenHandshake, ClientDoes, Fault, Stage};
 use crate::plan::MessagePlan;
 use crate::record::Outcome;
 use crate::scene::Scene;
@@ -30,6 +30,8 @@ const WILD: &str = "%s%n%x%d";
 const DAWDLE: (Duration, usize) = (Duration::from_mins(4), 20);
 /// What declares a message to be international.
 const SMTPUTF8: &str = " SMTPUTF8";
+/// How long a side waits that says nothing where a handshake is due.
+pub(super) const SILENCE: Duration = Duration::from_mins(5);
 /// How often a client that chatters says NOOP, and one that asks for mail ETRN.
 const CHATTER: usize = 120;
 
@@ -269,6 +271,57 @@ impl Mischief {
             wire.extend_from_slice(second.as_bytes());
         }
         wire
+    }
+
+    /// Whether it is done around STARTTLS, also by a client that would not encrypt.
+    pub(super) fn is_about_starttls(&self) -> bool {
+        let does = self.0.as_ref().map(|line| &line.does);
+        matches!(does, Some(ClientDoes::InjectsBeforeTls | ClientDoes::BreaksHandshake(_)))
+    }
+
+    /// STARTTLS as it goes over the wire, and what somebody on the way has put behind it: a message of his own.
+    pub(super) fn starttls(&self, message: &MessagePlan) -> Vec<u8> {
+        let mut wire = "STARTTLS\r\n".to_owned();
+        if self.bites(|does| *does == ClientDoes::InjectsBeforeTls).is_some() {
+            let recipient = message.to.first().map(ToString::to_string).unwrap_or_default();
+            let name = &message.name;
+            wire += &format!(
+                "EHLO evil.test\r\nMAIL FROM:<injector@evil.test>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n\
+                 Subject: injected\r\nMessage-ID: <{name}-injected@plan.test>\r\n\r\ninjected\r\n.\r\n"
+            );
+        }
+        wire.into_bytes()
+    }
+
+    /// The answer to STARTTLS has come.
+    pub(super) fn hears_of_starttls(&self, answer: &Result<Reply, Outcome>) {
+        if let (Some(Line { scene, does: ClientDoes::InjectsBeforeTls, .. }), Err(Outcome::Refused { .. })) =
+            (&self.0, answer)
+        {
+            scene.points.reached(super::INJECTION_REFUSED);
+        }
+    }
+
+    /// Before a handshake.
+    ///
+    /// # Errors
+    /// There is none: the client is gone.
+    pub(super) async fn handshake(&self, talk: &mut Talk) -> Result<(), Outcome> {
+        let Some(ClientDoes::BreaksHandshake(how)) =
+            self.bites(|does| matches!(does, ClientDoes::BreaksHandshake(_)))
+        else {
+            return Ok(());
+        };
+        match how {
+            BrokenHandshake::Garbage => {
+                talk.send(BrokenHandshake::GARBAGE, HANDSHAKE).await?;
+                // Until the gateway closes.
+                while talk.hear(HANDSHAKE).await.is_ok() {}
+            }
+            BrokenHandshake::Silence => sleep(SILENCE).await,
+            BrokenHandshake::HangsUp => {}
+        }
+        Err(lost(HANDSHAKE))
     }
 
     /// What is said between EHLO and the first command that matters.

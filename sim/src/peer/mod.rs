@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `dialogue` | lines and replies |
 //! | `server`, `lapses` | taking mail, and failing to |
+//! | `encryption` | STARTTLS at a server |
 //! | `hand_back` | a routing loop |
 //! | `client`, `mischief` | handing mail over, and doing harm |
 //! | `authentication`, `scram` | saying who one is, and who one is not |
@@ -18,6 +19,7 @@
 mod authentication;
 mod client;
 mod dialogue;
+mod encryption;
 mod flood;
 mod hand_back;
 mod lapses;
@@ -58,6 +60,9 @@ const ALL_AT_ONCE_TAKEN: &str = "a message sent in one go with its commands was 
 const FILTERING_ABORTED: &str = "a milter was told that a message was not to be";
 const FILTER_WAITED_FOR: &str = "a milter that took its time was waited for";
 
+const CLIENT_ENCRYPTED: &str = "a client encrypted its connection";
+const INJECTION_REFUSED: &str = "a client that went on in clear behind STARTTLS was parted from";
+const SERVER_ENCRYPTED: &str = "a server encrypted a connection";
 const CHUNKS_INTERRUPTED: &str = "a client said other commands between the chunks of a message";
 const SEVERAL_ON_ONE_CONNECTION: &str = "a server was given more than one message over a connection";
 const MAIL_ASKED_FOR: &str = "a client asked for the mail that waited and was told that it comes";
@@ -86,6 +91,9 @@ pub(crate) const POINTS: &[&str] = &[
     ALL_AT_ONCE_TAKEN,
     CHUNKS_INTERRUPTED,
     DATA_GRANTED_IN_VAIN,
+    CLIENT_ENCRYPTED,
+    INJECTION_REFUSED,
+    SERVER_ENCRYPTED,
     SEVERAL_ON_ONE_CONNECTION,
     MAIL_ASKED_FOR,
     FILTERING_ABORTED,

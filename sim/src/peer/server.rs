@@ -17,6 +17,7 @@ use crate::mailbag::{self, Item};
 use crate::plan::Offer;
 use crate::record::What;
 use crate::scene::Scene;
+use crate::tls::ANOTHER_HOST;
 
 /// What a server took, shared with who reads it at the end of the run. It is on the server's disk: a reboot changes
 /// nothing.
@@ -78,7 +79,8 @@ impl Server {
             .expect("nothing else listens on a mail server");
         loop {
             if let Ok(Connection { stream, .. }) = listener.accept().await {
-                let lapses = Lapses::of(&self.scene, &self.machine, self.next_connection());
+                let nth = self.next_connection();
+                let lapses = Lapses::of(&self.scene, &self.machine, nth);
                 let (server, own_seat) = (self.clone(), seat.clone());
                 seat.spawn.spawn(
                     "mail server session",
@@ -88,7 +90,7 @@ impl Server {
                             dialogue.drip();
                         }
                         // A connection that breaks ends its session; what was not acknowledged was not taken.
-                        let _ = server.session(dialogue, &lapses, &own_seat).await;
+                        let _ = server.session(dialogue, &lapses, &own_seat, nth).await;
                     }),
                 );
             }
@@ -101,7 +103,15 @@ impl Server {
         *connections
     }
 
-    async fn session(&self, mut dialogue: Dialogue, lapses: &Lapses, seat: &Seat) -> std::io::Result<()> {
+    async fn session(
+        &self,
+        mut dialogue: Dialogue,
+        lapses: &Lapses,
+        seat: &Seat,
+        nth: u64,
+    ) -> std::io::Result<()> {
+        // What it calls itself over TLS: the host whose certificate it has shown.
+        let mut name = None;
         let greeting = format!("220 {} ESMTP", self.machine);
         let mut said = lapses.reply(&mut dialogue, Stage::Connection, &[&greeting]).await?;
         let mut transaction = Transaction::default();
@@ -120,13 +130,23 @@ impl Server {
             let talk = &mut dialogue;
             said = match Request::parse(&mut [&without_utf8_orcpt(&line)[..], b"\r\n"].concat().iter()) {
                 Ok(Request::Ehlo { .. }) => {
-                    let name = format!("250-{}", self.machine);
-                    let mut lines = vec![name.as_str(), "250-8BITMIME"];
+                    let greeting = format!("250-{}", name.unwrap_or(&*self.machine));
+                    let mut lines = vec![greeting.as_str(), "250-8BITMIME"];
                     lines.extend(self.offers(lapses));
+                    lines.extend((name.is_none() && self.offers_tls(lapses)).then_some("250-STARTTLS"));
                     lines.push("250 SIZE");
                     lapses.reply(talk, Stage::Ehlo, &lines).await?
                 }
                 Ok(Request::Helo { .. }) => lapses.reply_to_helo(talk, &["250 OK"]).await?,
+                Ok(Request::StartTls) if name.is_none() && self.has_tls(lapses) => {
+                    let said = self.starttls(talk, lapses, nth).await?;
+                    if said == Said::AsDue {
+                        let wrong = lapses.would(|does| *does == ServerDoes::WrongCertificate);
+                        name = Some(if wrong { ANOTHER_HOST } else { &*self.machine });
+                        transaction = Transaction::default();
+                    }
+                    said
+                }
                 Ok(Request::Noop { .. }) => {
                     dialogue.say("250 OK").await?;
                     Said::AsDue

@@ -6,6 +6,7 @@ use toml::{Table, Value};
 
 use super::cast::Cast;
 use crate::draw::{Dice, Seed};
+use crate::scenario;
 
 /// Who hears of copies that could not be delivered.
 const REPORTS_TO: &str = "journal-reports@contoso.test";
@@ -42,6 +43,12 @@ pub(super) fn draw(chance: u64, cast: &Cast, config: &mut Table, seed: Seed) {
         let mut disclaimer = table([("name", "disclaimer".into())]);
         for way in ["inbound", "outbound"] {
             let mut texts = Table::new();
+            if dice.chance(25) {
+                // Most messages begin with it: they have it already.
+                texts.insert("prepend".to_owned(), scenario::file::usual_body().trim_end().into());
+                disclaimer.insert(way.to_owned(), texts.into());
+                continue;
+            }
             if dice.chance(40) {
                 texts.insert("prepend".to_owned(), format!("This is {way} mail.").into());
             }

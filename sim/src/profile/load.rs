@@ -64,6 +64,7 @@ pub(super) fn draw(load: &Load, cast: &Cast, setup: &Setup, seed: Seed) -> Vec<C
             name: plain(host.name.clone()),
             address: plain(host.address),
             account: account.clone(),
+            tls: None,
             message: Vec::new(),
             etrn: Vec::new(),
         })

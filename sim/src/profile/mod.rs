@@ -22,6 +22,7 @@
 //! | `load` | the messages |
 //! | `milters` | the milters, and what they do to which message |
 //! | `perturbation` | the faults |
+//! | `tls` | who encrypts, and who must |
 //!
 //! It knows no run.
 
@@ -34,6 +35,7 @@ mod international;
 mod load;
 mod milters;
 mod perturbation;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -48,7 +50,7 @@ use toml::{Spanned, Table, Value};
 
 use self::international::International;
 use crate::draw::{Dice, Seed};
-use crate::fault::{Family, Fault};
+use crate::fault::{Family, Fault, OF_TLS};
 use crate::nearest::did_you_mean;
 use crate::plan::Mechanism;
 use crate::scenario::file::{File, Gateway, LookUps, Service, Shape};
@@ -173,6 +175,10 @@ struct Configuration {
     /// There is a journal or a disclaimer, or both.
     #[serde(default)]
     imsext: u64,
+    /// There is TLS, where the release knows it: a certificate, clients and servers that make use of it, and routes that
+    /// need it. Without it no kind of fault is drawn that is about TLS.
+    #[serde(default)]
+    tls: u64,
     /// The shortest wait of the retry schedule; each further one is up to twice as long.
     retry: SpanRange,
     /// How many waits it has.
@@ -332,14 +338,19 @@ impl Profile {
     pub fn kinds(&self) -> Vec<&'static str> {
         let Faults { families, kinds, .. } = &self.ranges.faults;
         let on = families.iter().filter(|(_, chance)| **chance > 0).flat_map(|(family, _)| family.kinds());
-        on.copied().filter(|kind| kinds.get(*kind) != Some(&0)).collect()
+        let has_tls = self.ranges.configuration.tls > 0;
+        let may_be = |kind: &&str| has_tls || !OF_TLS.contains(kind);
+        on.copied().filter(|kind| kinds.get(*kind) != Some(&0)).filter(may_be).collect()
     }
 
-    /// The same, of those that there can be on a release: milters and international mail are `current`'s alone.
+    /// The same, of those that there can be on a release: milters, TLS and international mail are `current`'s alone.
     pub fn kinds_on(&self, release: Release) -> Vec<&'static str> {
         let mut kinds = self.kinds();
-        let came_later =
-            |kind: &&str| Family::Milters.kinds().contains(kind) || international::KINDS.contains(kind);
+        let came_later = |kind: &&str| {
+            Family::Milters.kinds().contains(kind)
+                || OF_TLS.contains(kind)
+                || international::KINDS.contains(kind)
+        };
         kinds.retain(|kind| release == Release::Current || !came_later(kind));
         kinds
     }
@@ -368,7 +379,10 @@ impl Profile {
         let (milters, told_of) = milters::draw(of_current(configuration.milters), &cast, &clients, seed);
         let mut config = setup.config;
         let attacked = admission::draw(configuration, &cast, release, seed, &mut config);
-        let mut faults = perturbation::draw(&self.ranges.faults, &cast, &clients, &milters, &attacked, seed);
+        let chance = of_current(configuration.tls);
+        let has_tls = tls::draw(chance, &mut cast, &mut clients, &mut config, seed);
+        let mut faults =
+            perturbation::draw(&self.ranges.faults, &cast, &clients, &milters, &attacked, has_tls, seed);
         faults.extend(international.faults(&self.ranges.faults, &cast, &clients));
         let needs_packets =
             |fault: &Fault| matches!(fault, Fault::Dns { answer, .. } if answer.needs_packets());

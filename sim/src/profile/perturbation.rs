@@ -10,8 +10,8 @@ use super::cast::{Cast, Server};
 use super::international;
 use crate::draw::{Dice, Seed};
 use crate::fault::{
-    ClientDoes, DiskFailure, DiskFolder, DiskOp, DnsAnswer, FalseEnd, Family, Fault, MilterFails, ServerDoes,
-    Stage, When,
+    BrokenHandshake, ClientDoes, DiskFailure, DiskFolder, DiskOp, DnsAnswer, FalseEnd, Family, Fault,
+    MilterFails, OF_TLS, ServerDoes, Stage, When,
 };
 use crate::scenario::file::{Client, Milter};
 use crate::span::{Span, Step};
@@ -40,6 +40,7 @@ pub(super) fn draw(
     clients: &[Client],
     milters: &[Milter],
     attacked: &[&str],
+    has_tls: bool,
     seed: Seed,
 ) -> Vec<Fault> {
     let messages: Vec<&str> = clients
@@ -60,7 +61,7 @@ pub(super) fn draw(
             continue;
         }
         let lines = dice.small_number(faults.lines);
-        let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, dice };
+        let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, has_tls, dice };
         drawn.extend((0..lines).filter_map(|_| hand.line(*family)));
     }
     let is_on = |family: &Family| faults.families.get(family).is_some_and(|chance| *chance > 0);
@@ -69,12 +70,17 @@ pub(super) fn draw(
         let chance = if attacked.contains(&kind) { ATTACK_CHANCE } else { chance };
         let mut dice = Dice::of(seed, &format!("faults {kind}"));
         if dice.chance(chance * weight) {
-            let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, dice };
+            let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, has_tls, dice };
             drawn.extend(match family {
                 Family::Process => Some(hand.stop(clients)),
                 _ => hand.line_of(family, kind),
             });
         }
+    }
+    if has_tls {
+        let dice = Dice::of(seed, "faults tls");
+        let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, has_tls, dice };
+        drawn.extend(hand.attack_on_tls());
     }
     drawn
 }
@@ -87,12 +93,17 @@ struct Hand<'a> {
     /// The domains that there is mail for, and for how many recipients of it.
     asked: &'a BTreeMap<&'a str, usize>,
     milters: &'a [Milter],
+    has_tls: bool,
     dice: Dice,
 }
 
 impl<'a> Hand<'a> {
     fn line(&mut self, family: Family) -> Option<Fault> {
-        let weight = |kind: &&'static str| self.faults.kinds.get(*kind).copied().unwrap_or(1);
+        let usual = |kind: &&'static str| u64::from(self.has_tls || !OF_TLS.contains(kind));
+        let weight = |kind: &&'static str| match usual(kind) {
+            0 => 0,
+            usual => self.faults.kinds.get(*kind).copied().unwrap_or(usual),
+        };
         let is_drawn_elsewhere = |kind: &&&str| is_apart(kind) || international::KINDS.contains(kind);
         let kinds = family.kinds().iter().filter(|kind| !is_drawn_elsewhere(kind));
         let kinds: Vec<_> = kinds.map(|kind| (*kind, weight(kind))).collect();
@@ -327,6 +338,9 @@ impl<'a> Hand<'a> {
             "server-drips" => ServerDoes::Drips,
             "server-knows-no-ehlo" => ServerDoes::KnowsNoEhlo,
             "server-grants-data" => ServerDoes::GrantsData,
+            "server-refuses-starttls" => ServerDoes::RefusesStartTls { offered: self.dice.chance(50) },
+            "server-breaks-handshake" => ServerDoes::BreaksHandshake(*self.dice.pick(&BrokenHandshake::ALL)),
+            "server-wrong-certificate" => ServerDoes::WrongCertificate,
             _ => ServerDoes::HandsBack,
         };
         Fault::Server { server, connection, at, until, does }
@@ -374,6 +388,8 @@ impl<'a> Hand<'a> {
             "client-asks-for-mail" => ClientDoes::AsksForMail,
             "client-floods" => ClientDoes::Floods,
             "client-harvests" => ClientDoes::Harvests,
+            "client-injects-before-tls" => ClientDoes::InjectsBeforeTls,
+            "client-breaks-handshake" => ClientDoes::BreaksHandshake(*self.dice.pick(&BrokenHandshake::ALL)),
             _ => ClientDoes::GuessesPasswords,
         };
         Fault::Client { message: self.message(), attempt: self.dice.small_number([1, 3]) as usize, does }
@@ -392,6 +408,27 @@ impl<'a> Hand<'a> {
             "extension-rewrites" => Fault::ExtensionRewrites { message },
             _ => Fault::ExtensionReroutes { message },
         }
+    }
+
+    /// A line about TLS, for more than half of the seeds that have it: there are too few of them for the families alone.
+    fn attack_on_tls(&mut self) -> Option<Fault> {
+        let is_on = |family| self.faults.families.get(&family).is_some_and(|chance| *chance > 0);
+        let (servers, clients) = (is_on(Family::Servers), is_on(Family::Clients));
+        let kinds = OF_TLS.into_iter().filter(|kind| self.faults.kinds.get(*kind) != Some(&0));
+        let kinds = kinds.filter(|kind| if kind.starts_with("server") { servers } else { clients });
+        let kinds: Vec<&str> = kinds.collect();
+        if kinds.is_empty() || !self.dice.chance(60) {
+            return None;
+        }
+        let kind = *self.dice.pick(&kinds);
+        if !kind.starts_with("server") {
+            return Some(self.client(kind));
+        }
+        let mut fault = self.server(kind);
+        if let Fault::Server { at, connection, .. } = &mut fault {
+            (*at, *connection) = (Span(Duration::ZERO), None);
+        }
+        Some(fault)
     }
 
     /// Nothing where there is no milter.

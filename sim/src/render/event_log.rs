@@ -107,10 +107,11 @@ pub(crate) fn spool_names(entries: &[Entry]) -> BTreeMap<String, String> {
     names
 }
 
-/// The first spool name in a text: a word of eight upper-case letters and digits, which is no number.
+/// The first spool name in a text: a word of eight upper-case letters and digits, which is no number and no command.
 fn spool_name(text: &str) -> Option<&str> {
     let is_name = |word: &&str| {
-        word.parse::<gateway::envelope::SpoolId>().is_ok() && !word.bytes().all(|byte| byte.is_ascii_digit())
+        let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
+        word.parse::<gateway::envelope::SpoolId>().is_ok() && !is_number && *word != "STARTTLS"
     };
     text.split(|c: char| !c.is_ascii_alphanumeric()).find(is_name)
 }

@@ -14,7 +14,7 @@ use toml::Spanned;
 use super::expect::Expectation;
 use crate::fault::Fault;
 use crate::filter::MilterDoes;
-use crate::plan::{Hears, Mechanism, Offer, Returns};
+use crate::plan::{ClientTls, Hears, Mechanism, Offer, Returns};
 use crate::span::Span;
 
 /// A whole file.
@@ -107,7 +107,8 @@ pub(crate) struct Gateway {
     /// Its address.
     #[schemars(with = "IpAddr")]
     pub(crate) address: Spanned<IpAddr>,
-    /// Files on its disk from the start.
+    /// Files on its disk from the start. Those that `[gateway.config.tls]` names are there even if they are not here: a
+    /// certificate for the gateway's name with its key, and the authority of every scenario.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) file: Vec<DiskFile>,
     /// Its configuration, without `release`, `host`, `listen`, `spool` and `store`: these follow from the scenario.
@@ -139,6 +140,9 @@ pub(crate) struct Client {
     /// What it authenticates with; without it, it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) account: Option<Account>,
+    /// How it encrypts its connections; without it, it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tls: Option<ClientTls>,
     /// What it hands over, each message on a connection of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) message: Vec<Message>,
@@ -189,7 +193,7 @@ pub(crate) struct Message {
     /// Its subject.
     pub(crate) subject: String,
     /// Its text, if it is of a shape that has one.
-    #[serde(default = "body", skip_serializing_if = "is_usual_body")]
+    #[serde(default = "usual_body", skip_serializing_if = "is_usual_body")]
     pub(crate) body: String,
     /// What its content is like.
     #[serde(default, skip_serializing_if = "Shape::is_plain")]
@@ -254,10 +258,10 @@ impl Shape {
 }
 
 fn is_usual_body(text: &str) -> bool {
-    text == body()
+    text == usual_body()
 }
 
-fn body() -> String {
+pub(crate) fn usual_body() -> String {
     "Nothing to see here.\n".to_owned()
 }
 

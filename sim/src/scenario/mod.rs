@@ -15,8 +15,10 @@ mod setting;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use gateway::config::Config;
 use gateway::release::Release;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 
@@ -30,6 +32,7 @@ use crate::plan::{
     self, Account, Ask, ClientPlan, Errand, GatewayPlan, MessagePlan, MilterPlan, NameServerPlan, Plan,
     ServerPlan, ServicePlan, Task, Uses,
 };
+use crate::tls;
 use expect::Expectation;
 use file::{File, LookUps};
 
@@ -156,6 +159,8 @@ impl Scenario {
                 offers: server.offers.clone(),
             })
             .collect();
+        let config =
+            config::config(file, release).expect("the configuration was checked when the scenario was read");
         let mut errands: Vec<Errand> = file.administrator.iter().map(errand).collect();
         errands.sort_by_key(|errand| errand.at);
         let mut machines = vec![file.gateway.name.as_ref().as_str()];
@@ -174,16 +179,14 @@ impl Scenario {
             gateway: GatewayPlan {
                 name: file.gateway.name.as_ref().as_str().into(),
                 address: *file.gateway.address.as_ref(),
-                config: config::config(file, release)
-                    .expect("the configuration was checked when the scenario was read"),
                 routes: config::routes(file, "to"),
                 holds: config::routes(file, "hold"),
-                files: file
-                    .gateway
-                    .file
-                    .iter()
-                    .map(|file| (file.path.as_ref().clone(), file.content.clone()))
+                certified: config::routes(file, "tls")
+                    .into_iter()
+                    .map(|(domain, tls)| (domain, tls == "required"))
                     .collect(),
+                files: files(file, &config),
+                config,
             },
             service: ServicePlan {
                 restart_after: file.service.restart_after.0,
@@ -228,6 +231,18 @@ pub(crate) const SPOOL: &str = "/imcdata";
 /// Where it keeps its mailboxes.
 pub(crate) const STORE: &str = "/mailboxes";
 
+/// The files on the gateway's disk: those of the scenario, and those of TLS that it does not have.
+fn files(file: &file::File, config: &Config) -> Vec<(PathBuf, String)> {
+    let given = file.gateway.file.iter().map(|file| (file.path.as_ref().clone(), file.content.clone()));
+    let mut files: Vec<(PathBuf, String)> = given.collect();
+    for (path, text) in tls::files(&config.tls, file.gateway.name.as_ref()) {
+        if !files.iter().any(|(known, _)| *known == path) {
+            files.push((path, text));
+        }
+    }
+    files
+}
+
 fn client_plan(client: &file::Client, file: &file::File) -> ClientPlan {
     ClientPlan {
         name: client.name.as_ref().as_str().into(),
@@ -237,6 +252,7 @@ fn client_plan(client: &file::Client, file: &file::File) -> ClientPlan {
             password: password.clone(),
             mechanism: *mechanism,
         }),
+        tls: client.tls,
         messages: client
             .message
             .iter()

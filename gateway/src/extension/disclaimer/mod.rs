@@ -1,8 +1,8 @@
 //! `disclaimer`: text before or behind the text of each message, for each way it goes; reconstructed after `Imsext.dll`.
 //!
 //! Documented (KB Q262119, Q262122): the extension of the BackOffice Resource Kit for 5.5 prepended and appended text,
-//! in RTF, to inbound and to outbound mail. Reconstructed: which part of a message is its text ([`text_parts`]), and how
-//! text is put there ([`insert`]). It is plain text here; in HTML each line is one.
+//! in RTF, to inbound and to outbound mail. Reconstructed: which part of a message is its text (`text_parts`), and how
+//! text is put there (`insert`). It is plain text here; in HTML each line is one.
 //!
 //! A message that has the text already keeps it once. Reports of the gateway's and copies for a journal get none.
 

@@ -75,7 +75,7 @@ struct State {
 /// What there is for an entry at a host.
 pub(super) enum Found {
     /// A connection that was kept.
-    Kept(Connection),
+    Kept(Box<Connection>),
     /// Room for a new one.
     Room(Seat),
     /// No room: where it may wait, the entry is tried again when there is some.
@@ -88,6 +88,9 @@ pub(super) enum Found {
 pub(super) struct Connection {
     pub(super) conversation: Conversation,
     seat: Seat,
+    /// The name for which the host has shown a certificate that was verified. Mail that needs that goes over such a
+    /// connection alone, and no other mail does.
+    certified: Option<String>,
     opened: Instant,
     kept_since: Instant,
     messages: u32,
@@ -116,9 +119,10 @@ impl Drop for Seat {
 
 impl Connection {
     /// One that was just opened.
-    pub(super) fn new(conversation: Conversation, seat: Seat) -> Self {
+    pub(super) fn new(conversation: Conversation, seat: Seat, certified: Option<&str>) -> Self {
         let now = Instant::now();
-        Connection { conversation, seat, opened: now, kept_since: now, messages: 0 }
+        let certified = certified.map(str::to_owned);
+        Connection { conversation, seat, certified, opened: now, kept_since: now, messages: 0 }
     }
 
     /// The room that it takes, without it.
@@ -126,7 +130,8 @@ impl Connection {
         self.seat
     }
 
-    async fn part(self) {
+    /// Takes leave of the host.
+    pub(super) async fn part(self) {
         let Connection { conversation, seat, .. } = self;
         conversation.quit().await;
         drop(seat);
@@ -140,9 +145,17 @@ impl State {
         (limit + kept).saturating_sub(self.open.get(&host).copied().unwrap_or_default())
     }
 
-    /// The connection to a host that was kept last: the others come to their end.
-    fn take(&mut self, host: SocketAddr) -> Option<Connection> {
-        let place = self.kept.iter().rposition(|connection| connection.seat.host == host)?;
+    /// The connection to a host that was kept last and is `certified` like this: the others come to their end.
+    fn take(&mut self, host: SocketAddr, certified: Option<&str>) -> Option<Connection> {
+        let is_fit = |kept: &Connection| kept.seat.host == host && kept.certified.as_deref() == certified;
+        let place = self.kept.iter().rposition(is_fit)?;
+        self.kept.remove(place)
+    }
+
+    /// The connection that is kept longest, to this host or to any.
+    fn take_oldest(&mut self, host: Option<SocketAddr>) -> Option<Connection> {
+        let is_meant = |kept: &Connection| host.is_none_or(|host| kept.seat.host == host);
+        let place = self.kept.iter().position(is_meant)?;
         self.kept.remove(place)
     }
 }
@@ -163,7 +176,14 @@ impl Connections {
     }
 
     /// Looks for a connection to a host, or for room for one. Where there is none, `entry` waits for it if it `may_wait`.
-    pub(super) async fn find(self: &Arc<Self>, host: SocketAddr, entry: &EntryName, may_wait: bool) -> Found {
+    /// `certified`: the name that the host must have shown a certificate for.
+    pub(super) async fn find(
+        self: &Arc<Self>,
+        host: SocketAddr,
+        certified: Option<&str>,
+        entry: &EntryName,
+        may_wait: bool,
+    ) -> Found {
         enum Step {
             Try(Connection),
             MakeRoom(Connection),
@@ -181,7 +201,7 @@ impl Connections {
                     return Found::Failed(why);
                 }
                 let all: usize = state.open.values().sum();
-                if let Some(kept) = state.take(host) {
+                if let Some(kept) = state.take(host, certified) {
                     Step::Try(kept)
                 } else if state.room(host, self.limits.per_host) == 0 {
                     if may_wait {
@@ -194,6 +214,10 @@ impl Connections {
                         }
                     }
                     return Found::Full;
+                } else if state.open.get(&host).is_some_and(|open| *open >= self.limits.per_host)
+                    && let Some(other) = state.take_oldest(Some(host))
+                {
+                    Step::MakeRoom(other)
                 } else if all < self.limits.all {
                     *state.open.entry(host).or_default() += 1;
                     return Found::Room(Seat {
@@ -201,7 +225,7 @@ impl Connections {
                         host,
                         _visit: self.visits.begin(),
                     });
-                } else if let Some(oldest) = state.kept.pop_front() {
+                } else if let Some(oldest) = state.take_oldest(None) {
                     Step::MakeRoom(oldest)
                 } else {
                     Step::Wait
@@ -210,7 +234,7 @@ impl Connections {
             match step {
                 Step::Try(mut kept) => {
                     if kept.conversation.is_quiet().await {
-                        return Found::Kept(kept);
+                        return Found::Kept(Box::new(kept));
                     }
                     reached(Point::KeptConnectionClosed);
                 }

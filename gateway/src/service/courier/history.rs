@@ -16,6 +16,7 @@ pub(crate) fn waiting(envelope: &Envelope, progress: &[Progress]) -> Vec<Address
         .filter_map(|progress| match progress {
             Progress::Delivered { recipient, .. } | Progress::Failed { recipient, .. } => Some(recipient),
             Progress::Unanswered { .. }
+            | Progress::Unencrypted { .. }
             | Progress::Deferred { .. }
             | Progress::DelayReported
             | Progress::Held

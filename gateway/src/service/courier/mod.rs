@@ -16,6 +16,8 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until};
 
@@ -41,6 +43,8 @@ use crate::spool::{Aside, EntryName, Folder, Progress, ReadError};
 
 /// How long an entry waits when the disk fails it.
 const DISK_PAUSE: Duration = Duration::from_mins(1);
+/// How many journals are read at once when the service starts.
+const READ_AT_ONCE: usize = 32;
 
 /// What the courier is to do with an entry in `out/`.
 pub(super) enum Order {
@@ -85,12 +89,12 @@ impl Courier {
         }
         let unfinished: BTreeSet<_> =
             core.spool.list(Folder::In).await?.entries.into_iter().map(|entry| entry.id).collect();
-        for name in listing.entries {
-            // Its message is still in `in/`: the inbound worker will announce it.
-            if unfinished.contains(&name.id) {
-                continue;
-            }
-            let progress = core.spool.progress(&name).await?;
+        // Where its message is still in `in/`, the inbound worker will announce it.
+        let finished = listing.entries.into_iter().filter(|name| !unfinished.contains(&name.id));
+        let read = |name| async move { (core.spool.progress(&name).await, name) };
+        let mut journals = stream::iter(finished.map(read)).buffered(READ_AT_ONCE);
+        while let Some((progress, name)) = journals.next().await {
+            let progress = progress?;
             let next = progress.iter().rev().find_map(|progress| match progress {
                 Progress::Deferred { next, .. } => Some(*next),
                 _ => None,

@@ -1,6 +1,6 @@
 //! One try of one entry: visits hosts with it, and settles what became of each recipient.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::DISK_PAUSE;
 use super::connections::{Connection, Connections, Found};
 use super::destination::Host;
 use super::history;
-use crate::address::Address;
+use crate::address::{Address, ReversePath};
 use crate::dsn::Condition;
 use crate::env::{DiskError, Stream};
 use crate::envelope::Envelope;
@@ -21,11 +21,14 @@ use crate::release::Release;
 use crate::report::{Direction, Failure, News, Reason, RemoteReply};
 use crate::service::core::Core;
 use crate::service::filing;
-use crate::smtp::client::{Conversation, Letter, NoService, Outcome, Sent};
+use crate::smtp::client::{Conversation, Encryption, Letter, NoService, Outcome, Sent};
 use crate::smtp::extensions::Extensions;
 use crate::smtp::international::PastAscii;
+use crate::smtp::line::Wire;
 use crate::smtp::reply::Reply;
 use crate::spool::{EntryName, Folder, Message, Progress};
+use crate::tls::{Shortfall, Trust};
+use crate::tracking::{Record, Step};
 
 /// How long a host may take to answer a connection.
 const CONNECT_TIME: Duration = Duration::from_mins(1);
@@ -70,6 +73,9 @@ pub(super) struct Round<'a> {
     is_gone: bool,
     /// What came in the way of the last try.
     last_why: Option<String>,
+    /// What was missing at the last try, and at this one, where the mail needs TLS.
+    last_shortfall: Option<Shortfall>,
+    shortfall: Option<Shortfall>,
     failures: Vec<Failure>,
     /// Who has it from a host that reports no delivery, where the sender wants to hear of it.
     relayed: Vec<Address>,
@@ -94,12 +100,17 @@ impl<'a> Round<'a> {
             Progress::Deferred { why, .. } => Some(why.clone()),
             _ => None,
         });
+        let tries = history::tries(progress);
+        let last_shortfall = progress.iter().find_map(|progress| match progress {
+            Progress::Unencrypted { attempt, shortfall } if *attempt == tries => Some(*shortfall),
+            _ => None,
+        });
         Round {
             core,
             name,
             message,
             waiting: history::waiting(&message.envelope, progress),
-            tries: history::tries(progress),
+            tries,
             is_just_released: history::is_just_released(progress),
             waited: history::waited(message.envelope.received, progress),
             unanswered: false,
@@ -107,6 +118,8 @@ impl<'a> Round<'a> {
             without_smtp_utf8: Vec::new(),
             is_gone: false,
             last_why,
+            last_shortfall,
+            shortfall: None,
             failures: Vec::new(),
             relayed: history::relayed(progress),
             delay_reported: progress.contains(&Progress::DelayReported),
@@ -124,6 +137,7 @@ impl<'a> Round<'a> {
         let mut may_wait = true;
         for host in hosts {
             came_from.take().into_iter().for_each(reached);
+            self.shortfall = None;
             match self.call(&host, connections, may_wait).await {
                 Called::Full if may_wait => return Visited::MustWait,
                 Called::Full => {}
@@ -135,6 +149,11 @@ impl<'a> Round<'a> {
                 // Nothing was said of the message: the next host may take it.
                 Called::NoService(no_service) => {
                     deferred = Some(format!("{}: {no_service}", host.name));
+                    if let NoService::Unencrypted { shortfall, why } = &no_service {
+                        reached(Point::KeptFromClear);
+                        Event::HostTlsFailed { host: host.name.clone(), why: why.clone() }.log();
+                        self.shortfall = Some(*shortfall);
+                    }
                     came_from = Some(Point::NextAfterNoService);
                     if let Outcome::Failed(reply) = no_service.into() {
                         without_service.push((host.name, reply));
@@ -168,7 +187,11 @@ impl<'a> Round<'a> {
 
     /// Hands the message to one host, over a connection that was kept or a new one.
     async fn call(&mut self, host: &Host, connections: &Arc<Connections>, may_wait: bool) -> Called {
-        let seat = match connections.find(host.address, self.name, may_wait).await {
+        // All of an entry's recipients are alike in this.
+        let needs_tls = |recipient: &Address| self.core.config.routes.is_certified(recipient.domain());
+        let is_certified = self.message.envelope.recipients.iter().any(needs_tls);
+        let certified = is_certified.then_some(&*host.name);
+        let seat = match connections.find(host.address, certified, self.name, may_wait).await {
             Found::Full => {
                 reached(Point::NoRoomAtHost);
                 return Called::Full;
@@ -179,7 +202,7 @@ impl<'a> Round<'a> {
                 let sent = self.send(&mut connection).await;
                 if !sent.is_stillborn {
                     reached(Point::ConnectionReused);
-                    connections.put_back(connection).await;
+                    connections.put_back(*connection).await;
                     return Called::Said(self.take_note(sent, &host.name).await);
                 }
                 // The host had closed it meanwhile: that was no try.
@@ -187,14 +210,8 @@ impl<'a> Round<'a> {
                 connection.into_seat()
             }
         };
-        let conversation = match connect(self.core, host).await {
-            Ok(stream) => {
-                let (helo, known) = (&self.core.config.host, Extensions::of(self.core.config.release));
-                match Conversation::open(stream, helo, known).await {
-                    Ok(conversation) => conversation,
-                    Err(no_service) => return Called::NoService(no_service),
-                }
-            }
+        let stream = match connect(self.core, host).await {
+            Ok(stream) => stream,
             Err(why) => {
                 let (name, address) = (host.name.clone(), host.address);
                 Event::ConnectFailed { host: name, address, why: why.clone() }.log();
@@ -202,10 +219,47 @@ impl<'a> Round<'a> {
                 return Called::NoConnection(why);
             }
         };
-        let mut connection = Connection::new(conversation, seat);
+        let trust = if is_certified { Trust::Certified } else { Trust::Anybody };
+        let mut fell_back = false;
+        let conversation = match self.converse(stream, host, Some(trust)).await {
+            Ok(conversation) => conversation,
+            Err(NoService::NoHandshake { why }) => {
+                Event::HostTlsFailed { host: host.name.clone(), why: why.clone() }.log();
+                let Ok(stream) = connect(self.core, host).await else {
+                    return Called::NoService(NoService::NoHandshake { why });
+                };
+                reached(Point::FellBackToClear);
+                fell_back = true;
+                match self.converse(stream, host, None).await {
+                    Ok(conversation) => conversation,
+                    Err(no_service) => return Called::NoService(no_service),
+                }
+            }
+            Err(no_service) => return Called::NoService(no_service),
+        };
+        let mut connection = Connection::new(conversation, seat, certified);
         let sent = self.send(&mut connection).await;
-        connections.put_back(connection).await;
+        if fell_back {
+            // The next message is to try for TLS anew.
+            connection.part().await;
+        } else {
+            connections.put_back(connection).await;
+        }
         Called::Said(self.take_note(sent, &host.name).await)
+    }
+
+    /// Begins a conversation with a host: encrypted if the mail needs it or the host offers it, or in clear.
+    async fn converse(
+        &self,
+        stream: Box<dyn Stream>,
+        host: &Host,
+        trust: Option<Trust>,
+    ) -> Result<Conversation, NoService> {
+        let wire = Wire::new(stream).written_down(self.core.logs.established(&host.name, host.address));
+        let (helo, known) = (&self.core.config.host, Extensions::of(self.core.config.release));
+        let encrypts = trust.filter(|_| known.starttls);
+        let encryption = encrypts.map(|trust| Encryption { tls: &self.core.tls, host: &host.name, trust });
+        Conversation::open(wire, helo, known, encryption).await
     }
 
     async fn send(&self, connection: &mut Connection) -> Sent {
@@ -247,9 +301,11 @@ impl<'a> Round<'a> {
             }
         }
         let count = delivered.len();
+        let told = delivered.clone();
         self.note_delivered(delivered, reports).await;
         if count > 0 {
             self.core.counters.outbound.count(count, self.message.content.len());
+            self.track(host, &told);
             Event::Delivered {
                 id: self.name.id.clone(),
                 from: self.message.envelope.reverse_path.clone(),
@@ -264,28 +320,50 @@ impl<'a> Round<'a> {
 
     /// Notes deliveries, as often as it takes: what is not in the journal would be delivered again. Where they were the
     /// last that the entry waited for, the end of the entry says as much, and needs no room on the disk.
-    async fn note_delivered(&mut self, mut recipients: Vec<Address>, reports: bool) {
-        recipients.reverse();
-        while let Some(recipient) = recipients.pop() {
-            // No historical release told of a message passed on (Q156063).
-            let tells = !reports && self.core.config.release == Release::Current;
+    async fn note_delivered(&mut self, recipients: Vec<Address>, reports: bool) {
+        // No historical release told of a message passed on (Q156063).
+        let tells = !reports && self.core.config.release == Release::Current;
+        let mut unnoted = VecDeque::new();
+        for recipient in recipients {
             let relayed = tells && self.message.envelope.dsn.wants(&recipient, Condition::Success);
             if relayed && !self.relayed.contains(&recipient) {
                 self.relayed.push(recipient.clone());
             }
-            let delivered = Progress::Delivered { recipient: recipient.clone(), relayed };
-            let Err(error) = self.core.spool.note(self.name, &delivered).await else { continue };
-            reached(Point::DeliveryNotedLate);
+            unnoted.push_back(Progress::Delivered { recipient, relayed });
+        }
+        while let Some(delivered) = unnoted.front() {
             if self.waiting.is_empty() && self.failures.is_empty() && self.relayed.is_empty() {
                 self.is_gone = self.core.spool.remove(Folder::Out, self.name).await.is_ok();
                 if self.is_gone {
                     return;
                 }
             }
-            Event::RetriedLater { id: self.name.id.clone(), why: error.to_string() }.log();
-            tokio::time::sleep(DISK_PAUSE).await;
-            recipients.push(recipient);
+            match self.core.spool.note(self.name, delivered).await {
+                Ok(()) => drop(unnoted.pop_front()),
+                Err(error) => {
+                    reached(Point::DeliveryNotedLate);
+                    Event::RetriedLater { id: self.name.id.clone(), why: error.to_string() }.log();
+                    tokio::time::sleep(DISK_PAUSE).await;
+                }
+            }
         }
+    }
+
+    /// Writes into the tracking log who has the message from a host.
+    fn track(&self, host: &str, recipients: &[Address]) {
+        let Message { envelope, content } = self.message;
+        let Some(facts) = self.core.logs.facts(content, content.len() as u64) else { return };
+        let is_report = envelope.reverse_path == ReversePath::Null;
+        self.core.logs.track(Record {
+            step: if is_report { Step::ReportOut } else { Step::TransferredOutbound },
+            id: &self.name.id,
+            partner: host,
+            from: &envelope.reverse_path,
+            facts: &facts,
+            report: None,
+            recipients,
+            delivered: None,
+        });
     }
 
     fn refused(&self, host: &str, reply: &Reply) {
@@ -322,7 +400,11 @@ impl<'a> Round<'a> {
     /// The message has grown too old.
     pub(super) fn expire(&mut self) {
         reached(Point::Expired);
-        let reason = Reason::Expired { retries: self.tries.saturating_sub(1), last: self.last_why.take() };
+        let reason = Reason::Expired {
+            retries: self.tries.saturating_sub(1),
+            last: self.last_why.take(),
+            shortfall: self.last_shortfall,
+        };
         self.fail_all(&reason, "message time-out exceeded");
     }
 
@@ -382,7 +464,19 @@ impl<'a> Round<'a> {
         }
         let time_left = self.time_left();
         let is_late = self.is_late();
-        let Round { core, name, message, waiting, tries, unanswered, failures, relayed, noted, .. } = self;
+        let Round {
+            core,
+            name,
+            message,
+            waiting,
+            tries,
+            unanswered,
+            failures,
+            relayed,
+            noted,
+            shortfall,
+            ..
+        } = self;
         let (envelope, content) = (&message.envelope, &message.content);
         let attempt = tries + 1;
         if !failures.is_empty() {
@@ -409,6 +503,9 @@ impl<'a> Round<'a> {
         filing::announce(core, name);
         if unanswered {
             core.spool.note(name, &Progress::Unanswered { attempt }).await?;
+        }
+        if let Some(shortfall) = shortfall {
+            core.spool.note(name, &Progress::Unencrypted { attempt, shortfall }).await?;
         }
         let wait = core.config.delivery.wait_after(attempt);
         if time_left < wait {

@@ -19,6 +19,9 @@ impl Session {
         if self.hello.as_ref().is_none_or(|hello| hello.protocol == Protocol::Smtp) {
             return self.refuse(out_of_order("say EHLO first")).await;
         }
+        if !self.may_authenticate() {
+            return self.refuse_auth_in_clear().await;
+        }
         let Some(exchanged) = self.exchange(mechanism, initial_response).await? else { return Ok(()) };
         match exchanged {
             Ok(Claim { account, is_right: true }) => {

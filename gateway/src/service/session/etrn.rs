@@ -10,7 +10,6 @@
 use tokio::time::Instant;
 
 use super::{Go, Session, out_of_order};
-use crate::accept::Admission;
 use crate::eventlog::Event;
 use crate::reach::{Point, reached};
 use crate::routing::Route;
@@ -26,7 +25,10 @@ impl Session {
         if self.is_sending() {
             return self.refuse(out_of_order("a message is being sent: end it, or say RSET")).await;
         }
-        if self.admission == Admission::AuthenticationRequired && self.account.is_none() {
+        if self.must_encrypt().await? {
+            return Ok(());
+        }
+        if self.admission.needs_authentication() && self.account.is_none() {
             reached(Point::UnauthenticatedRefused);
             return self.refuse(Reply::new(530, "Authentication required").with_status("5.7.0")).await;
         }

@@ -69,8 +69,10 @@ impl Session {
         let vrfy = if self.core.config.policy.vrfy == Lookups::Refuse { "" } else { " VRFY" };
         let expn = if self.expands() { " EXPN" } else { "" };
         let etrn = if self.offered.etrn { " ETRN" } else { "" };
-        let commands =
-            format!("Commands: HELO EHLO MAIL RCPT DATA{chunks} RSET NOOP QUIT{vrfy}{expn} HELP AUTH{etrn}");
+        let tls = if self.offered.starttls { " STARTTLS" } else { "" };
+        let commands = format!(
+            "Commands: HELO EHLO MAIL RCPT DATA{chunks} RSET NOOP QUIT{vrfy}{expn} HELP AUTH{etrn}{tls}"
+        );
         self.say(214, &commands).await
     }
 

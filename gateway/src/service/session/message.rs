@@ -23,6 +23,7 @@ use crate::smtp::reply::Reply;
 use crate::spool::{Aside, Draft, EntryName, Folder};
 use crate::submission::{self, Refusal};
 use crate::trace::{Protocol, Received};
+use crate::tracking::{Facts, Record, Step};
 use crate::turf;
 
 /// How long a client may pause within a message: longer than the three minutes that a sender waits
@@ -125,11 +126,9 @@ impl Session {
             helo: &hello.name,
             client: self.client,
             host: &self.core.config.host,
-            protocol: match is_international {
-                true if self.account.is_some() => Protocol::Utf8SmtpA,
-                true => Protocol::Utf8Smtp,
-                false => hello.protocol,
-            },
+            protocol: if is_international { Protocol::Utf8Smtp } else { hello.protocol },
+            authenticated: self.account.is_some(),
+            cipher: self.cipher.as_deref(),
             release: self.core.config.release,
             id: draft.id(),
             when: envelope.received,
@@ -244,12 +243,13 @@ impl Session {
         }
         let id = work.draft.id().clone();
         match self.filter(&mut work).await {
-            Ok(Filtered::Taken) => self.take(&work.envelope, id, work.draft).await,
+            Ok(Filtered::Taken) => self.take(id, work).await,
             Ok(Filtered::Quarantined { why }) => self.quarantine(id, work, why).await,
             Ok(Filtered::Discarded { by }) => {
+                let facts = self.facts(&work);
                 let _ = work.draft.discard().await;
                 self.idle_commands = 0;
-                self.log_received(&id, &work.envelope);
+                self.log_received(&id, &work.envelope, facts.as_ref());
                 self.log_discarded(&work.envelope, &by);
                 self.taken(&id).await
             }
@@ -265,14 +265,16 @@ impl Session {
     }
 
     /// Takes a message: answers for it when it is durable in `in/`.
-    async fn take(&mut self, envelope: &Envelope, id: SpoolId, draft: Draft) -> Go {
-        let octets = draft.octets();
-        match draft.commit().await {
+    async fn take(&mut self, id: SpoolId, work: Work) -> Go {
+        let facts = self.facts(&work);
+        let envelope = &work.envelope;
+        let octets = work.draft.octets();
+        match work.draft.commit().await {
             Ok(id) => {
                 self.idle_commands = 0;
                 self.core.counters.inbound.count(envelope.recipients.len(), octets);
                 self.core.arrived(id.clone());
-                self.log_received(&id, envelope);
+                self.log_received(&id, envelope, facts.as_ref());
                 if envelope.reverse_path == ReversePath::Null {
                     reached(Point::NullReversePath);
                 }
@@ -291,6 +293,7 @@ impl Session {
     /// Takes a message and sets it aside: answers for it when it is durable in `bad/`. One that is left there though it
     /// was not taken does no harm: nothing more is done with what is in `bad/`.
     async fn quarantine(&mut self, id: SpoolId, work: Work, why: String) -> Go {
+        let facts = self.facts(&work);
         let Work { envelope, draft, beginning, .. } = work;
         let about = EntryName::from(id.clone());
         if let Err(error) = self.tell_of_quarantine(&id, &envelope, &beginning, &why).await {
@@ -302,7 +305,7 @@ impl Session {
             Ok(id) => {
                 reached(Point::MilterQuarantined);
                 self.idle_commands = 0;
-                self.log_received(&id, &envelope);
+                self.log_received(&id, &envelope, facts.as_ref());
                 Event::InboundSetAside { file: id.to_string(), folder: "bad", why }.log();
                 filing::announce(&self.core, &about);
                 self.taken(&id).await
@@ -369,15 +372,33 @@ impl Session {
         self.answer(&Reply::new(Refusal::CODE, refusal.to_string()).with_status("5.7.1")).await
     }
 
-    pub(super) fn log_received(&self, id: &SpoolId, envelope: &Envelope) {
+    /// What the tracking log has of the content, if there is such a log.
+    pub(super) fn facts(&self, work: &Work) -> Option<Facts> {
+        self.core.logs.facts(&work.beginning, work.octets)
+    }
+
+    pub(super) fn log_received(&self, id: &SpoolId, envelope: &Envelope, facts: Option<&Facts>) {
         let client = self.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default();
         Event::Received {
             id: id.clone(),
             from: envelope.reverse_path.clone(),
-            client,
+            client: client.clone(),
             recipients: envelope.recipients.len(),
         }
         .log();
+        if let Some(facts) = facts {
+            let is_report = envelope.reverse_path == ReversePath::Null;
+            self.core.logs.track(Record {
+                step: if is_report { Step::ReportIn } else { Step::ReceivedInbound },
+                id,
+                partner: &client,
+                from: &envelope.reverse_path,
+                facts,
+                report: None,
+                recipients: &envelope.recipients,
+                delivered: None,
+            });
+        }
     }
 
     pub(super) async fn no_room(&mut self, error: &DiskError) -> Go {

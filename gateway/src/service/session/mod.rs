@@ -1,11 +1,12 @@
 //! An SMTP session: one client's conversation, from the banner to QUIT (RFC 5321; RFC 4954 for AUTH).
 //!
 //! Here are the commands up to RCPT; [`message`] takes the message itself, [`chunks`] takes one in chunks, [`auth`]
-//! authenticates the client, [`etrn`] has mail sent that waits, [`filters`] heeds the milters, [`turf`] the table of
-//! unwanted senders; [`lookup`] tells who exists.
+//! authenticates the client, [`encryption`] starts TLS, [`etrn`] has mail sent that waits, [`filters`] heeds the milters,
+//! [`turf`] the table of unwanted senders; [`lookup`] tells who exists.
 
 mod auth;
 mod chunks;
+mod encryption;
 mod etrn;
 mod filters;
 mod lookup;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use self::chunks::Chunks;
+use super::Door;
 use super::core::Core;
 use super::hosts::{Excess, Guest};
 use crate::accept::Admission;
@@ -58,6 +60,10 @@ pub(super) struct Session {
     admission: Admission,
     /// The service extensions that are offered.
     offered: Extensions,
+    /// Whether the client speaks TLS from the first octet.
+    is_tls_from_the_start: bool,
+    /// What the connection is encrypted with, once it is.
+    cipher: Option<String>,
     hello: Option<Hello>,
     account: Option<String>,
     transaction: Option<Transaction>,
@@ -113,13 +119,17 @@ impl Session {
         stream: Box<dyn Stream>,
         [client, local]: [IpAddr; 2],
         guest: Guest,
+        door: Door,
     ) -> Self {
         let admission = core.rules.admit(client);
+        let known = Extensions::of(core.config.release);
         Session {
-            offered: Extensions::of(core.config.release),
+            offered: Extensions { starttls: core.tls.has_certificate(), ..known },
+            is_tls_from_the_start: door == Door::Tls,
+            cipher: None,
             milters: filters::milters(&core, client),
+            wire: Wire::new(stream).written_down(core.logs.accepted(client)),
             core,
-            wire: Wire::new(stream),
             client,
             local,
             guest,
@@ -150,6 +160,9 @@ impl Session {
 
     async fn converse(&mut self) {
         let host = self.core.config.host.clone();
+        if self.is_tls_from_the_start && self.secure().await.is_err() {
+            return;
+        }
         if self.admission == Admission::Reject {
             reached(Point::HostRejected);
             self.core.counters.turned_away.count();
@@ -269,6 +282,7 @@ impl Session {
                 self.greet(name, Protocol::Esmtp).await;
                 self.say_plainly(&Reply::multi(250, capabilities)).await
             }
+            Command::StartTls => self.starttls().await,
             Command::Mail(mail) => self.mail(mail).await,
             Command::Rcpt(rcpt) => self.rcpt(rcpt).await,
             Command::Data => self.data().await,
@@ -314,8 +328,12 @@ impl Session {
             Some(octets) => format!("SIZE {octets}"),
             None => "SIZE 0".to_owned(),
         });
-        lines.extend(self.offered.keywords().map(str::to_owned));
-        lines.push(format!("AUTH {}", sasl::mechanisms(self.core.config.release).join(" ")));
+        let starttls = self.offered.starttls && self.cipher.is_none();
+        let offered = Extensions { starttls, ..self.offered };
+        lines.extend(offered.keywords().map(str::to_owned));
+        if self.may_authenticate() {
+            lines.push(format!("AUTH {}", sasl::mechanisms(self.core.config.release).join(" ")));
+        }
         lines.extend(["VRFY", "EXPN"].map(str::to_owned).into_iter().filter(|_| self.expands()));
         lines.push("HELP".to_owned());
         lines
@@ -325,7 +343,10 @@ impl Session {
         if self.hello.is_none() {
             return self.refuse(out_of_order("say HELO or EHLO first")).await;
         }
-        if self.admission == Admission::AuthenticationRequired && self.account.is_none() {
+        if self.must_encrypt().await? {
+            return Ok(());
+        }
+        if self.admission.needs_authentication() && self.account.is_none() {
             reached(Point::UnauthenticatedRefused);
             return self.refuse(Reply::new(530, "Authentication required").with_status("5.7.0")).await;
         }

@@ -14,6 +14,7 @@ impl Session {
     /// durable in `turf/`.
     pub(super) async fn filter_by(&mut self, sender: &Sender, work: Work) -> Go {
         let id = work.draft.id().clone();
+        let facts = self.facts(&work);
         let Work { envelope, draft, .. } = work;
         let from = envelope.reverse_path.clone();
         let turfed = |done| Event::Turfed { id: id.clone(), from, entry: sender.to_string(), done };
@@ -21,7 +22,7 @@ impl Session {
             FilterAction::SetAside => match draft.set_aside(Aside::Turf).commit().await {
                 Ok(_) => {
                     reached(Point::TurfSetAside);
-                    self.log_received(&id, &envelope);
+                    self.log_received(&id, &envelope, facts.as_ref());
                     turfed("it is kept in turf").log();
                 }
                 Err(error) => {
@@ -32,7 +33,7 @@ impl Session {
             FilterAction::Delete => {
                 reached(Point::TurfDeleted);
                 let _ = draft.discard().await;
-                self.log_received(&id, &envelope);
+                self.log_received(&id, &envelope, facts.as_ref());
                 turfed("it is deleted").log();
             }
             FilterAction::Refuse => {

@@ -74,6 +74,8 @@ fn examples() -> Vec<Event> {
             undeliverable: 1,
         },
         Event::Received { id: id.clone(), from: from.clone(), client: client.clone(), recipients: 3 },
+        Event::Connected { host: host.clone(), address, file: "L0000042.LOG".to_owned() },
+        Event::ProtocolLogOn { directory: "/var/log/gateway".to_owned() },
         Event::Unresolved { domain, why: "there is no such domain".to_owned() },
         Event::QueueStarted { client: client.clone(), node: "branch.test".to_owned(), messages: 3 },
         Event::QueueChanged {
@@ -82,6 +84,8 @@ fn examples() -> Vec<Event> {
             by: "carol at 127.0.0.1".to_owned(),
         },
         Event::ConnectFailed { host: host.clone(), address, why: "connection refused".to_owned() },
+        Event::TrackingFailed { why: why() },
+        Event::ProtocolLogFailed { why: why() },
         Event::FlushModeEntered { free: 1_000_000, low_water: 10_485_760 },
         Event::FlushModeLeft { free: 20_000_000 },
         Event::ExtensionBypassed {
@@ -112,6 +116,16 @@ fn examples() -> Vec<Event> {
             recipient: "jürgen@partner.test".parse().expect("it is an address"),
             what: PastAscii::Address,
         },
+        Event::ClientTlsFailed {
+            client: Ipv4Addr::new(198, 51, 100, 7).into(),
+            why: "received fatal alert: HandshakeFailure".to_owned(),
+        },
+        Event::HostTlsFailed {
+            host: host.clone(),
+            why: "the TLS handshake failed: invalid peer certificate: UnknownIssuer".to_owned(),
+        },
+        Event::ReadableByAll { directory: "/var/lib/gateway/mail".to_owned(), mode: "755".to_owned() },
+        Event::EventsLeftOut { count: 12 },
         Event::ListenFailed {
             address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 25)),
             why: "address in use".to_owned(),
@@ -124,6 +138,9 @@ fn examples() -> Vec<Event> {
         Event::ExtensionNotLoaded {
             extension: "imcext".to_owned(),
             why: "it has no file of routes".to_owned(),
+        },
+        Event::TlsNotLoaded {
+            why: "`/etc/gateway/key.pem` cannot be used for TLS: it holds no private key in PEM".to_owned(),
         },
         Event::HopCountExceeded { id: id.clone(), hops: 31 },
         Event::OutboundSetAside { id: id.clone(), folder: "bad", why: "the file is damaged".to_owned() },

@@ -1,4 +1,4 @@
-//! The blocks of a pcapng file (draft-ietf-opsawg-pcapng): four kinds, little-endian, times in nanoseconds.
+//! The blocks of a pcapng file (draft-ietf-opsawg-pcapng): five kinds, little-endian, times in nanoseconds.
 //!
 //! It knows no segment and no machine.
 
@@ -10,6 +10,10 @@ const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
 const NAME_RESOLUTION: u32 = 4;
 const ENHANCED_PACKET: u32 = 6;
+const DECRYPTION_SECRETS: u32 = 10;
+
+/// Secrets in the form of a TLS key log.
+const TLS_KEY_LOG: u32 = 0x544c_534b;
 
 /// Packets begin with the IP header (LINKTYPE_RAW).
 const RAW_IP: u16 = 101;
@@ -64,6 +68,16 @@ pub(super) fn names<'a>(
     }
     end_of_entries(&mut body);
     block(out, NAME_RESOLUTION, &body)
+}
+
+/// What the TLS connections of the packets behind it are read by.
+pub(super) fn tls_secrets(out: &mut impl Write, key_log: &str) -> io::Result<()> {
+    let mut body = Vec::new();
+    body.extend(TLS_KEY_LOG.to_le_bytes());
+    body.extend(u32::try_from(key_log.len()).map_err(io::Error::other)?.to_le_bytes());
+    body.extend(key_log.as_bytes());
+    pad(&mut body);
+    block(out, DECRYPTION_SECRETS, &body)
 }
 
 /// A packet. `time` is since 1970.

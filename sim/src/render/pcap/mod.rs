@@ -7,7 +7,8 @@
 //! | `block` | the blocks of the file |
 //!
 //! A segment is caught where it comes, so each machine is an interface of the file. What was lost came nowhere and is
-//! not in it; what was sent again for it says so in a comment.
+//! not in it; what was sent again for it says so in a comment. What is encrypted is so in the file too, and beside it are
+//! the secrets by which Wireshark reads it.
 
 mod block;
 mod ip;
@@ -43,6 +44,9 @@ pub fn write(plan: &Plan, record: &Record, out: &mut impl Write) -> io::Result<(
     // What a machine sends itself is caught here.
     block::interface(out, "lo")?;
     block::names(out, machines.iter().copied())?;
+    if let Some(capture) = record.capture.as_ref().filter(|capture| !capture.tls_secrets.is_empty()) {
+        block::tls_secrets(out, &capture.tls_secrets)?;
+    }
 
     let starts = since_1970(record);
     let (mut directions, mut losses) = (Directions::default(), Losses::default());
