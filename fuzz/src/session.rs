@@ -22,6 +22,7 @@ const CONFIGURATION: &str = r#"
     spool = "/spool"
     store = "/mail"
     limits.message_size = 4000
+    tls.auth_in_clear = true
     policy.vrfy = "authenticated"
     route = [{ domain = "contoso.test", to = "<inbound>" }]
     mailbox = [

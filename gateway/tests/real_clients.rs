@@ -78,6 +78,7 @@ fn serve(dir: &Path) -> (Program, SocketAddr) {
             spool = "{spool}"
             store = "{store}"
             accept.require = "authentication"
+            tls.auth_in_clear = true
             route = [{{ domain = "contoso.test", to = "<inbound>" }}]
             mailbox = [{{ address = "alice@contoso.test", account = "alice", secret = "{secret}" }}]
         "#,

@@ -26,6 +26,7 @@ name = "ims.contoso.test"
 address = "192.0.2.25"
 
 [gateway.config]
+tls.auth_in_clear = true
 administrator = "administrator@contoso.test"
 relay = { networks = ["198.51.100.7", "203.0.113.1"] }
 route = [{ domain = "contoso.test", to = "<inbound>" }]
@@ -514,7 +515,7 @@ const CLIENTS_TLS: &[(&str, &[&str], &str)] = &[
 #[test]
 fn tls_that_is_attacked_lets_nothing_in_and_keeps_nothing_out() {
     let world = PLAIN
-        .replace("limits = {", "tls = { certificate = \"/tls/c.pem\", key = \"/tls/k.pem\" }\nlimits = {")
+        .replace("tls.auth_in_clear = true", "tls = { certificate = \"/tls/c.pem\", key = \"/tls/k.pem\" }")
         .replace("address = \"198.51.100.7\"", "address = \"198.51.100.7\"\ntls = \"starttls\"")
         .replace("\"fabrikam.test\"]", "\"fabrikam.test\"]\noffers = [\"starttls\"]");
     for (does, points) in SERVERS_TLS {

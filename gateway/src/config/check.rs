@@ -119,6 +119,7 @@ pub(super) fn config(source: &Source) -> Result<Config, ConfigError> {
     every_mailbox_is_one(source, &file.mailbox, &config)?;
     every_mailbox_here_can_be_reached(source, &file.mailbox, &config)?;
     the_administrator_has_a_mailbox_here(source, file.administrator.as_ref(), &config)?;
+    tls::accounts_are_of_use(source, &file, &config.tls)?;
     Ok(config)
 }
 

@@ -171,7 +171,7 @@ pub(super) struct Tls {
     pub(super) certificate: Option<Text>,
     pub(super) key: Option<Text>,
     pub(super) trust: Option<Text>,
-    pub(super) auth_in_clear: Option<Spanned<bool>>,
+    pub(super) auth_in_clear: Option<bool>,
 }
 
 #[derive(Deserialize)]

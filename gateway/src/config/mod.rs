@@ -210,7 +210,7 @@ pub struct TlsConfig {
     pub identity: Option<TlsIdentity>,
     /// The file of the authorities that must have certified the hosts of routes with `tls = "required"`. Default: none.
     pub trust: Option<PathBuf>,
-    /// Whether clients may authenticate without TLS. Default: where there is no certificate, as ever.
+    /// Whether clients may authenticate without TLS. Default: on the historical releases, which knew none.
     pub auth_in_clear: bool,
 }
 

@@ -79,6 +79,7 @@ fn the_example_shows_every_key_and_the_defaults_as_they_are() {
     let directories = ("./var/tracking".into(), "./var/log".into());
     assert_eq!((shown.log.tracking.take().unwrap(), shown.log.protocol_directory), directories);
     shown.log.protocol_directory = "./var/spool/log".into();
+    assert!(shown.mailboxes[0].login.take().is_some());
     assert_eq!(shown, Config::parse(EXAMPLE, "gateway.toml").unwrap());
 }
 
@@ -115,7 +116,7 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!(config.accept, AcceptConfig { require: Requirement::Nothing, hosts: vec![] });
     assert_eq!(
         (config.listen_tls, config.tls),
-        (None, TlsConfig { identity: None, trust: None, auth_in_clear: true })
+        (None, TlsConfig { identity: None, trust: None, auth_in_clear: false })
     );
     assert_eq!(config.submission, SubmissionConfig::default());
     let nothing = || Vec::new();
@@ -271,7 +272,7 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("[tls]\ncertificate = \"a.pem\"", 8, "the certificate has no key", "add `key`"),
     ("[tls]\nkey = \"a.pem\"", 8, "the key has no certificate", "add `certificate`"),
     ("[tls]\ntrust = \"\"", 8, "no file is named", "in PEM"),
-    ("[tls]\nauth_in_clear = false", 8, "nobody could authenticate", "a certificate and its key in [tls]"),
+    ("[[mailbox]]\naddress = \"alice@contoso.test\"\naccount = \"alice\"\nsecret = \"SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=\"", 9, "nobody could authenticate as `alice`", "a certificate and its key in [tls]"),
     ("listen_tls = \"0.0.0.0:465\"", 7, "without a certificate", "a certificate and its key in [tls]"),
     ("listen_tls = \"465\"\ntls = { certificate = \"a\", key = \"b\" }", 7, "", "an IP address and a port"),
     ("accept.require = \"encryption\"", 7, "without a certificate", "a certificate and its key in [tls]"),
@@ -439,9 +440,10 @@ fn an_extension_may_take_in_mail_that_the_routing_table_does_not() {
 }
 
 #[test]
-fn passwords_are_asked_for_over_tls_where_there_is_a_certificate_unless_it_is_said_otherwise() {
+fn passwords_are_asked_for_over_tls_unless_it_is_said_otherwise() {
     let certificate = "[tls]\ncertificate = \"a.pem\"\nkey = \"b.pem\"\n";
-    assert!(parse("").unwrap().tls.auth_in_clear);
+    assert!(!parse("").unwrap().tls.auth_in_clear);
+    assert!(parse("release = \"5.5 SP3\"").unwrap().tls.auth_in_clear);
     assert!(!parse(certificate).unwrap().tls.auth_in_clear);
     assert!(parse(&format!("{certificate}auth_in_clear = true")).unwrap().tls.auth_in_clear);
 }
@@ -464,7 +466,7 @@ fn the_most_specific_route_says_whether_its_mail_needs_a_certificate() {
 fn a_secret_is_never_shown() {
     let secret = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
     let mailbox =
-        format!("[[mailbox]]\naddress = \"a@contoso.test\"\naccount = \"a\"\nsecret = \"{secret}\"");
+        format!("[[mailbox]]\naddress = \"a@contoso.test\"\naccount = \"a\"\nsecret = \"{secret}\"\n[tls]\nauth_in_clear = true");
     let shown = format!("{:?}", parse(&mailbox).unwrap());
     assert!(shown.contains("Secret(not shown)") && !shown.contains("WG5d8oPm"), "{shown}");
 }

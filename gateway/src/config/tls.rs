@@ -39,17 +39,24 @@ pub(super) fn config(source: &Source, file: &File, release: Release) -> Result<T
         let what = "clients cannot be required to encrypt without a certificate";
         return Err(source.error(required.span(), what, CERTIFICATE_REMEDY));
     }
-    if let (Some(given), None) = (auth_in_clear, &identity)
-        && !given.as_ref()
-    {
-        let what = "without a certificate nobody could authenticate";
-        return Err(source.error(given.span(), what, CERTIFICATE_REMEDY));
-    }
+    // The historical releases knew no TLS: their passwords go in clear.
+    let auth_in_clear = auth_in_clear.unwrap_or(release != Release::Current);
     Ok(TlsConfig {
-        auth_in_clear: auth_in_clear.as_ref().map_or(identity.is_none(), |given| *given.as_ref()),
+        auth_in_clear,
         trust: trust.as_ref().map(|trust| path(source, trust)).transpose()?,
         identity,
     })
+}
+
+/// Where there are accounts, somebody can authenticate.
+pub(super) fn accounts_are_of_use(source: &Source, file: &File, tls: &TlsConfig) -> Result<(), ConfigError> {
+    let account = file.mailbox.iter().find_map(|mailbox| mailbox.account.as_ref());
+    let (Some(account), None, false) = (account, &tls.identity, tls.auth_in_clear) else { return Ok(()) };
+    let what = format!("nobody could authenticate as `{}`: there is no certificate", account.as_ref());
+    let remedy = format!(
+        "{CERTIFICATE_REMEDY}; or let passwords go over the network in clear, with `auth_in_clear = true` there"
+    );
+    Err(source.error(account.span(), what, remedy))
 }
 
 /// `listen_tls`.

@@ -36,6 +36,7 @@ impl Gateway {
                 listen = "{address}"
                 spool = "{spool}"
                 store = "{store}"
+                tls.auth_in_clear = true
                 mailbox = [
                     {{ address = "administrator@contoso.test" }},
                     {{ address = "alice@contoso.test", account = "alice", secret = "{winter}" }},

@@ -93,6 +93,7 @@ impl Host {
                 spool = "{spool}"
                 store = "{store}"
                 route = [{{ domain = "contoso.test", to = "<inbound>" }}]
+                tls.auth_in_clear = true
                 mailbox = [
                     {{ address = "administrator@contoso.test" }},
                     {{ address = "alice@contoso.test", account = "alice", secret = "{winter}" }},

@@ -104,6 +104,7 @@ impl Machine {
                 spool = "{spool}"
                 store = "{store}"
                 relay.networks = ["{RELAY_CLIENT}"]
+                tls.auth_in_clear = true
                 route = [{{ domain = "contoso.test", to = "<inbound>" }}, {route}]
                 mailbox = [
                     {{ address = "administrator@contoso.test" }},

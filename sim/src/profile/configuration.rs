@@ -129,6 +129,8 @@ impl Setup {
     }
 
     fn mailboxes(&mut self, cast: &Cast, administrator: bool) {
+        // Their accounts are to be of use where no TLS is drawn.
+        self.set("tls", table([("auth_in_clear", true.into())]));
         let mut mailboxes = Vec::new();
         for (number, address) in (1..).zip(&cast.here) {
             mailboxes.push(table([

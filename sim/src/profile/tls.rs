@@ -20,6 +20,7 @@ pub(super) fn draw(
         return false;
     }
     let mut tls = Table::new();
+    tls.insert("auth_in_clear".to_owned(), true.into());
     if dice.chance(85) {
         tls.insert("certificate".to_owned(), "/tls/certificate.pem".into());
         tls.insert("key".to_owned(), "/tls/key.pem".into());
