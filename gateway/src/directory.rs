@@ -19,9 +19,9 @@ pub struct Directory {
     mailboxes: Vec<Mailbox>,
     by_address: BTreeMap<AddressKey, usize>,
     by_account: BTreeMap<String, (usize, Secret)>,
-    /// The first secret of the configuration: what is made up for strangers is made from it, so that it stays the same
-    /// for as long as this one does.
-    model: Option<Secret>,
+    /// The secrets of the configuration: what is made up for strangers is made from them, so that it stays the same for as
+    /// long as they do.
+    models: Vec<Secret>,
     administrator: Option<usize>,
     host: Domain,
     routes: Table,
@@ -59,7 +59,7 @@ impl Directory {
             mailboxes: Vec::new(),
             by_address: BTreeMap::new(),
             by_account: BTreeMap::new(),
-            model: None,
+            models: Vec::new(),
             administrator: None,
             host: config.host.clone(),
             routes: config.routes.clone(),
@@ -73,7 +73,7 @@ impl Directory {
             if let Some(login) = &mailbox.login {
                 let entry = (index, login.secret.clone());
                 directory.by_account.insert(login.account.to_lowercase(), entry);
-                directory.model.get_or_insert_with(|| login.secret.clone());
+                directory.models.push(login.secret.clone());
             }
         }
         let administrator = config.administrator.as_ref().map(key);
@@ -106,7 +106,7 @@ impl Directory {
     pub fn secret(&self, account: &str) -> Option<Secret> {
         let account = account.to_lowercase();
         let known = self.by_account.get(&account).map(|(_, secret)| secret.clone());
-        known.or_else(|| Some(self.model.as_ref()?.for_a_stranger(&account)))
+        known.or_else(|| Secret::for_a_stranger(&self.models, &account))
     }
 
     /// Whether this is the password of an account. It takes as long for a wrong one, and for an account that is not there.
@@ -131,6 +131,7 @@ mod tests {
             host = "ims.contoso.test"
             spool = "/imcdata"
             store = "/mailboxes"
+            tls.auth_in_clear = true
             administrator = "administrator@contoso.test"
             [[mailbox]]
             address = "administrator@contoso.test"

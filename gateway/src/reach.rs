@@ -143,6 +143,7 @@ points! {
     ExtensionAwaited: "kept a message for an extension that had failed",
     ExtensionReported: "reported a message over which an extension had failed",
     ExpiredInIn: "gave a message up for its age that waited for an extension",
+    UnknownRecipientRefused: "refused a recipient whom nobody is here",
     UnknownRecipient: "found no mailbox for a recipient",
     MailboxNamedTwice: "found two recipients to be one mailbox",
     SentToHomeServer: "sent a message on to a mailbox's home server",

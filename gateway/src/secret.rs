@@ -50,16 +50,21 @@ impl Secret {
         }
     }
 
-    /// A secret that no password has, for an account that is not there: the same each time, and like this secret to
-    /// look at.
-    pub fn for_a_stranger(&self, account: &str) -> Self {
-        let drawn = |what: &str| hmac(&self.server_key, format!("{what} of {account}").as_bytes());
-        Secret {
-            iterations: self.iterations,
-            salt: drawn("salt")[..SALT].to_owned(),
+    /// A secret that no password has, for an account that is not there: the same each time, and to look at like one of
+    /// `models`; none if there are none.
+    pub fn for_a_stranger(models: &[Secret], account: &str) -> Option<Self> {
+        let key = &models.first()?.server_key;
+        let drawn = |what: &str| hmac(key, format!("{what} of {account}").as_bytes());
+        let place =
+            drawn("model").iter().fold(0, |place, octet| (place << 8 | usize::from(*octet)) % models.len());
+        let model = &models[place];
+        let salt = ["salt", "more salt"].map(drawn).concat();
+        Some(Secret {
+            iterations: model.iterations,
+            salt: salt.iter().copied().cycle().take(model.salt.len()).collect(),
             stored_key: drawn("stored key"),
             server_key: drawn("server key"),
-        }
+        })
     }
 
     /// How often the password was hashed.
@@ -164,6 +169,9 @@ fn hmac(key: &[u8], text: &[u8]) -> Hash {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::slice;
+
     use super::*;
 
     /// What `gsasl --mkpasswd --mechanism SCRAM-SHA-256 --password pencil --iteration-count 4096
@@ -193,11 +201,24 @@ mod tests {
 
     #[test]
     fn a_stranger_gets_the_same_secret_each_time_and_another_than_the_next() {
-        let secret: Secret = PENCIL.parse().unwrap();
-        let of = |account| secret.for_a_stranger(account);
+        let model: Secret = PENCIL.parse().unwrap();
+        let of = |account| Secret::for_a_stranger(slice::from_ref(&model), account).unwrap();
         assert_eq!(of("eve"), of("eve"));
         assert_ne!(of("eve").salt(), of("mallory").salt());
         assert_eq!((of("eve").iterations(), of("eve").salt().len()), (4096, SALT));
+        assert_eq!(Secret::for_a_stranger(&[], "eve"), None);
+    }
+
+    #[test]
+    fn strangers_are_as_different_as_accounts_are() {
+        let models = [(4096, &[1; 16][..]), (65_536, &[1; 40])]
+            .map(|(iterations, salt)| Secret::of(&[0; 32], salt, iterations));
+        let looks = |account: usize| {
+            let secret = Secret::for_a_stranger(&models, &account.to_string()).unwrap();
+            (secret.iterations(), secret.salt().len())
+        };
+        let seen: BTreeSet<_> = (0..50).map(looks).collect();
+        assert_eq!(seen, BTreeSet::from([(4096, 16), (65_536, 40)]));
     }
 
     #[test]

@@ -82,6 +82,7 @@ mod tests {
             host = "ims.contoso.test"
             spool = "/imcdata"
             store = "/mailboxes"
+            tls.auth_in_clear = true
             [[mailbox]]
             address = "alice@contoso.test"
             aliases = ["a@contoso.test"]

@@ -48,17 +48,14 @@ impl fmt::Display for Sender {
 }
 
 /// The line of the table that a message is filtered by, if there is one. Of the content only the beginning is needed, as
-/// far as its From field.
+/// far as its From field: one that is not there is none.
 pub fn find<'a>(table: &'a [Sender], reverse_path: &ReversePath, content: &[u8]) -> Option<&'a Sender> {
     if table.is_empty() {
         return None;
     }
-    let header = header_section(content);
-    let from = from(header);
-    // A header section that is not all here may have its From further down.
-    let names_nobody = from.is_empty() && header.len() < content.len();
+    let from = from(header_section(content));
     let is_of = |sender: &&Sender| match sender {
-        Sender::Nobody => names_nobody,
+        Sender::Nobody => from.is_empty(),
         Sender::Mailbox(_) | Sender::Domain(_) => {
             let path = match reverse_path {
                 ReversePath::Mailbox(address) => Some(address.to_string()),
@@ -79,12 +76,17 @@ fn from(header: &[u8]) -> Vec<String> {
     addresses.filter_map(|address| address.address()).map(str::to_owned).collect()
 }
 
+/// Whether an address is the sender's. Domains compare as names do: an international one has two ways to be written.
 fn is_of(sender: &Sender, address: &str) -> bool {
+    let Some((local_part, domain)) = address.rsplit_once('@') else { return false };
+    let is_in = |unwanted: &Domain| {
+        domain.trim_end_matches('.').parse::<Domain>().is_ok_and(|domain| domain == *unwanted)
+    };
     match sender {
-        Sender::Mailbox(unwanted) => unwanted.to_string().eq_ignore_ascii_case(address),
-        Sender::Domain(unwanted) => address
-            .rsplit_once('@')
-            .is_some_and(|(_, domain)| domain.trim_end_matches('.').eq_ignore_ascii_case(unwanted.as_str())),
+        Sender::Mailbox(unwanted) => {
+            is_in(unwanted.domain()) && unwanted.local_part().eq_ignore_ascii_case(local_part)
+        }
+        Sender::Domain(unwanted) => is_in(unwanted),
         Sender::Nobody => false,
     }
 }
@@ -137,7 +139,22 @@ mod tests {
                 assert_eq!(filtered(&["."], path, header).is_some(), is_filtered, "{header}, {path}");
             }
         }
-        assert_eq!(find(&[Sender::Nobody], &ReversePath::Null, b"Subject: cut off here"), None);
+        for content in ["Subject: not even an end", "", "\r\nBuy now.\r\n"] {
+            let found = find(&[Sender::Nobody], &ReversePath::Null, content.as_bytes());
+            assert_eq!(found, Some(&Sender::Nobody), "{content}");
+        }
+    }
+
+    #[test]
+    fn an_international_domain_is_known_in_both_of_its_forms() {
+        let forms = ["b\u{fc}cher.test", "xn--bcher-kva.test"];
+        for (unwanted, said) in forms.iter().flat_map(|one| forms.iter().map(move |other| (one, other))) {
+            for entry in [format!("@{unwanted}"), format!("joe@{unwanted}")] {
+                let by_path = filtered(&[&entry], &format!("joe@{said}"), "From: <ann@nice.test>");
+                let by_from = filtered(&[&entry], "ann@nice.test", &format!("From: <joe@{said}>"));
+                assert!(by_path.is_some() && by_from.is_some(), "{entry}, {said}");
+            }
+        }
     }
 
     #[test]

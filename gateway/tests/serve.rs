@@ -42,6 +42,7 @@ fn configuration(dir: &Path, listen: SocketAddr) -> String {
             listen = "{listen}"
             spool = "{spool}"
             store = "{store}"
+            policy.unknown_recipients = "report"
             [[route]]
             domain = "contoso.test"
             to = "<inbound>"

@@ -35,6 +35,7 @@ const WORLD: &str = r##"
     [gateway.config]
     administrator = "administrator@contoso.test"
     tls.auth_in_clear = true
+    policy.unknown_recipients = "report"
     route = [{ domain = "contoso.test", to = "<inbound>" }, { domain = "#sales.test", to = "mail.partner.test" }]
     relay = { networks = ["198.51.100.0/24"] }
     mailbox = [

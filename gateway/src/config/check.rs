@@ -55,6 +55,10 @@ pub(super) fn config(source: &Source) -> Result<Config, ConfigError> {
     let host: Domain = source.read(&file.host, "write this gateway's name, such as \"ims.contoso.test\"")?;
     // What a host calls itself is said to hosts that know nothing past ASCII (RFC 6531, 3.7.1).
     let host = host.into_ascii();
+    if format!("postmaster@{host}").parse::<Address>().is_err() {
+        let what = "the name is so long that its postmaster could have no address";
+        return Err(source.error(file.host.span(), what, "take a shorter name (RFC 5321, 4.5.3.1)"));
+    }
     let (first, rest) = host.as_str().split_once('.').unwrap_or((host.as_str(), host.as_str()));
     let second = rest.split('.').next().unwrap_or(rest);
     let config = Config {

@@ -9,7 +9,7 @@ use super::check::{NETWORK_REMEDY, number};
 use super::error::Source;
 use super::file::{self, Text};
 use super::{ConfigError, FilterConfig, LimitsConfig, Network, PolicyConfig, RelayConfig};
-use crate::config::{FilterAction, Lookups};
+use crate::config::{FilterAction, Lookups, UnknownRecipients};
 use crate::release::Release;
 use crate::turf::Sender;
 
@@ -92,13 +92,20 @@ pub(super) fn policy(
     policy: &file::Policy,
     release: Release,
 ) -> Result<PolicyConfig, ConfigError> {
-    match &policy.vrfy {
-        Some(given) if release != Release::Current => {
-            let what = format!("{release} has no choice of what it answers to VRFY and EXPN");
-            Err(source.error(given.span(), what, CURRENT_REMEDY))
-        }
-        given => {
-            Ok(PolicyConfig { vrfy: given.as_ref().map_or(Lookups::default(), |given| *given.as_ref()) })
-        }
+    let is_current = release == Release::Current;
+    if let Some(given) = policy.vrfy.as_ref().filter(|_| !is_current) {
+        let what = format!("{release} has no choice of what it answers to VRFY and EXPN");
+        return Err(source.error(given.span(), what, CURRENT_REMEDY));
     }
+    let refuses =
+        policy.unknown_recipients.as_ref().filter(|given| *given.as_ref() == UnknownRecipients::Refuse);
+    if let Some(given) = refuses.filter(|_| !is_current) {
+        let what = format!("{release} takes mail for anybody in its domains, and reports it");
+        return Err(source.error(given.span(), what, CURRENT_REMEDY));
+    }
+    let unknown = if is_current { UnknownRecipients::Refuse } else { UnknownRecipients::Report };
+    Ok(PolicyConfig {
+        vrfy: policy.vrfy.as_ref().map_or(Lookups::default(), |given| *given.as_ref()),
+        unknown_recipients: policy.unknown_recipients.as_ref().map_or(unknown, |given| *given.as_ref()),
+    })
 }

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use toml::{Spanned, Table};
 
-use super::{FilterAction, Lookups, ProtocolLevel, Requirement, Rule};
+use super::{FilterAction, Lookups, ProtocolLevel, Requirement, Rule, UnknownRecipients};
 use crate::eventlog::Format;
 use crate::milter::OnFailure;
 
@@ -128,6 +128,7 @@ pub(super) struct Filter {
 #[serde(deny_unknown_fields)]
 pub(super) struct Policy {
     pub(super) vrfy: Option<Spanned<Lookups>>,
+    pub(super) unknown_recipients: Option<Spanned<UnknownRecipients>>,
 }
 
 #[derive(Deserialize)]

@@ -258,11 +258,24 @@ pub enum FilterAction {
     Refuse,
 }
 
-/// `[policy]`: what a client is told that asks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// `[policy]`: what a client is told of who exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PolicyConfig {
-    /// What it is told of who exists (VRFY, EXPN). Default: nothing, in a friendly way.
+    /// What it is told that asks (VRFY, EXPN). Default: nothing, in a friendly way.
     pub vrfy: Lookups,
+    /// What it is told that has mail for somebody whom nobody is here. Default: that there is no such mailbox; on the
+    /// historical releases, which had no directory to ask in a session, nothing.
+    pub unknown_recipients: UnknownRecipients,
+}
+
+/// What becomes of mail for an address in a domain of this server that no mailbox has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownRecipients {
+    /// The recipient is refused with 550, but where an extension chooses where mail goes: it may know better.
+    Refuse,
+    /// It is taken, and a report goes to the sender, who may be anybody.
+    Report,
 }
 
 /// What a client is told of who exists (RFC 5321, 3.5.3 and 7.3).
@@ -410,17 +423,15 @@ impl Config {
     /// Who reports: what this gateway says of itself in reports.
     pub fn identity(&self) -> Identity {
         let fallback =
-            || format!("postmaster@{}", self.host).parse().expect("a host makes a mailbox with any name");
+            || format!("postmaster@{}", self.host).parse().expect("it was tried when the file was read");
         Identity {
             host: self.host.clone(),
             organization: self.organization.clone(),
             site: self.site.clone(),
             server: self.server.clone(),
             postmaster: self.administrator.as_ref().map_or_else(fallback, |administrator| {
-                let domain = administrator.domain().as_str();
-                format!("postmaster@{domain}")
-                    .parse()
-                    .expect("a mailbox's domain makes a mailbox with any name")
+                let postmaster = format!("postmaster@{}", administrator.domain().as_str());
+                postmaster.parse().unwrap_or_else(|_| administrator.clone())
             }),
             release: self.release,
         }

@@ -244,6 +244,8 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("release = \"5.5 SP1\"\n[filter]\nsenders = [\".\"]", 9, "came with 5.5 SP2", "a later `release`"),
     ("release = \"5.5 SP3\"\n[filter]\naction = \"refuse\"", 9, "5.5 SP3 refuses no mail", "\"set-aside\""),
     ("[policy]\nvrfy = \"yes\"", 8, "unknown variant `yes`", "`vague`"),
+    ("[policy]\nunknown_recipients = \"bounce\"", 8, "unknown variant `bounce`", "`report`"),
+    ("release = \"5.5 SP3\"\n[policy]\nunknown_recipients = \"refuse\"", 9, "5.5 SP3 takes mail for anybody", "release = \"current\""),
     ("release = \"5.5 SP3\"\n[policy]\nvrfy = \"refuse\"", 9, "5.5 SP3 has no choice", "release = \"current\""),
     ("[[mailbox]]\naddress = \"alice@contoso.test\"\naccount = \"alice\"", 9, "no secret", "`gateway secret` makes"),
     ("[[mailbox]]\naddress = \"alice@contoso.test\"\nsecret = \"x\"", 9, "no account", "add `account`"),
@@ -465,8 +467,20 @@ fn the_most_specific_route_says_whether_its_mail_needs_a_certificate() {
 #[test]
 fn a_secret_is_never_shown() {
     let secret = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
-    let mailbox =
-        format!("[[mailbox]]\naddress = \"a@contoso.test\"\naccount = \"a\"\nsecret = \"{secret}\"\n[tls]\nauth_in_clear = true");
+    let mailbox = format!(
+        "[[mailbox]]\naddress = \"a@contoso.test\"\naccount = \"a\"\nsecret = \"{secret}\"\n[tls]\nauth_in_clear = true"
+    );
     let shown = format!("{:?}", parse(&mailbox).unwrap());
     assert!(shown.contains("Secret(not shown)") && !shown.contains("WG5d8oPm"), "{shown}");
+}
+
+#[test]
+fn a_host_is_no_longer_than_its_postmasters_address_may_be() {
+    let host = |labels: usize| {
+        format!("host = \"{}test\"\nspool = \"/s\"\nstore = \"/m\"\n", "a23456789.".repeat(labels))
+    };
+    let config = Config::parse(&host(23), "gateway.toml").unwrap();
+    assert!(config.identity().postmaster.to_string().starts_with("postmaster@a23456789."));
+    let error = Config::parse(&host(25), "gateway.toml").unwrap_err();
+    assert!(error.to_string().contains("the name is so long"), "{error}");
 }

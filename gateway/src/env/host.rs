@@ -18,6 +18,7 @@ use std::task::{Context, Poll};
 use jiff::Timestamp;
 use tokio::io::ReadBuf;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 
 use super::{
     BoxFuture, Connection, Disk, Entropy, Env, File, IoFuture, KeyDerivation, Listener, Net, Spawn, Stream,
@@ -34,7 +35,8 @@ pub fn env() -> Env {
 /// The machine that this process runs on, where these addresses are bound already: who listens on one of them is given
 /// what was bound.
 pub fn env_with(bound: Bound) -> Env {
-    let host = Arc::new(Host { bound });
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let host = Arc::new(Host { bound, deriving: Semaphore::new(processors) });
     Env {
         net: host.clone(),
         disk: host.clone(),
@@ -68,6 +70,9 @@ impl Bound {
 
 struct Host {
     bound: Bound,
+    /// How many keys are derived at one time: no more than do any good, so that strangers who guess passwords leave the
+    /// threads to those that wait for the disk.
+    deriving: Semaphore,
 }
 
 impl Net for Host {
@@ -254,7 +259,10 @@ impl KeyDerivation for Host {
     fn salted<'a>(&'a self, password: &'a str, salt: &'a [u8], iterations: u32) -> BoxFuture<'a, Hash> {
         let (password, salt) = (password.to_owned(), salt.to_owned());
         let work = move || Ok(secret::salted(&password, &salt, iterations));
-        Box::pin(async { blocking(work).await.expect("the runtime outlives its tasks") })
+        Box::pin(async {
+            let _turn = self.deriving.acquire().await.expect("it is never closed");
+            blocking(work).await.expect("the runtime outlives its tasks")
+        })
     }
 }
 

@@ -66,6 +66,22 @@ impl Category {
     }
 }
 
+/// A client of whom an event tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Caller {
+    /// What it called itself: anything.
+    #[serde(rename = "client")]
+    pub name: String,
+    /// Its address.
+    pub address: IpAddr,
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [{}]", self.name, self.address)
+    }
+}
+
 /// Something an administrator may want to know. Serialized, it is its fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
@@ -103,8 +119,12 @@ pub enum Event {
         /// Its sender.
         #[serde(serialize_with = "as_text")]
         from: ReversePath,
-        /// What the client called itself.
-        client: String,
+        /// The client.
+        #[serde(flatten)]
+        client: Caller,
+        /// The account that it authenticated with.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
         /// The number of recipients.
         recipients: usize,
     },
@@ -131,8 +151,9 @@ pub enum Event {
     },
     /// 2010: a client asked with ETRN for mail that waited, and it is sent. The number is ours.
     QueueStarted {
-        /// What the client called itself.
-        client: String,
+        /// The client.
+        #[serde(flatten)]
+        client: Caller,
         /// Whose mail.
         node: String,
         /// How many messages.
@@ -371,13 +392,24 @@ pub enum Event {
     AuthenticationFailed {
         /// The account it named.
         account: String,
-        /// What the client called itself.
-        client: String,
+        /// The client.
+        #[serde(flatten)]
+        client: Caller,
     },
     /// 4188: a client asked for a message to be passed on that it may not have passed on (Q193922).
     RelayRefused {
-        /// What the client called itself.
-        client: String,
+        /// The client.
+        #[serde(flatten)]
+        client: Caller,
+        /// The recipient.
+        recipient: Address,
+    },
+    /// 4189: a client named a recipient in a domain of this server whom nobody is here. The original took such mail and
+    /// reported it; the number is ours.
+    RecipientUnknown {
+        /// The client.
+        #[serde(flatten)]
+        client: Caller,
         /// The recipient.
         recipient: Address,
     },
@@ -397,10 +429,10 @@ pub enum Event {
 
 impl Event {
     /// The number of every event, in order.
-    pub const IDS: [u16; 43] = [
+    pub const IDS: [u16; 44] = [
         1000, 1001, 1002, 2001, 2002, 2003, 2004, 2006, 2010, 2011, 3010, 3016, 3017, 3018, 3019, 3020, 3030,
         3031, 3032, 3035, 3040, 3041, 3060, 3070, 3071, 4007, 4010, 4031, 4037, 4055, 4070, 4084, 4085, 4098,
-        4116, 4117, 4120, 4123, 4151, 4182, 4183, 4188, 4192,
+        4116, 4117, 4120, 4123, 4151, 4182, 4183, 4188, 4189, 4192,
     ];
 
     /// The event's number, which is one of [`IDS`](Self::IDS).
@@ -448,6 +480,7 @@ impl Event {
             Event::RetriedLater { .. } => 4182,
             Event::AuthenticationFailed { .. } => 4183,
             Event::RelayRefused { .. } => 4188,
+            Event::RecipientUnknown { .. } => 4189,
             Event::Turfed { .. } => 4192,
         }
     }
@@ -459,6 +492,7 @@ impl Event {
             Event::Unresolved { .. }
             | Event::Dropped { .. }
             | Event::RelayRefused { .. }
+            | Event::RecipientUnknown { .. }
             | Event::Turfed { .. } => Severity::Warning,
             Event::QueueChanged { .. } => Severity::SuccessAudit,
             other => match other.id() {
@@ -503,7 +537,8 @@ impl Event {
             | Event::RemoteRefused { .. }
             | Event::SenderMismatch { .. }
             | Event::AuthenticationFailed { .. }
-            | Event::RelayRefused { .. } => Category::SmtpInterface,
+            | Event::RelayRefused { .. }
+            | Event::RecipientUnknown { .. } => Category::SmtpInterface,
             Event::ExtensionBypassed { .. }
             | Event::EventsLeftOut { .. }
             | Event::Exception(_)
@@ -541,7 +576,7 @@ impl fmt::Display for Event {
                 "Message {id} from {from} was handed to {to}: {delivered} recipient(s) delivered, \
                  {undeliverable} undeliverable."
             ),
-            Event::Received { id, from, client, recipients } => {
+            Event::Received { id, from, client, account: _, recipients } => {
                 write!(
                     f,
                     "Message {id} from {from} was received from {client} with {recipients} recipient(s)."
@@ -662,6 +697,9 @@ impl fmt::Display for Event {
             }
             Event::RelayRefused { client, recipient } => {
                 write!(f, "{client} may not relay mail to {recipient}.")
+            }
+            Event::RecipientUnknown { client, recipient } => {
+                write!(f, "{client} named {recipient}, whom nobody is here.")
             }
             Event::HostOverLimit { host, what } => {
                 write!(f, "{host} has asked for too many {what}, and is asked to come back later.")

@@ -40,7 +40,11 @@ impl Format {
         let Entry { id, severity, category, description } = &event.entry;
         match self {
             Format::Human => {
-                format!("{time:.0}  {id}  {severity}  {SOURCE}  {category}\n    {description}\n")
+                // Some of it others have said: a line of theirs is not to look like an event.
+                let lines: Vec<String> =
+                    description.lines().map(|line| line.replace(char::is_control, " ")).collect();
+                let text = lines.join("\n    ");
+                format!("{time:.0}  {id}  {severity}  {SOURCE}  {category}\n    {text}\n")
             }
             Format::Json => {
                 let fields = serde_json::from_str(&event.fields).unwrap_or_default();
@@ -63,5 +67,26 @@ fn priority(severity: &str) -> u8 {
         "Warning" => 4,
         "Success Audit" => 5,
         _ => 6,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eventlog::{Caller, Event};
+
+    #[test]
+    fn what_a_stranger_says_looks_like_no_event() {
+        let forged = "x\n1998-03-02T08:00:00Z  1000  Information  MSExchangeIMC\u{1b}[2J";
+        let client = Caller { name: "client.example".to_owned(), address: [198, 51, 100, 7].into() };
+        let event = Detailed::from(&Event::AuthenticationFailed { account: forged.to_owned(), client });
+        let written = |format: Format| format.text(&event, Timestamp::UNIX_EPOCH);
+        let human = written(Format::Human);
+        assert_eq!(human.lines().filter(|line| !line.starts_with("    ")).count(), 1, "{human}");
+        for text in [human, written(Format::Json), written(Format::Journald)] {
+            assert!(!text.contains('\u{1b}') && text.ends_with('\n'), "{text}");
+        }
+        assert_eq!(written(Format::Json).lines().count(), 1);
+        assert_eq!(written(Format::Journald).lines().count(), 1);
     }
 }

@@ -10,7 +10,7 @@ mod catalogue;
 mod format;
 mod layer;
 
-pub use catalogue::{Category, Event, Severity};
+pub use catalogue::{Caller, Category, Event, Severity};
 pub use format::Format;
 pub(crate) use layer::is_the_gateways;
 pub use layer::{Detailed, Entry, EventLogLayer};

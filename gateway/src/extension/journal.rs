@@ -61,6 +61,10 @@ impl Extension for Journal {
         NAME
     }
 
+    fn chooses_routes(&self) -> bool {
+        false
+    }
+
     fn route<'a>(&'a self, _: Subject<'a>, _: &'a Address) -> BoxFuture<'a, Disposition> {
         Box::pin(async { Disposition::Continue })
     }

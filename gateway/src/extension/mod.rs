@@ -181,6 +181,11 @@ pub trait Extension: Send + Sync {
     /// Where the message goes for `recipient`.
     fn route<'a>(&'a self, subject: Subject<'a>, recipient: &'a Address) -> BoxFuture<'a, Disposition>;
 
+    /// Whether it may have an opinion of where messages go.
+    fn chooses_routes(&self) -> bool {
+        true
+    }
+
     /// What becomes of a message that goes this way. It is asked once for each way, when its recipients are sorted.
     fn pass<'a>(&'a self, _subject: Subject<'a>, _way: Direction) -> BoxFuture<'a, Passage> {
         Box::pin(async { Passage::Unchanged })
@@ -268,6 +273,11 @@ struct Link {
 }
 
 impl Chain {
+    /// Whether an extension may have an opinion of where messages go.
+    pub fn chooses_routes(&self) -> bool {
+        self.links.iter().any(|link| link.extension.chooses_routes())
+    }
+
     /// Asks each extension in turn about one recipient until one has an opinion; those in the places `without` are not
     /// asked. `content` is the message's, and becomes another where one rewrites it.
     ///

@@ -17,6 +17,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use self::scram::{Challenged, ClientFirst, Proof};
 use crate::release::Release;
+use crate::smtp::reply::Reply;
 
 /// The mechanism that only `current` offers.
 const SCRAM: &str = "SCRAM-SHA-256";
@@ -234,12 +235,14 @@ pub enum SaslError {
 }
 
 impl SaslError {
-    /// The SMTP reply code: 504 for an unknown mechanism, else 501 (RFC 4954, section 4).
-    pub fn reply_code(&self) -> u16 {
-        match self {
-            SaslError::UnknownMechanism { .. } => 504,
-            SaslError::NotBase64 | SaslError::Malformed(_) | SaslError::Cancelled => 501,
-        }
+    /// What the client is told (RFC 4954, sections 4 and 6).
+    pub fn reply(&self) -> Reply {
+        let (code, status) = match self {
+            SaslError::UnknownMechanism { .. } => (504, "5.5.4"),
+            SaslError::NotBase64 | SaslError::Malformed(_) => (501, "5.5.2"),
+            SaslError::Cancelled => (501, "5.7.0"),
+        };
+        Reply::new(code, self.to_string()).with_status(status)
     }
 }
 
@@ -320,7 +323,7 @@ mod tests {
             ("LOGIN", None, &["jane"], 501, "not UTF-8"),
         ] {
             let error = play(mechanism, initial, lines).1.unwrap_err();
-            assert_eq!(error.reply_code(), reply_code, "{mechanism} {initial:?} {lines:?}");
+            assert_eq!(error.reply().code(), reply_code, "{mechanism} {initial:?} {lines:?}");
             assert!(error.to_string().contains(reason), "{mechanism} {initial:?} {lines:?}: {error}");
         }
     }

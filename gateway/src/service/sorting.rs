@@ -139,7 +139,7 @@ impl Sorted {
 
     /// What waits for ETRN has a part for each domain: each is asked for by itself.
     fn add_held_part(&mut self, next_hop: NextHop, recipient: &Address) {
-        let key = (Some(next_hop), recipient.domain().to_string());
+        let key = (Some(next_hop), recipient.domain().as_str().to_owned());
         self.parts.entry(key).or_default().push(recipient.clone());
     }
 

@@ -1,7 +1,7 @@
 //! The wire: bounded lines and message data, read through one buffer.
 //!
 //! What a client pipelines behind a command may be the next command or the first of the message, so all reading
-//! goes through the buffer that [`Wire`] owns. No time-out is set here: the caller wraps each call. A call that was
+//! goes through the buffer that [`Wire`] owns. No time-out is set here but for the end: the caller wraps each call. A call that was
 //! given up halfway may have lost a part of a line, so the conversation ends there.
 //!
 //! This module knows no command and no reply.
@@ -10,8 +10,10 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::time::timeout;
 
 use super::data::DataReader;
 use super::transcript::Transcript;
@@ -20,6 +22,9 @@ use crate::env::Stream;
 /// The longest command line, in octets with its CRLF: 512 (RFC 5321, 4.5.3.1.4), and what the service extensions add to
 /// MAIL at the most (RFC 1870, 3461, 4954, 6152, 6531).
 pub const COMMAND_LIMIT: usize = 512 + 26 + 17 + 500 + 9 + 107 + 10;
+
+/// How long the end of a connection may take.
+const CLOSE_TIME: Duration = Duration::from_secs(10);
 
 /// The longest line of an authentication exchange, in octets with its CRLF (RFC 4954, 4).
 pub const AUTH_LIMIT: usize = 12_288;
@@ -209,17 +214,22 @@ impl Wire {
         self.stream.flush().await
     }
 
-    /// Ends the conversation from this side, so that what was written still arrives.
+    /// Ends the conversation from this side, so that what was written still arrives. TLS has a farewell to write too; who
+    /// does not read is not waited for.
     ///
     /// # Errors
     /// The connection's.
     pub async fn close(&mut self) -> io::Result<()> {
-        self.stream.shutdown().await
+        timeout(CLOSE_TIME, self.stream.shutdown()).await.unwrap_or(Ok(()))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::task::Context;
+
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
     use super::*;
 
     /// A wire on which the other end has said `octets` and hung up.
@@ -227,6 +237,36 @@ mod tests {
         let (near, mut far) = tokio::io::duplex(octets.len().max(1));
         far.write_all(octets).await.unwrap();
         Wire::new(Box::new(near))
+    }
+
+    /// A connection whose other end has gone to sleep: its farewell is never written.
+    struct Stuck;
+
+    impl AsyncRead for Stuck {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Stuck {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_read_is_not_waited_for_at_the_end() {
+        let begun = tokio::time::Instant::now();
+        Wire::new(Box::new(Stuck)).close().await.unwrap();
+        assert_eq!(begun.elapsed(), CLOSE_TIME);
     }
 
     #[tokio::test]

@@ -37,6 +37,7 @@ impl Gateway {
                 spool = "{spool}"
                 store = "{store}"
                 tls.auth_in_clear = true
+                policy.unknown_recipients = "report"
                 mailbox = [
                     {{ address = "administrator@contoso.test" }},
                     {{ address = "alice@contoso.test", account = "alice", secret = "{winter}" }},

@@ -94,6 +94,7 @@ impl Host {
                 store = "{store}"
                 route = [{{ domain = "contoso.test", to = "<inbound>" }}]
                 tls.auth_in_clear = true
+                policy.unknown_recipients = "report"
                 mailbox = [
                     {{ address = "administrator@contoso.test" }},
                     {{ address = "alice@contoso.test", account = "alice", secret = "{winter}" }},

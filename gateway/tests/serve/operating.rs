@@ -155,7 +155,7 @@ fn a_configuration_is_checked_with_what_it_names_and_nothing_is_made() {
     site.configure("[limits]\nhops = 0\n");
     let checked = site.ask(&["check"]);
     assert_eq!(checked.status.code(), Some(2));
-    assert!(said(&checked).contains("gateway.toml:14:"), "{}", said(&checked));
+    assert!(said(&checked).contains("gateway.toml:15:"), "{}", said(&checked));
 
     site.configure("");
     fs::write(site.dir.path().join("spool"), "no directory").unwrap();
@@ -332,7 +332,7 @@ fn a_configuration_is_read_anew_and_no_session_notices() {
     assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
     hang_up(&program);
     let event = program.event(4010);
-    assert!(event.contains("gateway.toml:13:") && event.contains("the old one still counts"), "{event}");
+    assert!(event.contains("gateway.toml:14:") && event.contains("the old one still counts"), "{event}");
     assert!(late.say("MAIL FROM:<a@b.example> SIZE=2000").starts_with("552 "));
 
     site.configure("");

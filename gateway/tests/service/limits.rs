@@ -129,3 +129,28 @@ async fn vrfy_and_expn_tell_what_the_policy_lets_them_tell() {
     client.play(script).await;
     assert!(truthful.reached(Point::LookupAnswered) && !vague.reached(Point::LookupAnswered));
 }
+
+#[tokio::test(start_paused = true)]
+async fn mail_for_nobody_is_refused_in_the_session_where_nothing_may_know_better() {
+    const REFUSE: &str = "policy.unknown_recipients = \"refuse\"";
+    let script = "
+        C: MAIL FROM:<eve@fabrikam.test>
+        S: 250
+        C: RCPT TO:<nobody@contoso.test>
+        S: 550 5.1.1
+        C: RCPT TO:<alice@contoso.test>
+        S: 250
+        C: RCPT TO:<Postmaster>
+        S: 250
+    ";
+    let machine = Machine::with(REFUSE).await;
+    machine.greeted().await.play(script).await;
+    assert!(machine.reached(Point::UnknownRecipientRefused));
+
+    let disclaimer = "[[extension]]\nname = \"disclaimer\"\noutbound = \"Not for you.\"";
+    Machine::with(&format!("{REFUSE}\n{disclaimer}")).await.greeted().await.play(script).await;
+    // Another extension may send it somewhere.
+    let scripted = Machine::with(&format!("{REFUSE}\n[[extension]]\nname = \"scripted\"")).await;
+    scripted.greeted().await.play(&script.replace("550 5.1.1", "250")).await;
+    assert!(!scripted.reached(Point::UnknownRecipientRefused));
+}

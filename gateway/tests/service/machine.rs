@@ -97,6 +97,9 @@ impl Machine {
     }
 
     async fn launch(&self, route: &str, configuration: &str) -> Result<(), StartError> {
+        // Most tests of reports ask for one of somebody who is unknown.
+        let is_said = configuration.contains("unknown_recipients");
+        let unknown = if is_said { "" } else { "policy.unknown_recipients = \"report\"" };
         let text = format!(
             r#"
                 host = "ims.contoso.test"
@@ -105,6 +108,7 @@ impl Machine {
                 store = "{store}"
                 relay.networks = ["{RELAY_CLIENT}"]
                 tls.auth_in_clear = true
+                {unknown}
                 route = [{{ domain = "contoso.test", to = "<inbound>" }}, {route}]
                 mailbox = [
                     {{ address = "administrator@contoso.test" }},

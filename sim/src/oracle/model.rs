@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use gateway::config::{MailboxConfig, Network, Requirement, Rule};
+use gateway::config::{MailboxConfig, Network, Requirement, Rule, UnknownRecipients};
+use gateway::extension::{disclaimer, journal};
 use gateway::release::Release;
 use gateway::secret::Secret;
 
@@ -162,6 +163,21 @@ impl<'a> Model<'a> {
     /// Whether a recipient is one that this client may name.
     pub fn may_name(&self, client: IpAddr, account: Option<&str>, recipient: &str) -> bool {
         self.is_inbound(domain(recipient)) || self.may_relay(client, account)
+    }
+
+    /// Whether a recipient is to be refused since the directory has no such mailbox: that is the policy, the domain is the
+    /// gateway's own, and no extension is asked where mail goes.
+    pub fn refuses_as_unknown(&self, recipient: &str) -> bool {
+        let config = &self.plan.gateway.config;
+        let keep_routes = |name: &str| matches!(name, journal::NAME | disclaimer::NAME);
+        let recipient = match recipient.eq_ignore_ascii_case("postmaster") {
+            true => format!("postmaster@{}", self.plan.gateway.name),
+            false => recipient.to_owned(),
+        };
+        config.policy.unknown_recipients == UnknownRecipients::Refuse
+            && config.extensions.iter().all(|extension| keep_routes(&extension.name))
+            && self.is_inbound(domain(&recipient))
+            && self.mailbox(&recipient).is_none()
     }
 
     /// Whether this client may have mail passed on, and ask for what waits: the five steps of Q193922. Before 5.5 SP1 there

@@ -225,8 +225,13 @@ impl<'a, 'b> Guest<'a, 'b> {
         if yes && !may {
             sheet.finds("mail was taken to be relayed for a client that may not relay", command);
         }
+        let is_nobody = self.model.refuses_as_unknown(recipient);
+        if yes && is_nobody {
+            sheet.finds("mail was taken for a recipient whom nobody is here", command);
+        }
         let may_be_refused = !is_path(recipient) || !recipient.is_ascii() && !self.is_declared;
-        let is_refused = matches!(code, 550 | 551 | 554) || code == 553 && !may_be_refused;
+        let is_refused =
+            code == 550 && !is_nobody || matches!(code, 551 | 554) || code == 553 && !may_be_refused;
         if is_refused && may {
             sheet.finds("a recipient was refused that the client may name", command);
         }

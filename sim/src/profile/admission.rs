@@ -46,7 +46,11 @@ pub(super) fn draw(
     if dice.chance(chances.lookups) && is_current {
         attacked.push("client-harvests");
         let vrfy = *dice.pick(&["refuse", "authenticated", "authenticated"]);
-        config.insert("policy".to_owned(), table([("vrfy", vrfy.into())]));
+        within(config, "policy").insert("vrfy".to_owned(), vrfy.into());
+    }
+    let mut dice = Dice::of(seed, "unknown recipients");
+    if dice.chance(chances.unknown_reported) && is_current {
+        within(config, "policy").insert("unknown_recipients".to_owned(), "report".into());
     }
     attacked
 }

@@ -163,6 +163,9 @@ struct Configuration {
     /// VRFY is answered otherwise than vaguely, where the release has a choice.
     #[serde(default)]
     lookups: u64,
+    /// Mail for an unknown recipient is taken and reported, on the releases that have a choice.
+    #[serde(default)]
+    unknown_reported: u64,
     /// There are milters, where the release knows any.
     #[serde(default)]
     milters: u64,

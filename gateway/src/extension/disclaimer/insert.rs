@@ -3,12 +3,12 @@
 //!
 //! This module knows no message.
 
-use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
+use super::LINE_LIMIT;
 use super::text_parts::{Encoding, TextPart};
 
 /// How many octets one line of base64 stands for: 76 characters (RFC 2045, 6.8).
@@ -30,7 +30,7 @@ pub(super) fn into(
     let text = match part.encoding {
         Encoding::Plain { .. } => body.to_vec(),
         Encoding::QuotedPrintable => quoted_printable_decode(body)?,
-        Encoding::Base64 => base64_decode(body)?,
+        Encoding::Base64 => from_base64(body)?,
     };
     if find(&text, BEGIN_PGP).is_some() {
         return None;
@@ -48,6 +48,8 @@ pub(super) fn into(
         return None;
     }
     Some(match part.encoding {
+        // It may have come into a line that was there.
+        Encoding::Plain { .. } if with.split(|octet| *octet == b'\n').any(is_too_long) => return None,
         Encoding::Plain { .. } => with,
         Encoding::QuotedPrintable => quoted_printable(&with),
         Encoding::Base64 => in_base64(&with),
@@ -141,6 +143,16 @@ fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
 
 fn rfind(text: &[u8], wanted: &[u8]) -> Option<usize> {
     text.windows(wanted.len()).rposition(|octets| octets == wanted)
+}
+
+fn is_too_long(line: &[u8]) -> bool {
+    line.strip_suffix(b"\r").unwrap_or(line).len() > LINE_LIMIT
+}
+
+/// What base64 stands for; nothing if it is not quite right, when others may read it otherwise.
+fn from_base64(body: &[u8]) -> Option<Vec<u8>> {
+    let body: Vec<u8> = body.iter().copied().filter(|octet| !octet.is_ascii_whitespace()).collect();
+    BASE64_STANDARD.decode(body).ok()
 }
 
 fn in_base64(text: &[u8]) -> Vec<u8> {

@@ -56,7 +56,7 @@ pub(super) async fn load(settings: toml::Table, _: Env) -> Result<Box<dyn Extens
     let texts = [&inbound.prepend, &inbound.append, &outbound.prepend, &outbound.append];
     for text in texts.into_iter().flatten() {
         if text.trim().is_empty()
-            || text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+            || text.replace("\r\n", "\n").contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t'))
         {
             return Err(failed(Fault::Text(text.clone())));
         }
@@ -85,6 +85,10 @@ struct Disclaimer(Settings);
 impl Extension for Disclaimer {
     fn name(&self) -> &str {
         NAME
+    }
+
+    fn chooses_routes(&self) -> bool {
+        false
     }
 
     fn route<'a>(&'a self, _: Subject<'a>, _: &'a Address) -> BoxFuture<'a, Disposition> {

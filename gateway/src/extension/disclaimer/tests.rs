@@ -1,3 +1,5 @@
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use mail_parser::MessageParser;
 use proptest::prelude::*;
 
@@ -107,6 +109,21 @@ fn an_encoded_body_stays_encoded() {
     assert!(base64.ends_with("\r\n\r\nSGVsbG8NCkJ5ZQ0K\r\n"), "{base64}");
 }
 
+#[test]
+fn base64_that_is_not_quite_right_is_left_alone() {
+    for body in ["A0", "SGVsbG8NCg", "SGVs\u{e4}bG8NCg==", "SGVsbG8NCg==SGVsbG8NCg=="] {
+        assert_eq!(added(&part("text/plain", "base64", body), "Bye"), None, "{body}");
+    }
+}
+
+#[test]
+fn no_line_becomes_too_long() {
+    let html = part("text/html", "7bit", &format!("{}</body>\r\n", "a".repeat(900)));
+    assert!(added(&html, &"b".repeat(80)).is_some());
+    assert_eq!(added(&html, &"b".repeat(100)), None);
+    assert_eq!(added(&part("text/html", "7bit", "a\r\n"), &"<".repeat(300)), None);
+}
+
 proptest! {
     #[test]
     fn no_message_panics(content: Vec<u8>, header in "[ -~]{0,40}") {
@@ -118,11 +135,18 @@ proptest! {
     #[test]
     fn a_text_says_what_it_said_and_the_rest(text in "[ -~\u{e4}-\u{ff}\r\n]{0,300}", encoding in 0..3usize) {
         let text = text.replace('\r', "").replace('\n', "\r\n");
-        let message = mail_builder::MessageBuilder::new()
-            .message_id("a@b").date(mail_builder::headers::date::Date::new(0)).subject("x")
-            .body(mail_builder::mime::MimePart::new("text/plain; charset=utf-8", text.as_bytes())
-                .transfer_encoding(["8bit", "quoted-printable", "base64"][encoding]))
-            .write_to_vec().unwrap();
+        let quoted = |line: &str| line.bytes().map(|octet| format!("={octet:02X}")).collect::<Vec<_>>();
+        let (encoding, body) = match encoding {
+            0 => ("8bit", text),
+            1 => {
+                let lines = text.split("\r\n").map(|line| {
+                    quoted(line).chunks(20).map(<[String]>::concat).collect::<Vec<_>>().join("=\r\n")
+                });
+                ("quoted-printable", lines.collect::<Vec<_>>().join("\r\n"))
+            }
+            _ => ("base64", BASE64_STANDARD.encode(text)),
+        };
+        let message = part("text/plain; charset=utf-8", encoding, &body).into_bytes();
         let before = MessageParser::new().parse(&message).unwrap().body_text(0).unwrap().into_owned();
         if let Some(with) = add(&message, None, Some("gr\u{fc}n")) {
             let after = MessageParser::new().parse(&with).unwrap().body_text(0).unwrap().into_owned();

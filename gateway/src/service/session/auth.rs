@@ -10,11 +10,16 @@ use crate::trace::Protocol;
 
 /// How many authentications may fail in one session.
 const FAILED_AUTHENTICATIONS: usize = 3;
+/// How much of the name of an account the event log has: a stranger may have made it up.
+const ACCOUNT_SHOWN: usize = 100;
 
 impl Session {
     pub(super) async fn auth(&mut self, mechanism: &str, initial_response: Option<String>) -> Go {
-        if self.account.is_some() || self.is_sending() {
-            return self.refuse(out_of_order("not now")).await;
+        if self.account.is_some() {
+            return self.refuse(out_of_order("already authenticated")).await;
+        }
+        if self.is_sending() {
+            return self.refuse(out_of_order("a message is being sent: end it, or say RSET")).await;
         }
         if self.hello.as_ref().is_none_or(|hello| hello.protocol == Protocol::Smtp) {
             return self.refuse(out_of_order("say EHLO first")).await;
@@ -32,12 +37,14 @@ impl Session {
                 self.answer(&welcome).await
             }
             Ok(Claim { account, is_right: false }) => {
-                let client = self.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default();
+                let client = self.caller();
+                let account = account.chars().take(ACCOUNT_SHOWN).collect();
                 Event::AuthenticationFailed { account, client }.log();
                 self.failed_authentications += 1;
                 if self.failed_authentications >= FAILED_AUTHENTICATIONS {
                     reached(Point::AuthenticationFailedTooOften);
-                    let _ = self.say(421, "too many failed authentications, closing connection").await;
+                    let farewell = Reply::new(421, "too many failed authentications, closing connection");
+                    let _ = self.answer(&farewell.with_status("4.7.0")).await;
                     return Err(Over);
                 }
                 self.refuse(Reply::new(535, "authentication failed").with_status("5.7.8")).await
@@ -46,7 +53,7 @@ impl Session {
                 if error == SaslError::Cancelled {
                     reached(Point::AuthenticationCancelled);
                 }
-                self.refuse(Reply::new(error.reply_code(), error.to_string())).await
+                self.refuse(error.reply()).await
             }
         }
     }

@@ -59,7 +59,7 @@ impl Session {
             0 => reached(Point::EtrnForNothing),
             _ => {
                 reached(Point::EtrnGranted);
-                let client = self.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default();
+                let client = self.caller();
                 Event::QueueStarted { client, node: node.to_string(), messages: count }.log();
             }
         }

@@ -378,11 +378,12 @@ impl Session {
     }
 
     pub(super) fn log_received(&self, id: &SpoolId, envelope: &Envelope, facts: Option<&Facts>) {
-        let client = self.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default();
+        let client = self.caller();
         Event::Received {
             id: id.clone(),
             from: envelope.reverse_path.clone(),
             client: client.clone(),
+            account: self.account.clone(),
             recipients: envelope.recipients.len(),
         }
         .log();
@@ -391,7 +392,7 @@ impl Session {
             self.core.logs.track(Record {
                 step: if is_report { Step::ReportIn } else { Step::ReceivedInbound },
                 id,
-                partner: &client,
+                partner: &client.name,
                 from: &envelope.reverse_path,
                 facts,
                 report: None,

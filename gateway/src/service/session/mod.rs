@@ -25,9 +25,10 @@ use super::core::Core;
 use super::hosts::{Excess, Guest};
 use crate::accept::Admission;
 use crate::address::{Address, ReversePath};
+use crate::config::UnknownRecipients;
 use crate::dsn::DsnRequest;
 use crate::env::Stream;
-use crate::eventlog::Event;
+use crate::eventlog::{Caller, Event};
 use crate::exception;
 use crate::milter::{Milters, Verdict};
 use crate::reach::{Point, reached};
@@ -407,11 +408,15 @@ impl Session {
         let onward = self.core.route(recipient.domain()) != Route::Inbound;
         if onward && !self.may_relay() {
             reached(Point::RelayRefused);
-            let client = self.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default();
-            Event::RelayRefused { client, recipient: recipient.clone() }.log();
+            Event::RelayRefused { client: self.caller(), recipient: recipient.clone() }.log();
             let refusal = Reply::new(550, format!("relaying prohibited: {recipient}")).with_status("5.7.1");
-            self.milters.rcpt_refused(&recipient, &refusal).await;
-            return self.refuse(refusal).await;
+            return self.refuse_recipient(&recipient, refusal).await;
+        }
+        if !onward && self.is_nobody(&recipient) {
+            reached(Point::UnknownRecipientRefused);
+            Event::RecipientUnknown { client: self.caller(), recipient: recipient.clone() }.log();
+            let refusal = Reply::new(550, format!("nobody here is {recipient}")).with_status("5.1.1");
+            return self.refuse_recipient(&recipient, refusal).await;
         }
         if onward {
             reached(Point::RelayPermitted);
@@ -426,6 +431,25 @@ impl Session {
             recipients.push(recipient);
         }
         self.answer(&reply).await
+    }
+
+    async fn refuse_recipient(&mut self, recipient: &Address, refusal: Reply) -> Go {
+        self.milters.rcpt_refused(recipient, &refusal).await;
+        self.refuse(refusal).await
+    }
+
+    /// Whether a recipient in a domain of this server has no mailbox, and that is to be said now. Where an extension
+    /// chooses where mail goes it is not known yet.
+    fn is_nobody(&self, recipient: &Address) -> bool {
+        self.core.config.policy.unknown_recipients == UnknownRecipients::Refuse
+            && !self.core.extensions.chooses_routes()
+            && self.core.directory.find(recipient).is_none()
+    }
+
+    /// The client, as the event log names it.
+    fn caller(&self) -> Caller {
+        let name = self.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default();
+        Caller { name, address: self.client }
     }
 
     fn may_relay(&self) -> bool {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use gateway::address::{Address, Domain, ReversePath};
 use gateway::envelope::SpoolId;
-use gateway::eventlog::Event;
+use gateway::eventlog::{Caller, Event};
 use gateway::exception::Exception;
 use gateway::smtp::international::PastAscii;
 use miette::miette;
@@ -59,7 +59,9 @@ fn examples() -> Vec<Event> {
     let alice: Address = "alice@fabrikam.test".parse().expect("it is an address");
     let erin: Address = "erin@partner.test".parse().expect("it is an address");
     let from = ReversePath::Mailbox(alice.clone());
-    let (client, host) = ("mail.fabrikam.test".to_owned(), "mx.partner.test".to_owned());
+    let host = "mx.partner.test".to_owned();
+    let client =
+        Caller { name: "mail.fabrikam.test".to_owned(), address: Ipv4Addr::new(198, 51, 100, 7).into() };
     let address = SocketAddr::from((Ipv4Addr::new(203, 0, 113, 25), 25));
     let why = || "the disk failed".to_owned();
     vec![
@@ -73,7 +75,13 @@ fn examples() -> Vec<Event> {
             delivered: 2,
             undeliverable: 1,
         },
-        Event::Received { id: id.clone(), from: from.clone(), client: client.clone(), recipients: 3 },
+        Event::Received {
+            id: id.clone(),
+            from: from.clone(),
+            client: client.clone(),
+            account: None,
+            recipients: 3,
+        },
         Event::Connected { host: host.clone(), address, file: "L0000042.LOG".to_owned() },
         Event::ProtocolLogOn { directory: "/var/log/gateway".to_owned() },
         Event::Unresolved { domain, why: "there is no such domain".to_owned() },
@@ -156,6 +164,7 @@ fn examples() -> Vec<Event> {
         },
         Event::RetriedLater { id, why: why() },
         Event::AuthenticationFailed { account: "bob".to_owned(), client: client.clone() },
-        Event::RelayRefused { client, recipient: erin },
+        Event::RelayRefused { client: client.clone(), recipient: erin.clone() },
+        Event::RecipientUnknown { client, recipient: erin },
     ]
 }
