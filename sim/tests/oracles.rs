@@ -7,7 +7,7 @@ use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::Duration;
 
-use gateway::config::{HostRule, MailboxConfig, Requirement, Rule};
+use gateway::config::{HostRule, MailboxConfig, Requirement, Rule, UnknownRecipients};
 use gateway::exception::Exception;
 use gateway::extension::OnFailure;
 use gateway::release::Release;
@@ -210,6 +210,18 @@ fn a_refusal_that_no_rule_explains() {
     assert_eq!(judge(&plan, &record), []);
     plan.gateway.config.submission.homed_here_only = false;
     finds(&plan, &record, "policy", "a message was refused that the rules admit");
+}
+
+#[test]
+fn a_recipient_whom_nobody_is_and_one_whom_somebody_is() {
+    let (mut plan, record) = ran();
+    plan.gateway.config.policy.unknown_recipients = UnknownRecipients::Refuse;
+    finds(&plan, &record, "policy", "mail was taken for a recipient whom nobody is here");
+
+    let (mut plan, record) = replayed("mail-for-nobody-is-refused-in-the-session", Release::Current);
+    assert_eq!(judge(&plan, &record), []);
+    plan.gateway.config.mailboxes[1].aliases.push("nobody@contoso.test".parse().unwrap());
+    finds(&plan, &record, "policy", "a recipient was refused that the client may name");
 }
 
 #[test]
