@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     match serve::serve(path, config) {
         Ok(Exit::Stopped) => ExitCode::SUCCESS,
         Ok(Exit::Exception(_)) => ExitCode::FAILURE,
-        Err(report) => refuse(&report, 1),
+        Err(failed) => refuse(&failed.report, failed.code),
     }
 }
 

@@ -75,6 +75,7 @@ points! {
     InternationalTaken: "was told that a message is international",
     UndeclaredRefused: "refused an address past ASCII in a message that was not declared to have any",
     RelayRefused: "refused to pass mail on",
+    PublicRoute: "took mail from anybody for a host behind it",
     RelayPermitted: "took mail to pass on",
     RecipientLimit: "put a recipient off past the limit",
     MessageTooSlow: "parted from a client that took too long over a message",

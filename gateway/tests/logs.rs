@@ -147,11 +147,12 @@ fn events_for_a_program_are_one_json_object_a_line_with_their_fields() {
     let received = events.iter().find(|event| event["id"] == 2002).unwrap();
     let id = received["fields"]["id"].as_str().unwrap();
     let text = format!(
-        "Message {id} from <eve@fabrikam.test> was received from client.example with 1 recipient(s)."
+        "Message {id} from <eve@fabrikam.test> was received from client.example [127.0.0.1] with 1 recipient(s)."
     );
     assert_eq!(received["text"], text);
     assert_eq!(received["fields"]["from"], "<eve@fabrikam.test>");
     assert_eq!(received["fields"]["recipients"], 1);
+    assert_eq!(received["fields"]["address"], "127.0.0.1");
     assert_eq!(
         (&received["severity"], &received["category"]),
         (&"Information".into(), &"Message Transfer".into())
@@ -254,7 +255,12 @@ fn a_user_that_is_not_there_is_an_error_before_anything_is_made() {
 #[test]
 fn mail_goes_its_way_though_nobody_reads_the_events_and_later_it_is_said_how_many_are_missing() {
     let dir = tempfile::tempdir().unwrap();
-    let mut program = Program::start(dir, "[log]\nformat = \"json\"", false, Stdio::piped());
+    let mut program = Program::start(
+        dir,
+        "policy.unknown_recipients = \"report\"\nlog.format = \"json\"",
+        false,
+        Stdio::piped(),
+    );
     let mut output = BufReader::new(program.child.stdout.take().unwrap()).lines();
     assert!(output.any(|line| line.unwrap().contains("\"id\":1000,")));
     // Nobody is told of a report that cannot be made: each recipient of these is an event. Together they are more than the

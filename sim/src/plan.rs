@@ -74,6 +74,8 @@ pub struct GatewayPlan {
     pub holds: Vec<(String, String)>,
     /// The entries of its routing table, and whether the mail needs TLS with a certificate.
     pub certified: Vec<(String, bool)>,
+    /// The entries of its routing table, and whether anybody may send what goes there.
+    pub public: Vec<(String, bool)>,
     /// Files that are on its disk from the start.
     pub files: Vec<(PathBuf, String)>,
 }

@@ -198,6 +198,19 @@ fn mail_relayed_for_a_client_that_may_not() {
 }
 
 #[test]
+fn mail_refused_that_anybody_may_send() {
+    let (mut plan, record) = replayed("who-may-relay-is-said-in-four-ways", Release::Current);
+    assert_eq!(judge(&plan, &record), []);
+    plan.gateway.public.push(("partner.test".to_owned(), true));
+    finds(&plan, &record, "policy", "a recipient was refused that the client may name");
+
+    let (mut plan, record) = replayed("a-server-behind-the-gateway-has-mail-from-anybody", Release::Current);
+    assert_eq!(judge(&plan, &record), []);
+    plan.gateway.public.clear();
+    finds(&plan, &record, "policy", "mail was taken to be relayed for a client that may not relay");
+}
+
+#[test]
 fn mail_of_a_sender_who_may_not_submit() {
     let (mut plan, record) = ran();
     plan.gateway.config.submission.homed_here_only = true;

@@ -12,7 +12,7 @@ use serde::de::IntoDeserializer;
 use toml::Spanned;
 
 use super::error::Source;
-use super::file::{self, Text};
+use super::file::{self, RouteFrom, Text};
 use super::tls;
 use super::{
     AcceptConfig, AdminConfig, Config, ConfigError, DeliveryConfig, DnsConfig, ExtensionConfig, HostRule,
@@ -264,9 +264,25 @@ fn routes(source: &Source, file: &file::File, release: Release) -> Result<Table,
             None => to,
         };
         let certified = tls::certified(source, entry, &to, &file.tls)?;
-        routes.push((domain, Entry { target: to, certified }));
+        let public = public(source, entry, &to, release)?;
+        routes.push((domain, Entry { target: to, certified, public }));
     }
     Ok(Table::new(routes).expect("every entry was checked"))
+}
+
+/// Whether every client may send what goes to another host.
+fn public(source: &Source, entry: &file::Route, to: &Target, release: Release) -> Result<bool, ConfigError> {
+    let given = entry.from.as_ref().filter(|from| *from.as_ref() == RouteFrom::Anybody);
+    let Some(given) = given else { return Ok(false) };
+    if release != Release::Current {
+        let what = format!("{release} passes mail on to other hosts for those who may relay alone");
+        return Err(source.error(given.span(), what, "take `from` out, or write `release = \"current\"`"));
+    }
+    if *to == Target::Inbound {
+        let what = "mail for this server is taken from anybody as it is";
+        return Err(source.error(given.span(), what, "take `from` out"));
+    }
+    Ok(true)
 }
 
 /// The target of a route whose mail waits.

@@ -149,6 +149,17 @@ pub(super) struct Route {
     pub(super) to: Text,
     pub(super) hold: Option<Spanned<Hold>>,
     pub(super) tls: Option<Spanned<RouteTls>>,
+    pub(super) from: Option<Spanned<RouteFrom>>,
+}
+
+/// From whom the mail of a route that leads to another host is taken.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RouteFrom {
+    /// From clients that may relay.
+    RelayClients,
+    /// From every client, as this server's own.
+    Anybody,
 }
 
 /// Until when the mail of a route waits.

@@ -98,6 +98,11 @@ pub enum Event {
         /// The keys that have changed and wait for the next start.
         kept: Vec<&'static str>,
     },
+    /// 1003: where the service listens. The number is ours.
+    Listening {
+        /// The addresses, and what is spoken there.
+        places: Vec<String>,
+    },
     /// 2001: a message was handed on to another host or to a mailbox (Q185108).
     Delivered {
         /// The message.
@@ -429,10 +434,10 @@ pub enum Event {
 
 impl Event {
     /// The number of every event, in order.
-    pub const IDS: [u16; 44] = [
-        1000, 1001, 1002, 2001, 2002, 2003, 2004, 2006, 2010, 2011, 3010, 3016, 3017, 3018, 3019, 3020, 3030,
-        3031, 3032, 3035, 3040, 3041, 3060, 3070, 3071, 4007, 4010, 4031, 4037, 4055, 4070, 4084, 4085, 4098,
-        4116, 4117, 4120, 4123, 4151, 4182, 4183, 4188, 4189, 4192,
+    pub const IDS: [u16; 45] = [
+        1000, 1001, 1002, 1003, 2001, 2002, 2003, 2004, 2006, 2010, 2011, 3010, 3016, 3017, 3018, 3019, 3020,
+        3030, 3031, 3032, 3035, 3040, 3041, 3060, 3070, 3071, 4007, 4010, 4031, 4037, 4055, 4070, 4084, 4085,
+        4098, 4116, 4117, 4120, 4123, 4151, 4182, 4183, 4188, 4189, 4192,
     ];
 
     /// The event's number, which is one of [`IDS`](Self::IDS).
@@ -441,6 +446,7 @@ impl Event {
             Event::Started { .. } => 1000,
             Event::Stopped => 1001,
             Event::Reconfigured { .. } => 1002,
+            Event::Listening { .. } => 1003,
             Event::Delivered { .. } => 2001,
             Event::Received { .. } => 2002,
             Event::Connected { .. } => 2003,
@@ -509,6 +515,7 @@ impl Event {
             Event::Started { .. }
             | Event::Stopped
             | Event::Reconfigured { .. }
+            | Event::Listening { .. }
             | Event::NotReconfigured { .. }
             | Event::ReadableByAll { .. }
             | Event::ListenFailed { .. }
@@ -558,6 +565,7 @@ impl fmt::Display for Event {
         match self {
             Event::Started { build } => write!(f, "The Internet Mail Service has started. Build {build}."),
             Event::Stopped => f.write_str("The Internet Mail Service was shut down."),
+            Event::Listening { places } => write!(f, "It listens on {}.", places.join(", ")),
             Event::Reconfigured { kept } if kept.is_empty() => {
                 f.write_str("The configuration was read anew, and counts for all that begins from now on.")
             }

@@ -13,7 +13,8 @@ use miette::miette;
 #[expect(clippy::disallowed_methods, reason = "a configuration is read outside of any run")]
 pub(super) fn read(path: &Path) -> miette::Result<Config> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| miette!(help = "name a file with --config", "{shown} cannot be read: {error}"))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        miette!(help = "name one with --config that is there", "{shown} cannot be read: {error}")
+    })?;
     Ok(Config::parse(&text, &shown.to_string())?)
 }

@@ -27,8 +27,28 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// synchronised at the same time.
 const DISK_THREADS: usize = 32;
 
+/// Why it does not serve, and the exit code for that.
+pub(crate) struct Failed {
+    pub(crate) report: miette::Report,
+    pub(crate) code: u8,
+}
+
+impl From<miette::Report> for Failed {
+    fn from(report: miette::Report) -> Self {
+        Failed { report, code: 1 }
+    }
+}
+
+impl From<StartError> for Failed {
+    /// What the configuration names is wrong until somebody mends it; anything else may be another time.
+    fn from(error: StartError) -> Self {
+        let is_lasting = matches!(error, StartError::Extension(_) | StartError::Tls(_));
+        Failed { report: miette::Report::from_err(error), code: if is_lasting { 2 } else { 1 } }
+    }
+}
+
 /// Serves under the configuration that was read from `path`.
-pub(crate) fn serve(path: PathBuf, config: Config) -> miette::Result<Exit> {
+pub(crate) fn serve(path: PathBuf, config: Config) -> Result<Exit, Failed> {
     process::keep_files_private();
     let bound = host::Bound::default();
     let mut listens = Ok(());
@@ -67,10 +87,10 @@ fn serve_logged(
     config: Config,
     bound: host::Bound,
     listens: Result<(), (SocketAddr, io::Error)>,
-) -> miette::Result<Exit> {
+) -> Result<Exit, Failed> {
     if let Err((address, why)) = listens {
         Event::ListenFailed { address, why: why.to_string() }.log();
-        return Err(StartError::Listen { address, why }).into_diagnostic();
+        return Err(StartError::Listen { address, why }.into());
     }
     for directory in [&config.spool, &config.store] {
         if let Some(mode) = process::open_to_all(directory) {
@@ -87,16 +107,22 @@ fn serve_logged(
     runtime.block_on(run(path, config, host::env_with(bound)))
 }
 
-async fn run(path: PathBuf, config: Config, env: Env) -> miette::Result<Exit> {
+async fn run(path: PathBuf, config: Config, env: Env) -> Result<Exit, Failed> {
     let resolver = StubResolver::new(&config.dns, &env).into_diagnostic()?;
     let token_file = config.spool.join(admin::TOKEN);
     let admin_listener = match config.admin.listen {
-        Some(address) => Some(listen(&env, address).await.into_diagnostic()?),
+        Some(address) => Some(listen(&env, address).await?),
         None => None,
     };
     let registry = Registry::builtin();
-    let gateway =
-        Gateway::start(config, env.clone(), Arc::new(resolver), &registry).await.into_diagnostic()?;
+    let gateway = Gateway::start(config, env.clone(), Arc::new(resolver), &registry).await?;
+    let places = [
+        (gateway.local_addr().ok(), "SMTP"),
+        (gateway.local_tls_addr().ok().flatten(), "SMTP in TLS"),
+        (admin_listener.as_ref().and_then(|listener| listener.local_addr().ok()), "administration"),
+    ];
+    let places = places.into_iter().filter_map(|(address, what)| Some(format!("{} ({what})", address?)));
+    Event::Listening { places: places.collect() }.log();
     let control = gateway.control();
     let reload = reloading(path, registry, control.clone());
     env.spawn.spawn("reload at SIGHUP", Box::pin(reload_when_told(Arc::clone(&reload))));

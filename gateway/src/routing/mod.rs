@@ -100,11 +100,13 @@ pub struct Entry {
     pub target: Target,
     /// Whether it goes there over TLS with a certificate that was verified, or not at all.
     pub certified: bool,
+    /// Whether every client may send it, as it may what goes to this gateway's own mailboxes.
+    pub public: bool,
 }
 
 impl From<Target> for Entry {
     fn from(target: Target) -> Self {
-        Entry { target, certified: false }
+        Entry { target, certified: false, public: false }
     }
 }
 
@@ -150,6 +152,11 @@ impl Table {
     /// Whether the mail of a recipient in `domain` goes out over TLS with a certificate that was verified, or not at all.
     pub fn is_certified(&self, domain: &Domain) -> bool {
         self.entry(domain).is_some_and(|entry| entry.certified)
+    }
+
+    /// Whether every client may send mail to a recipient in `domain`.
+    pub fn is_public(&self, domain: &Domain) -> bool {
+        self.entry(domain).is_some_and(|entry| entry.public || entry.target == Target::Inbound)
     }
 
     fn entry(&self, domain: &Domain) -> Option<&Entry> {

@@ -1,5 +1,6 @@
 //! The files that TLS needs: the certificate, its key, and the authorities that are trusted, in PEM (RFC 7468).
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,14 +12,19 @@ use rustls::{RootCertStore, ServerConfig};
 
 use super::without_resumption;
 use crate::config::TlsIdentity;
-use crate::env::{DiskError, Env};
+use crate::env::Env;
 
 /// A file that TLS needs does not do.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// It cannot be read.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
+    #[error("`{}` cannot be read: {why}; name a file in [tls] that is there and that the service may read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        why: io::Error,
+    },
     /// What is in it does not do.
     #[error("`{}` cannot be used for TLS: {why}", path.display())]
     Content {
@@ -49,7 +55,13 @@ pub(super) async fn server(
     let config = ServerConfig::builder_with_details(Arc::clone(crypto), Arc::clone(time))
         .with_safe_default_protocol_versions()
         .and_then(|config| config.with_no_client_auth().with_single_cert(chain, own));
-    config.map(without_resumption).map_err(|error| TlsError::of(certificate, &error))
+    config.map(without_resumption).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => {
+            let what = format!("it is not the key of the certificate in `{}`", certificate.display());
+            TlsError::of(key, &what)
+        }
+        error => TlsError::of(certificate, &error),
+    })
 }
 
 /// The authorities whose certificates are trusted.
@@ -72,5 +84,5 @@ async fn certificates(path: &Path, env: &Env) -> Result<Vec<CertificateDer<'stat
 }
 
 async fn read(path: &Path, env: &Env) -> Result<Vec<u8>, TlsError> {
-    Ok(env.disk.read(path).await.map_err(DiskError::of("read", path))?)
+    env.disk.read(path).await.map_err(|why| TlsError::Unreadable { path: path.to_owned(), why })
 }

@@ -147,10 +147,23 @@ async fn mail_for_nobody_is_refused_in_the_session_where_nothing_may_know_better
     machine.greeted().await.play(script).await;
     assert!(machine.reached(Point::UnknownRecipientRefused));
 
-    let disclaimer = "[[extension]]\nname = \"disclaimer\"\noutbound = \"Not for you.\"";
+    let disclaimer = "[[extension]]\nname = \"disclaimer\"\noutbound.append = \"Not for you.\"";
     Machine::with(&format!("{REFUSE}\n{disclaimer}")).await.greeted().await.play(script).await;
     // Another extension may send it somewhere.
     let scripted = Machine::with(&format!("{REFUSE}\n[[extension]]\nname = \"scripted\"")).await;
     scripted.greeted().await.play(&script.replace("550 5.1.1", "250")).await;
     assert!(!scripted.reached(Point::UnknownRecipientRefused));
+}
+
+#[tokio::test(start_paused = true)]
+async fn anybody_may_send_to_a_server_behind_this_one() {
+    let machine = Machine::new();
+    let route = "{ domain = \"behind.test\", to = \"192.0.2.99\", from = \"anybody\" }, { domain = \"beside.test\", to = \"192.0.2.98\" }";
+    machine.start_with_route(route, "").await;
+    let mut client = machine.greeted().await;
+    client
+        .play("C: MAIL FROM:<eve@fabrikam.test>\n S: 250\n C: RCPT TO:<bob@sub.behind.test>\n S: 250")
+        .await;
+    client.play("C: RCPT TO:<bob@beside.test>\n S: 550 5.7.1\n C: RCPT TO:<bob@behind.test>\n S: 250").await;
+    assert!(machine.reached(Point::PublicRoute) && !machine.reached(Point::RelayPermitted));
 }

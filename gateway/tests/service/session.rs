@@ -173,7 +173,7 @@ async fn mail_for_elsewhere_is_passed_on_for_clients_that_may_and_refused_for_ot
         S: 550 relaying prohibited: bob@partner.test
     ";
     machine.greeted().await.play(script).await;
-    assert_eq!(machine.events(4188), ["client.example may not relay mail to bob@partner.test."]);
+    assert_eq!(machine.events(4188), ["client.example [192.0.2.7] may not relay mail to bob@partner.test."]);
     let script =
         "S: 220\n C: HELO pc\n S: 250\n C: MAIL FROM:<>\n S: 250\n C: RCPT TO:<bob@partner.test>\n S: 250";
     machine.network.dial(RELAY_CLIENT).play(script).await;
@@ -228,7 +228,7 @@ async fn three_failed_authentications_end_the_session() {
     );
     machine.greeted().await.play(&script).await;
     assert_eq!(machine.events(4183).len(), 3);
-    assert_eq!(machine.events(4183)[2], "client.example failed to authenticate as mallory.");
+    assert_eq!(machine.events(4183)[2], "client.example [192.0.2.7] failed to authenticate as mallory.");
 }
 
 #[tokio::test(start_paused = true)]

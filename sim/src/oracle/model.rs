@@ -43,6 +43,22 @@ pub enum Place {
     Nowhere,
 }
 
+/// What the entry of the routing table says that a domain goes by: of those that fit the one for the domain alone counts
+/// first, and then the longest.
+fn says(entries: &[(String, bool)], domain: &str) -> bool {
+    let domain = a_labels(domain).to_ascii_lowercase();
+    let fits = |entry: &str| match entry.strip_prefix('#') {
+        Some(alone) => (alone == domain).then_some(usize::MAX),
+        None => {
+            let name = entry.trim_start_matches('.');
+            let is_below = domain.strip_suffix(name).is_some_and(|above| above.ends_with('.'));
+            (name == domain || is_below).then_some(name.len())
+        }
+    };
+    let fitting = entries.iter().filter_map(|(entry, says)| Some((fits(entry)?, *says)));
+    fitting.max_by_key(|(length, _)| *length).is_some_and(|(_, says)| says)
+}
+
 /// What a table says of a domain.
 enum Hop {
     Here,
@@ -102,20 +118,9 @@ impl<'a> Model<'a> {
     }
 
     /// Whether a recipient's mail must not leave but over TLS, with a certificate for the host: the entry of the routing
-    /// table that its domain goes by says so. Of those the one for the domain alone counts first, and then the longest.
+    /// table that its domain goes by says so.
     pub fn is_certified(&self, recipient: &str) -> bool {
-        let domain = domain(recipient).to_ascii_lowercase();
-        let fits = |entry: &str| match entry.strip_prefix('#') {
-            Some(alone) => (alone == domain).then_some(usize::MAX),
-            None => {
-                let name = entry.trim_start_matches('.');
-                let is_below = domain.strip_suffix(name).is_some_and(|above| above.ends_with('.'));
-                (name == domain || is_below).then_some(name.len())
-            }
-        };
-        let entries = self.plan.gateway.certified.iter().map(|(entry, certified)| (entry, *certified));
-        let fitting = entries.filter_map(|(entry, certified)| Some((fits(entry)?, certified)));
-        fitting.max_by_key(|(length, _)| *length).is_some_and(|(_, certified)| certified)
+        says(&self.plan.gateway.certified, domain(recipient))
     }
 
     /// What is stored of an account's password.
@@ -162,7 +167,8 @@ impl<'a> Model<'a> {
 
     /// Whether a recipient is one that this client may name.
     pub fn may_name(&self, client: IpAddr, account: Option<&str>, recipient: &str) -> bool {
-        self.is_inbound(domain(recipient)) || self.may_relay(client, account)
+        let domain = domain(recipient);
+        self.is_inbound(domain) || says(&self.plan.gateway.public, domain) || self.may_relay(client, account)
     }
 
     /// Whether a recipient is to be refused since the directory has no such mailbox: that is the policy, the domain is the

@@ -38,6 +38,13 @@ pub(super) fn draw(
     if dice.chance(chances.relay_lists) {
         relay(cast, &mut dice, within(config, "relay"));
     }
+    let mut dice = Dice::of(seed, "public routes");
+    let routes = config.get_mut("route").and_then(Value::as_array_mut).filter(|_| is_current);
+    for route in routes.into_iter().flatten().filter_map(Value::as_table_mut) {
+        if route["to"].as_str() != Some("<inbound>") && dice.chance(chances.public_route) {
+            route.insert("from".to_owned(), "anybody".into());
+        }
+    }
     let mut dice = Dice::of(seed, "filter");
     if dice.chance(chances.filter) {
         config.insert("filter".to_owned(), filter(cast, release, &mut dice));

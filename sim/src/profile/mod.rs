@@ -157,6 +157,9 @@ struct Configuration {
     /// Who may have mail passed on is said in another way than by the clients' hosts alone.
     #[serde(default)]
     relay_lists: u64,
+    /// Anybody may send to a host that the routing table leads to, for each, where the release knows such routes.
+    #[serde(default)]
+    public_route: u64,
     /// The mail of some senders is not wanted.
     #[serde(default)]
     filter: u64,

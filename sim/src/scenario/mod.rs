@@ -185,6 +185,10 @@ impl Scenario {
                     .into_iter()
                     .map(|(domain, tls)| (domain, tls == "required"))
                     .collect(),
+                public: config::routes(file, "from")
+                    .into_iter()
+                    .map(|(domain, from)| (domain, from == "anybody"))
+                    .collect(),
                 files: files(file, &config),
                 config,
             },

@@ -406,7 +406,8 @@ impl Session {
         }
         let recipient = rcpt.forward_path.into_address(&self.core.config.host);
         let onward = self.core.route(recipient.domain()) != Route::Inbound;
-        if onward && !self.may_relay() {
+        let is_public = self.core.config.routes.is_public(recipient.domain());
+        if onward && !is_public && !self.may_relay() {
             reached(Point::RelayRefused);
             Event::RelayRefused { client: self.caller(), recipient: recipient.clone() }.log();
             let refusal = Reply::new(550, format!("relaying prohibited: {recipient}")).with_status("5.7.1");
@@ -419,7 +420,7 @@ impl Session {
             return self.refuse_recipient(&recipient, refusal).await;
         }
         if onward {
-            reached(Point::RelayPermitted);
+            reached(if is_public { Point::PublicRoute } else { Point::RelayPermitted });
         }
         let verdict = self.milters.rcpt(&recipient, !onward).await;
         if self.heed(verdict).await? {

@@ -68,6 +68,9 @@ fn examples() -> Vec<Event> {
         Event::Started { build: env!("CARGO_PKG_VERSION") },
         Event::Stopped,
         Event::Reconfigured { kept: vec!["listen"] },
+        Event::Listening {
+            places: vec!["0.0.0.0:25 (SMTP)".to_owned(), "0.0.0.0:465 (SMTP in TLS)".to_owned()],
+        },
         Event::Delivered {
             id: id.clone(),
             from: from.clone(),
