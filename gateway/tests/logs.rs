@@ -262,7 +262,7 @@ fn mail_goes_its_way_though_nobody_reads_the_events_and_later_it_is_said_how_man
         Stdio::piped(),
     );
     let mut output = BufReader::new(program.child.stdout.take().unwrap()).lines();
-    assert!(output.any(|line| line.unwrap().contains("\"id\":1000,")));
+    assert!(output.any(|line| line.unwrap().contains("\"id\":1003,")));
     // Nobody is told of a report that cannot be made: each recipient of these is an event. Together they are more than the
     // pipe and the program have room for.
     let mut nobody = vec!["MAIL FROM:<>".to_owned()];
