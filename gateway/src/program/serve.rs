@@ -71,13 +71,13 @@ pub(crate) fn serve(path: PathBuf, config: Config) -> Result<Exit, Failed> {
 fn log_to_standard_output(format: Option<Format>) -> Arc<Output> {
     let default = || if process::is_stdout_the_journal() { Format::Journald } else { Format::Human };
     let format = format.unwrap_or_else(default);
-    let (output, clock) = (Arc::new(Output::start()), host::env().clock);
+    let clock = host::env().clock;
+    let text = move |event: &Detailed| format.text(event, clock.now());
+    let said = text.clone();
+    let notice = move |count| text(&Detailed::from(&Event::EventsLeftOut { count }));
+    let output = Arc::new(Output::start(notice));
     let pen = Arc::clone(&output);
-    let print = move |event: Detailed| {
-        let now = clock.now();
-        let left_out = |count| format.text(&Detailed::from(&Event::EventsLeftOut { count }), now);
-        pen.write(format.text(&event, now), left_out);
-    };
+    let print = move |event: Detailed| pen.write(said(&event));
     tracing_subscriber::registry().with(EventLogLayer::new(print)).init();
     output
 }
