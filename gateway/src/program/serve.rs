@@ -108,6 +108,7 @@ fn serve_logged(
 }
 
 async fn run(path: PathBuf, config: Config, env: Env) -> Result<Exit, Failed> {
+    let asked_to_end = interrupted();
     let resolver = StubResolver::new(&config.dns, &env).into_diagnostic()?;
     let token_file = config.spool.join(admin::TOKEN);
     let admin_listener = match config.admin.listen {
@@ -135,7 +136,7 @@ async fn run(path: PathBuf, config: Config, env: Env) -> Result<Exit, Failed> {
         let admin = Arc::new(Admin { control, reload, token });
         env.spawn.spawn("administrative listener", Box::pin(server::serve(admin, listener)));
     }
-    Ok(gateway.run(interrupted()).await)
+    Ok(gateway.run(asked_to_end).await)
 }
 
 async fn listen(env: &Env, address: SocketAddr) -> Result<Box<dyn Listener>, StartError> {
@@ -178,17 +179,19 @@ async fn reload_when_told(reload: Reload) {
     }
 }
 
-/// Ready when the program is asked to end, by Ctrl-C or SIGTERM.
-async fn interrupted() {
-    let asked = async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = terminate.recv() => io::Result::Ok(()),
+/// Ready when the program is asked to end, by Ctrl-C or SIGTERM, from now on.
+fn interrupted() -> impl Future<Output = ()> {
+    let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+    async {
+        match signals {
+            [Ok(mut interrupt), Ok(mut terminate)] => {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+            }
+            // Signals cannot be had here: only a kill ends the program, and the spool is made for that.
+            _ => std::future::pending().await,
         }
-    };
-    if asked.await.is_err() {
-        // Signals cannot be had here: only a kill ends the program, and the spool is made for that.
-        std::future::pending().await
     }
 }
