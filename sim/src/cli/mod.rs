@@ -190,8 +190,7 @@ fn find<'a>(library: &'a Library, name: &str) -> miette::Result<Source<'a>> {
         let help = match nearest(name, scenarios.iter().chain(&profiles).copied()) {
             Some(meant) => format!("did you mean `{meant}`? `postmortem list` shows what there is"),
             None => {
-                let (scenarios, profiles) = (scenarios.join(", "), profiles.join(", "));
-                format!("the scenarios are: {scenarios}; the profiles are: {profiles}")
+                format!("`postmortem list` shows the scenarios; the profiles are: {}", profiles.join(", "))
             }
         };
         miette::miette!(help = help, "there is no scenario and no profile `{name}`")

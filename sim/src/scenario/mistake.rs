@@ -14,7 +14,7 @@ use serde::Deserialize;
 use toml::{Spanned, Table, Value};
 
 use super::ScenarioError;
-use crate::fault::Fault;
+use crate::fault::{Family, Fault};
 use crate::nearest::did_you_mean;
 
 /// Says what is wrong with the text of a file that cannot be read, whose keys `reference` has.
@@ -24,14 +24,23 @@ pub(crate) fn mistake(path: &str, text: &str, error: &toml::de::Error, reference
         let remedy = format!("{}the keys are in {reference}", suggestion(what));
         return ScenarioError::new(path, text, what, error.span()).with_remedy(remedy);
     };
-    let remedy =
-        format!("{}the kinds of fault and their keys are in docs/reference/faults.md", suggestion(what));
     let unknown = what.strip_prefix("unknown variant ").filter(|_| place.is_kind);
-    let what = match unknown.and_then(|rest| backquoted(rest).next()) {
+    let unknown = unknown.and_then(|rest| backquoted(rest).next());
+    let meant = unknown.and_then(deed).unwrap_or_else(|| suggestion(what));
+    let remedy = format!("{meant}the kinds of fault and their keys are in docs/reference/faults.md");
+    let what = match unknown {
         Some(kind) => format!("no kind of fault is named `{kind}`"),
         None => what.to_owned(),
     };
     ScenarioError::new(path, text, what, Some(place.range)).with_remedy(remedy)
+}
+
+/// How the name is written by which a fault is counted that is something a peer does, such as `client-floods`, to begin a
+/// remedy with.
+fn deed(counted: &str) -> Option<String> {
+    let known = Family::ALL.into_iter().flat_map(Family::kinds).any(|kind| *kind == counted);
+    let (kind, does) = counted.split_once('-').filter(|_| known)?;
+    Some(format!("what a {kind} does is written `kind = \"{kind}\"`, `does = \"{does}\"`; "))
 }
 
 /// The place of a mistake within a fault.
