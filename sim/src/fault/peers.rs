@@ -30,19 +30,25 @@ pub enum DnsAnswer {
     Lame,
     /// Over UDP, that the answer does not fit; over TCP the right one.
     Truncated,
-    /// The right answer under another number than the question's.
+    /// An answer under another number than the question's, and a false one: it leads to `stranger.test`, a host that takes
+    /// any mail and is nobody's exchanger.
     WrongId,
-    /// The right answer to another question.
+    /// An answer to another question, false in the same way.
     WrongQuestion,
     /// An answer that breaks off.
     Malformed,
-    /// A forged answer under a guessed number, and then the right one.
+    /// A forged answer under a guessed number, false in the same way, and then the right one.
     Spoofed,
     /// The right answer, after three seconds.
     Slow,
 }
 
 impl DnsAnswer {
+    /// Whether it leads to a host that is nobody's exchanger.
+    pub fn leads_astray(self) -> bool {
+        matches!(self, DnsAnswer::WrongId | DnsAnswer::WrongQuestion | DnsAnswer::Spoofed)
+    }
+
     /// Whether it is one that only packets can show.
     pub fn needs_packets(self) -> bool {
         matches!(

@@ -214,13 +214,11 @@ impl Asked<'_> {
             }
             DnsAnswer::WrongId => {
                 unanswered();
-                let mut message = self.truth();
-                message.metadata.id = !message.metadata.id;
-                Answer::of(message)
+                Answer::of(self.forged())
             }
             DnsAnswer::WrongQuestion => {
                 unanswered();
-                let mut message = self.truth();
+                let mut message = self.falsehood();
                 message.queries = vec![Query::query(absolute("elsewhere.test"), kind)];
                 Answer::of(message)
             }
@@ -276,14 +274,18 @@ impl Asked<'_> {
         }
     }
 
+    /// What would lead the mail to a stranger.
+    fn falsehood(&self) -> Message {
+        match (self.query.query_type(), &self.server.scene.plan.names.stranger) {
+            (RecordType::MX, Some((name, _))) => self.some([mx(0, name)]),
+            (RecordType::A, Some((_, at))) => self.some([address(*at)]),
+            _ => self.none(ResponseCode::NXDomain),
+        }
+    }
+
     /// The answer of somebody who does not see the questions and would have the mail.
     fn forged(&self) -> Message {
-        let clients = self.server.scene.plan.clients.first();
-        let mut message = match (self.query.query_type(), clients) {
-            (RecordType::MX, Some(client)) => self.some([mx(0, &client.name)]),
-            (RecordType::A, Some(client)) => self.some([address(client.address)]),
-            _ => self.none(ResponseCode::NXDomain),
-        };
+        let mut message = self.falsehood();
         message.metadata.id = !message.metadata.id;
         message
     }

@@ -29,6 +29,8 @@ pub(super) const CHAIN: u32 = 5;
 pub(crate) struct Names {
     pub(crate) exchangers: BTreeMap<Domain, Vec<MailExchanger>>,
     pub(crate) addresses: BTreeMap<String, IpAddr>,
+    /// The host to which false answers lead, where a fault has any.
+    pub(crate) stranger: Option<(String, IpAddr)>,
 }
 
 impl Names {
