@@ -22,6 +22,11 @@ pub enum DnsAnswer {
     /// Names that lead to names: the right answer at the end of a chain, after five more questions. With `names = "map"`
     /// each takes 30 ms.
     CnameChain,
+    /// Names that lead to each other, without an end.
+    CnameLoop,
+    /// What was right before the domain changed its exchanger, or the host its address: `stranger.test`, which takes any
+    /// mail. Whoever hears of it may keep that for a minute.
+    OldHost,
     /// Of a domain: it takes no mail (RFC 7505).
     NullMx,
     /// Of a host: the addresses of up to two clients, where nobody listens, before the right one.
@@ -44,9 +49,10 @@ pub enum DnsAnswer {
 }
 
 impl DnsAnswer {
-    /// Whether it leads to a host that is nobody's exchanger.
+    /// Whether it leads to a host that is nobody's exchanger, or no longer.
     pub fn leads_astray(self) -> bool {
-        matches!(self, DnsAnswer::WrongId | DnsAnswer::WrongQuestion | DnsAnswer::Spoofed)
+        use DnsAnswer::{OldHost, Spoofed, WrongId, WrongQuestion};
+        matches!(self, WrongId | WrongQuestion | Spoofed | OldHost)
     }
 
     /// Whether it is one that only packets can show.
@@ -156,6 +162,10 @@ pub enum ServerDoes {
     BreaksHandshake(BrokenHandshake),
     /// It shows the certificate of another host.
     WrongCertificate,
+    /// It shows a certificate for its name, of an authority that nobody knows.
+    UnknownAuthority,
+    /// It shows a certificate for its name that has run out long ago.
+    ExpiredCertificate,
     /// It offers PIPELINING, and grants DATA though it has refused every recipient (RFC 2920, 3.1).
     GrantsData,
     /// It closes the connection without a word when it has taken a message and is told of no other.

@@ -17,6 +17,7 @@
 //! | `branch` | mail that waits for ETRN, and those who ask for it |
 //! | `cast` | the machines, the domains and the people |
 //! | `configuration` | how the gateway is set up |
+//! | `exchangers` | exchangers with preferences, and with IPv6 addresses |
 //! | `imsext` | journals and disclaimers |
 //! | `international` | addresses past ASCII, and what goes wrong with them |
 //! | `load` | the messages |
@@ -30,6 +31,7 @@ mod admission;
 mod branch;
 mod cast;
 mod configuration;
+mod exchangers;
 mod imsext;
 mod international;
 mod load;
@@ -103,6 +105,9 @@ struct Topology {
     /// The chance that one of these offers PIPELINING, and that it offers DSN.
     #[serde(default)]
     offers: u64,
+    /// The chance that exchangers have preferences and IPv6 addresses, and that one domain has many of them.
+    #[serde(default)]
+    exchangers: u64,
 }
 
 /// Whose mail it is.
@@ -369,6 +374,7 @@ impl Profile {
         let of_current = |chance: u64| if release == Release::Current { chance } else { 0 };
         let mut international = International::of(of_current(configuration.international), seed);
         let mut cast = cast::draw(&self.ranges, seed);
+        exchangers::draw(self.ranges.topology.exchangers, &mut cast, seed);
         let mut setup = configuration::draw(configuration, &cast, seed);
         let load = &self.ranges.load;
         let mut clients = load::draw(load, &cast, &setup, seed);

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use gateway::config::Config;
+use gateway::dns::MailExchanger;
 use gateway::release::Release;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 
@@ -329,7 +330,7 @@ fn names(file: &file::File, stranger: Option<&ServerPlan>) -> Names {
         names.addresses.insert(server.name.as_ref().clone(), *server.address.as_ref());
         for domain in &server.domains {
             let exchanger =
-                gateway::dns::MailExchanger { preference: 10, host: server.name.as_ref().clone() };
+                MailExchanger { preference: server.preference, host: server.name.as_ref().clone() };
             names.exchangers.entry(domain.clone()).or_default().push(exchanger);
         }
     }
