@@ -84,6 +84,21 @@ fn mail_that_needs_tls_and_went_in_clear_is_found() {
 }
 
 #[test]
+fn mail_that_needs_tls_and_went_on_in_clear_behind_a_handshake_is_found() {
+    let (plan, mut record) = ran(CLIENT);
+    let begins = |entry: &Entry| matches!(&entry.what, What::Smtp { line, .. } if line == "TLS begins");
+    let place = record.entries.iter().position(begins).unwrap();
+    let What::Smtp { connection, .. } = record.entries[place].what else { unreachable!() };
+    for (speaker, line) in [(Speaker::Client, "RCPT TO:<dave@bank.test>"), (Speaker::Network, "TLS ends")] {
+        let what = What::Smtp { connection, speaker, line: line.to_owned() };
+        record.entries.insert(place + 1, Entry { what, ..record.entries[place].clone() });
+    }
+    let findings = judge(&plan, &record);
+    let cause = "mail that needs TLS was handed over in clear";
+    assert!(findings.iter().any(|finding| finding.cause == cause), "{findings:#?}");
+}
+
+#[test]
 fn mail_that_needs_a_certificate_and_went_to_an_impostor_is_found() {
     let (plan, mut record) = ran(CLIENT);
     for (_, _, line) in lines(&mut record).filter(|(_, _, line)| *line == "250-mail.bank.test") {

@@ -380,14 +380,15 @@ impl Profile {
         let mut clients = load::draw(load, &cast, &setup, seed);
         load::add_burst(load, &cast, &mut clients, seed);
         let chance = of_current(configuration.branch);
-        branch::add(chance, load.within[1], &cast, &mut setup.config, &mut clients, seed);
+        let has_branch = branch::add(chance, load.within[1], &cast, &mut setup.config, &mut clients, seed);
         imsext::draw(of_current(configuration.imsext), &cast, &mut setup.config, seed);
         international.cast(&mut cast);
         international.configuration(&mut setup.config);
         international.load(&mut clients);
         let (milters, told_of) = milters::draw(of_current(configuration.milters), &cast, &clients, seed);
         let mut config = setup.config;
-        let attacked = admission::draw(configuration, &cast, release, seed, &mut config);
+        let mut attacked = admission::draw(configuration, &cast, &clients, release, seed, &mut config);
+        attacked.extend(has_branch.then(|| branch::attacked(&clients)));
         let chance = of_current(configuration.tls);
         let has_tls = tls::draw(chance, &mut cast, &mut clients, &mut config, seed);
         let mut faults =

@@ -33,17 +33,23 @@ const CERTIFICATES: [&str; 2] = ["server-unknown-authority", "server-expired-cer
 /// The chance of one that has something to attack.
 const ATTACK_CHANCE: u64 = 60;
 
+/// A kind that has something to attack, and comes more often: with one of these messages, if any is named.
+pub(super) struct Attacked {
+    pub(super) kind: &'static str,
+    pub(super) messages: Vec<String>,
+}
+
 fn is_apart(kind: &str) -> bool {
     APART.iter().any(|(apart, ..)| *apart == kind)
 }
 
-/// Draws the faults. `attacked`: the kinds that have something to attack, and come more often.
+/// Draws the faults.
 pub(super) fn draw(
     faults: &Faults,
     cast: &Cast,
     clients: &[Client],
     milters: &[Milter],
-    attacked: &[&str],
+    attacked: &[Attacked],
     has_tls: bool,
     seed: Seed,
 ) -> Vec<Fault> {
@@ -71,10 +77,14 @@ pub(super) fn draw(
     let is_on = |family: &Family| faults.families.get(family).is_some_and(|chance| *chance > 0);
     for (kind, family, chance) in APART.into_iter().filter(|(_, family, _)| is_on(family)) {
         let weight = faults.kinds.get(kind).copied().unwrap_or(1);
-        let chance = if attacked.contains(&kind) { ATTACK_CHANCE } else { chance };
+        let attacked = attacked.iter().find(|attacked| attacked.kind == kind);
+        let chance = if attacked.is_some() { ATTACK_CHANCE } else { chance };
+        let meant = attacked.iter().flat_map(|attacked| &attacked.messages).map(String::as_str);
+        let meant: Vec<&str> = meant.collect();
+        let messages = if meant.is_empty() { &messages } else { &meant };
         let mut dice = Dice::of(seed, &format!("faults {kind}"));
         if dice.chance(chance * weight) {
-            let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, has_tls, dice };
+            let mut hand = Hand { faults, cast, messages, asked: &asked, milters, has_tls, dice };
             drawn.extend(match family {
                 Family::Process => Some(hand.stop(clients)),
                 _ => hand.line_of(family, kind),
