@@ -8,10 +8,9 @@
 //! What a name server says may be kept for as long as it says ([`TTL`]), and not for longer. A server that is taken for
 //! the exchanger meanwhile may be taken a little longer still: by a message that was on its way.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::session::opening;
 use super::{Case, Sheet};
 use crate::fault::{DiskFolder, DnsAnswer, Fault};
 use crate::peer::TTL;
@@ -19,6 +18,9 @@ use crate::record::What;
 
 /// How long a message may be on its way with an answer that was right when it set out.
 const ON_ITS_WAY: Duration = Duration::from_mins(10);
+
+/// The event of a host that could not be connected to.
+const CONNECT_FAILED: u16 = 3010;
 
 /// Whether the exchangers were tried in order.
 pub(super) fn order(case: &Case<'_>, sheet: &mut Sheet) {
@@ -67,14 +69,17 @@ fn has_preferences(case: &Case<'_>) -> bool {
     exchangers.values().any(|list| list.iter().any(|mx| mx.preference != list[0].preference))
 }
 
-/// Each connection to another host that came about or did not.
+/// Each connection to another host that did not come about. That it was waited for in vain, only the gateway says.
 fn tries(case: &Case<'_>) -> impl Iterator<Item = (usize, IpAddr)> {
     case.record.entries.iter().enumerate().filter_map(|(index, entry)| {
-        let What::Smtp { line, .. } = &entry.what else { return None };
-        let to = line.strip_prefix("no connection to ")?;
-        let to = to.split(": ").next()?;
-        let (is_inbound, address) = opening(&format!("connected to {to}"))?;
-        (!is_inbound).then_some((index, address))
+        let to = match &entry.what {
+            What::Smtp { line, .. } => line.strip_prefix("no connection to ")?.split(": ").next()?,
+            What::Event(event) if event.id == CONNECT_FAILED => {
+                event.description.split_once(" at ")?.1.split(" failed").next()?
+            }
+            _ => return None,
+        };
+        Some((index, to.parse::<SocketAddr>().ok()?.ip()))
     })
 }
 
@@ -95,20 +100,33 @@ fn are_known(case: &Case<'_>, recipient: &str, exchangers: &[(u16, String)]) -> 
 /// Whether a server is one to which the mail for a recipient was led by what its names said before, and could be still at
 /// this time.
 pub(super) fn may_lead_still(case: &Case<'_>, server: &str, recipient: &str, at: Duration) -> bool {
-    let is_old = case.plan.names.stranger.as_ref().is_some_and(|(name, _)| name == server);
     // A disk that takes its time may hold a message up for longer.
     let is_held_up = case.ledger.bit(|fault| {
         matches!(fault, Fault::SlowSync { folder: DiskFolder::Queue | DiskFolder::In | DiskFolder::Out, .. })
     });
     let kept = Duration::from_secs(TTL.into());
+    led(case, server, recipient)
+        .any(|(from, until)| from <= at && (is_held_up || at <= until + kept + ON_ITS_WAY))
+}
+
+/// Whether a server is one to which somebody's mail was led at any time.
+pub(super) fn once_led(case: &Case<'_>, server: &str, recipient: &str) -> bool {
+    led(case, server, recipient).next().is_some()
+}
+
+/// From when until when the names of a recipient led to this server, though they do no longer.
+fn led<'a>(
+    case: &'a Case<'_>,
+    server: &str,
+    recipient: &str,
+) -> impl Iterator<Item = (Duration, Duration)> + use<'a> {
+    let is_old = case.plan.names.stranger.as_ref().is_some_and(|(name, _)| name == server);
     let names = case.model.names_asked_for(recipient);
-    is_old
-        && case.plan.faults.iter().any(|fault| match fault {
-            Fault::Dns { name, answer: DnsAnswer::OldHost, at: from, until } => {
-                names.iter().any(|asked| asked.eq_ignore_ascii_case(name))
-                    && from.0 <= at
-                    && (is_held_up || at <= until.0 + kept + ON_ITS_WAY)
-            }
-            _ => false,
-        })
+    case.plan.faults.iter().filter_map(move |fault| match fault {
+        Fault::Dns { name, answer: DnsAnswer::OldHost, at, until } => {
+            let is_asked = names.iter().any(|asked| asked.eq_ignore_ascii_case(name));
+            (is_old && is_asked).then_some((at.0, until.0))
+        }
+        _ => None,
+    })
 }

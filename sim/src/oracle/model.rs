@@ -288,7 +288,8 @@ impl<'a> Model<'a> {
     /// exchangers of that.
     pub(super) fn names_asked_for(&self, recipient: &str) -> Vec<String> {
         let domain = a_labels(domain(recipient));
-        let routed = match look_up(&self.plan.gateway.routes, &domain, "<inbound>") {
+        let hop = look_up(&self.extension, &domain, "localhost");
+        let routed = match hop.or_else(|| look_up(&self.plan.gateway.routes, &domain, "<inbound>")) {
             Some(Hop::Host(host)) => Some(host),
             Some(Hop::Here) => self.mailbox(recipient).and_then(|mailbox| mailbox.server.clone()),
             None => self.plan.gateway.config.delivery.smart_host.as_ref().map(|it| it.host.clone()),

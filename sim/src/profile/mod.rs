@@ -180,7 +180,7 @@ struct Configuration {
     /// There is mail with addresses and headers past ASCII, where the release knows any.
     #[serde(default)]
     international: u64,
-    /// There is a journal or a disclaimer, or both.
+    /// There is a journal or a disclaimer, or both, where the release is `current`.
     #[serde(default)]
     imsext: u64,
     /// There is TLS, where the release knows it: a certificate, clients and servers that make use of it, and routes that
