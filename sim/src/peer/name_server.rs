@@ -17,7 +17,7 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 
-use super::names::{CHAIN, lie};
+use super::names::{CHAIN, Names, lie};
 use crate::engine::Seat;
 use crate::fault::DnsAnswer;
 use crate::scene::Scene;
@@ -259,7 +259,8 @@ impl Asked<'_> {
     /// What the plan's names say. A link of a chain leads to the next, and the last says what the name itself would.
     fn truth(&self) -> Message {
         let kind = self.query.query_type();
-        if let Some(next) = next_in_the_loop(self.name) {
+        let names = &self.server.scene.plan.names;
+        if let Some(next) = next_in_the_loop(self.name, names) {
             return self.some([RData::CNAME(CNAME(next))]);
         }
         let (name, place) = linked(self.name);
@@ -268,7 +269,6 @@ impl Asked<'_> {
             Some(_) => self.server.scene.points.reached(super::CHAIN_FOLLOWED),
             None => {}
         }
-        let names = &self.server.scene.plan.names;
         let records = self.records(name, kind);
         if !records.is_empty() {
             return self.some(records);
@@ -352,9 +352,9 @@ fn beside(label: &str, name: &str) -> Name {
     absolute(&format!("{label}.{name}"))
 }
 
-/// Where a name of a loop leads.
-fn next_in_the_loop(name: &str) -> Option<Name> {
-    let (label, name) = name.split_once('.')?;
+/// Where a name of a loop below one of the plan's leads.
+fn next_in_the_loop(name: &str, names: &Names) -> Option<Name> {
+    let (label, name) = name.split_once('.').filter(|(_, name)| names.has(name))?;
     let place = LOOP.iter().position(|known| *known == label)?;
     Some(beside(LOOP[(place + 1) % LOOP.len()], name))
 }
