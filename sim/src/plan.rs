@@ -353,6 +353,11 @@ impl Plan {
         self.machines().position(|known| **known == *name).map(MachineId)
     }
 
+    /// Each exchanger, and its preference for a domain.
+    pub fn preferences(&self) -> impl Iterator<Item = (&str, u16)> {
+        self.names.exchangers.values().flatten().map(|mx| (mx.host.as_str(), mx.preference))
+    }
+
     /// Every message that a client hands over.
     pub fn messages(&self) -> impl Iterator<Item = &MessagePlan> {
         self.clients.iter().flat_map(|client| &client.messages)

@@ -48,6 +48,8 @@ pub type Reached = BTreeMap<&'static str, u64>;
 /// What the network says of a connection on which a TLS handshake begins: what is said after that is encrypted, or it is
 /// not written down.
 pub(crate) const TLS_BEGINS: &str = "TLS begins";
+/// What it says when a side then goes on with what is no record of TLS: that is in clear, and so is all that follows.
+pub(crate) const TLS_ENDS: &str = "TLS ends";
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]

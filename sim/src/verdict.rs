@@ -74,7 +74,7 @@ impl Replay {
 
 /// What a scenario expects of a run and is not so, a sentence each.
 pub(crate) fn unmet(scenario: &Scenario, plan: &Plan, record: &Record, findings: &[Finding]) -> Vec<String> {
-    let expected = scenario.expectations(plan.release).flat_map(|expected| expected.unmet(record));
+    let expected = scenario.expectations(plan.release).flat_map(|expected| expected.unmet(plan, record));
     let whole = broken(scenario, plan.release)
         .into_iter()
         .filter(|oracle| findings.iter().all(|finding| finding.oracle != oracle))

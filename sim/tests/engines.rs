@@ -936,7 +936,7 @@ fn every_scenario_ends_as_expected_on_the_leaping_engine() {
             let plan = scenario.plan(*release, scenario.seed());
             let record = run(&plan, &Leap, sim::trace::Keep::Digest).unwrap();
             let unmet: Vec<_> =
-                scenario.expectations(*release).flat_map(|expected| expected.unmet(&record)).collect();
+                scenario.expectations(*release).flat_map(|expected| expected.unmet(&plan, &record)).collect();
             assert_eq!(unmet, Vec::<String>::new(), "{} on {release}", scenario.name);
             let broken: Vec<&String> = scenario
                 .expectations(*release)

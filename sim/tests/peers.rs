@@ -484,6 +484,14 @@ const SERVERS_TLS: &[(&str, &[&str])] = &[
         r#""wrong-certificate""#,
         &["a server encrypted a connection", "encrypted a connection with another host"],
     ),
+    (
+        r#""unknown-authority""#,
+        &["a server encrypted a connection", "encrypted a connection with another host"],
+    ),
+    (
+        r#""expired-certificate""#,
+        &["a server encrypted a connection", "encrypted a connection with another host"],
+    ),
 ];
 
 const FELL_BACK: &[&str] = &["went back in clear to a host with which no handshake came about"];

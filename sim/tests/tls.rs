@@ -84,6 +84,21 @@ fn mail_that_needs_tls_and_went_in_clear_is_found() {
 }
 
 #[test]
+fn mail_that_needs_tls_and_went_on_in_clear_behind_a_handshake_is_found() {
+    let (plan, mut record) = ran(CLIENT);
+    let begins = |entry: &Entry| matches!(&entry.what, What::Smtp { line, .. } if line == "TLS begins");
+    let place = record.entries.iter().position(begins).unwrap();
+    let What::Smtp { connection, .. } = record.entries[place].what else { unreachable!() };
+    for (speaker, line) in [(Speaker::Client, "RCPT TO:<dave@bank.test>"), (Speaker::Network, "TLS ends")] {
+        let what = What::Smtp { connection, speaker, line: line.to_owned() };
+        record.entries.insert(place + 1, Entry { what, ..record.entries[place].clone() });
+    }
+    let findings = judge(&plan, &record);
+    let cause = "mail that needs TLS was handed over in clear";
+    assert!(findings.iter().any(|finding| finding.cause == cause), "{findings:#?}");
+}
+
+#[test]
 fn mail_that_needs_a_certificate_and_went_to_an_impostor_is_found() {
     let (plan, mut record) = ran(CLIENT);
     for (_, _, line) in lines(&mut record).filter(|(_, _, line)| *line == "250-mail.bank.test") {
@@ -144,6 +159,63 @@ fn mail_that_needs_a_certificate_does_not_go_over_a_kept_connection_to_an_impost
         .collect();
     assert_eq!(taken, ["m1"]);
     assert_eq!(judge(&plan, &record), []);
+}
+
+/// A host whose certificate is wrong, and mail that needs one; the gateway is told of that or not.
+fn to_an_impostor(does: &str, needs_tls: bool) -> Plan {
+    let tls = if needs_tls { ", tls = \"required\"" } else { "" };
+    let text = format!(
+        r#"
+        title = "A host whose certificate is wrong"
+        starts = "2026-03-02T08:00:00Z"
+        duration = "3h"
+        seed = 1
+        releases = ["current"]
+        [gateway]
+        name = "gw.contoso.test"
+        address = "192.0.2.25"
+        [gateway.config]
+        relay = {{ networks = ["198.51.100.7"] }}
+        delivery = {{ retry = ["10m"], expire = "1h" }}
+        tls = {{ trust = "/tls/authorities.pem" }}
+        route = [{{ domain = "bank.test", to = "mail.bank.test"{tls} }}]
+        [[client]]
+        name = "mail.fabrikam.test"
+        address = "198.51.100.7"
+        message = [{{ name = "m1", at = "10s", from = "alice@fabrikam.test", to = ["dave@bank.test"], subject = "To the bank" }}]
+        [[server]]
+        name = "mail.bank.test"
+        address = "203.0.113.25"
+        offers = ["starttls"]
+        [[fault]]
+        kind = "server"
+        server = "mail.bank.test"
+        until = "3h"
+        does = "{does}"
+        "#
+    );
+    let scenario = Scenario::parse("impostor", "impostor.toml", &text).unwrap();
+    scenario.plan(Release::Current, scenario.seed())
+}
+
+#[test]
+fn a_gateway_that_does_not_look_at_certificates_is_found_out() {
+    for does in ["wrong-certificate", "unknown-authority", "expired-certificate"] {
+        let plan = to_an_impostor(does, true);
+        let taken = |record: &Record| record.end.servers.iter().map(|(_, items)| items.len()).sum::<usize>();
+        let checked = run(&plan, &Leap, Keep::Digest).unwrap();
+        assert_eq!((taken(&checked), judge(&plan, &checked)), (0, vec![]), "{does}");
+        assert!(checked.bites[0].times > 0, "{does}");
+        // The same but for that: it encrypts, with whomever.
+        let unchecked = run(&to_an_impostor(does, false), &Leap, Keep::Digest).unwrap();
+        assert_eq!(taken(&unchecked), 1, "{does}");
+        finds(
+            &plan,
+            &unchecked,
+            "policy",
+            "mail that needs TLS was handed to a host without its certificate",
+        );
+    }
 }
 
 #[test]

@@ -32,6 +32,16 @@ use crate::spool::Spool;
 use crate::store::Store;
 use crate::tls::Tls;
 
+/// How far it has come with stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Closing {
+    NotYet,
+    /// No session begins another message.
+    Gently,
+    /// No session goes on.
+    AtOnce,
+}
+
 /// The shared parts of a running service.
 pub(super) struct Core {
     pub(super) config: Config,
@@ -51,7 +61,7 @@ pub(super) struct Core {
     pub(super) held: Arc<Held>,
     pub(super) suspended: Arc<Suspended>,
     pub(super) counters: Arc<Counters>,
-    closing: watch::Sender<bool>,
+    closing: watch::Sender<Closing>,
     flush_mode: Arc<FlushMode>,
     channels: Channels,
 }
@@ -103,7 +113,7 @@ impl Core {
             held: Arc::default(),
             suspended: Arc::default(),
             counters: Arc::default(),
-            closing: watch::Sender::new(false),
+            closing: watch::Sender::new(Closing::NotYet),
             flush_mode: Arc::default(),
             extensions,
             tls,
@@ -164,18 +174,23 @@ impl Core {
 
     /// The service is being stopped: no session begins another message.
     pub(super) fn close_down(&self) {
-        self.closing.send_replace(true);
+        self.closing.send_replace(Closing::Gently);
+    }
+
+    /// No session goes on with the message that it is in.
+    pub(super) fn cut_off(&self) {
+        self.closing.send_replace(Closing::AtOnce);
     }
 
     /// Whether the service is being stopped.
     pub(super) fn is_closing_down(&self) -> bool {
-        *self.closing.borrow()
+        *self.closing.borrow() >= Closing::Gently
     }
 
-    /// Ready when the service is being stopped.
-    pub(super) async fn closes_down(&self) {
+    /// Ready when the service is being stopped, and that has come as far as this.
+    pub(super) async fn closes_down(&self, how: Closing) {
         // The sender is here, so it is not gone.
-        let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
+        let _ = self.closing.subscribe().wait_for(|closing| *closing >= how).await;
     }
 
     /// The time of day.

@@ -51,7 +51,10 @@ use present::Present;
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long the service, when it is told to stop, waits for the messages that are being handed over.
-const CLOSING_TIME: Duration = Duration::from_secs(30);
+const CLOSING_TIME: Duration = Duration::from_secs(29);
+
+/// How long those that are cut off then may take to hear of it.
+const PARTING_TIME: Duration = Duration::from_secs(1);
 
 /// How long a client may take to hear that there are too many.
 const REFUSAL_TIME: Duration = Duration::from_secs(10);
@@ -181,7 +184,10 @@ impl Gateway {
         if self.core.config.release.closes_down_gently() {
             self.core.close_down();
             let all = u32::try_from(self.core.config.limits.inbound_connections).unwrap_or(u32::MAX);
-            let _ = timeout(CLOSING_TIME, places.acquire_many(all)).await;
+            if timeout(CLOSING_TIME, places.acquire_many(all)).await.is_err() {
+                self.core.cut_off();
+                let _ = timeout(PARTING_TIME, places.acquire_many(all)).await;
+            }
         }
         self.core.logs.close().await;
         Event::Stopped.log();

@@ -38,10 +38,12 @@ pub enum Family {
 }
 
 /// The kinds that can only do anything where there is TLS.
-pub(crate) const OF_TLS: [&str; 5] = [
+pub(crate) const OF_TLS: [&str; 7] = [
     "server-refuses-starttls",
     "server-breaks-handshake",
     "server-wrong-certificate",
+    "server-unknown-authority",
+    "server-expired-certificate",
     "client-injects-before-tls",
     "client-breaks-handshake",
 ];
@@ -100,6 +102,8 @@ impl Family {
                 "dns-malformed",
                 "dns-spoofed",
                 "dns-slow",
+                "dns-cname-loop",
+                "dns-old-host",
             ],
             Family::Servers => &[
                 "server-says-nothing",
@@ -126,6 +130,8 @@ impl Family {
                 "server-refuses-starttls",
                 "server-breaks-handshake",
                 "server-wrong-certificate",
+                "server-unknown-authority",
+                "server-expired-certificate",
             ],
             Family::Clients => &[
                 "client-drops",
@@ -217,6 +223,8 @@ impl Fault {
                 DnsAnswer::Malformed => "dns-malformed",
                 DnsAnswer::Spoofed => "dns-spoofed",
                 DnsAnswer::Slow => "dns-slow",
+                DnsAnswer::CnameLoop => "dns-cname-loop",
+                DnsAnswer::OldHost => "dns-old-host",
             },
             Fault::Server { does, .. } => match does {
                 ServerDoes::SaysNothing => "server-says-nothing",
@@ -243,6 +251,8 @@ impl Fault {
                 ServerDoes::RefusesStartTls { .. } => "server-refuses-starttls",
                 ServerDoes::BreaksHandshake(_) => "server-breaks-handshake",
                 ServerDoes::WrongCertificate => "server-wrong-certificate",
+                ServerDoes::UnknownAuthority => "server-unknown-authority",
+                ServerDoes::ExpiredCertificate => "server-expired-certificate",
             },
             Fault::Client { does, .. } => match does {
                 ClientDoes::Drops(_) => "client-drops",

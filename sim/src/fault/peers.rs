@@ -22,6 +22,11 @@ pub enum DnsAnswer {
     /// Names that lead to names: the right answer at the end of a chain, after five more questions. With `names = "map"`
     /// each takes 30 ms.
     CnameChain,
+    /// Names that lead to each other, without an end.
+    CnameLoop,
+    /// What was right before the domain changed its exchanger, or the host its address: `stranger.test`, which takes any
+    /// mail. Whoever hears of it may keep that for a minute.
+    OldHost,
     /// Of a domain: it takes no mail (RFC 7505).
     NullMx,
     /// Of a host: the addresses of up to two clients, where nobody listens, before the right one.
@@ -30,19 +35,26 @@ pub enum DnsAnswer {
     Lame,
     /// Over UDP, that the answer does not fit; over TCP the right one.
     Truncated,
-    /// The right answer under another number than the question's.
+    /// An answer under another number than the question's, and a false one: it leads to `stranger.test`, a host that takes
+    /// any mail and is nobody's exchanger.
     WrongId,
-    /// The right answer to another question.
+    /// An answer to another question, false in the same way.
     WrongQuestion,
     /// An answer that breaks off.
     Malformed,
-    /// A forged answer under a guessed number, and then the right one.
+    /// A forged answer under a guessed number, false in the same way, and then the right one.
     Spoofed,
     /// The right answer, after three seconds.
     Slow,
 }
 
 impl DnsAnswer {
+    /// Whether it leads to a host that is nobody's exchanger, or no longer.
+    pub fn leads_astray(self) -> bool {
+        use DnsAnswer::{OldHost, Spoofed, WrongId, WrongQuestion};
+        matches!(self, WrongId | WrongQuestion | Spoofed | OldHost)
+    }
+
     /// Whether it is one that only packets can show.
     pub fn needs_packets(self) -> bool {
         matches!(
@@ -150,6 +162,10 @@ pub enum ServerDoes {
     BreaksHandshake(BrokenHandshake),
     /// It shows the certificate of another host.
     WrongCertificate,
+    /// It shows a certificate for its name, of an authority that nobody knows.
+    UnknownAuthority,
+    /// It shows a certificate for its name that has run out long ago.
+    ExpiredCertificate,
     /// It offers PIPELINING, and grants DATA though it has refused every recipient (RFC 2920, 3.1).
     GrantsData,
     /// It closes the connection without a word when it has taken a message and is told of no other.

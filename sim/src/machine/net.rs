@@ -3,7 +3,8 @@
 //!
 //! A dialogue is recorded line by line, as the gateway saw it. What lies between `354` and the final dot is one line,
 //! which says what an oracle has to know of it ([`Content`]). From the first octet of a TLS handshake on, what the two
-//! sides say is read with the secrets that the peer wrote down; what cannot be read so is not written down.
+//! sides say is read with the secrets that the peer wrote down; what cannot be read so is not written down. What is no
+//! record of TLS is in clear, and is written down as that.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use gateway::env::{Connection, IoFuture, Listener, Net, Stream, UdpSocket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::mailbag;
-use crate::record::{Content, Journal, Speaker, TLS_BEGINS, What};
+use crate::record::{Content, Journal, Speaker, TLS_BEGINS, TLS_ENDS, What};
 use crate::tls::{HANDSHAKE, Secrets, Side, Tap};
 
 /// Sockets whose dialogues are recorded.
@@ -175,6 +176,8 @@ struct Dialogue {
     secrets: Secrets,
     /// What reads along once TLS has begun.
     tap: Option<Tap>,
+    /// Whether a side has gone on in clear since.
+    is_in_clear_again: bool,
 }
 
 /// A chunk: how it was announced, and how many octets of it are still to come.
@@ -212,6 +215,7 @@ impl Dialogue {
             chunks: Reading::default(),
             secrets: secrets.clone(),
             tap: None,
+            is_in_clear_again: false,
         }
     }
 
@@ -233,8 +237,14 @@ impl Dialogue {
         match &mut self.tap {
             None => self.said_so(speaker, bytes),
             Some(tap) => {
-                let decrypted = tap.read(side, bytes);
-                self.said_so(speaker, &decrypted);
+                let said = tap.read(side, bytes);
+                self.said_so(speaker, &said.encrypted);
+                if !said.clear.is_empty() {
+                    if !std::mem::replace(&mut self.is_in_clear_again, true) {
+                        self.note(Speaker::Network, TLS_ENDS.to_owned());
+                    }
+                    self.said_so(speaker, &said.clear);
+                }
             }
         }
     }
@@ -433,6 +443,22 @@ mod tests {
     }
 
     use Speaker::{Client, Server};
+
+    #[test]
+    fn what_is_said_in_clear_after_a_handshake_has_begun_is_written_down() {
+        let pieces = [
+            (Server, "220 hi\r\n"),
+            (Client, "STARTTLS\r\n"),
+            (Server, "220 go\r\n"),
+            (Client, "\x16\x03\x01\0\x05hello"),
+            (Server, "\x15\x03\x03\0\x02no"),
+            (Client, "MAIL FROM"),
+            (Client, ":<a@b>\r\n"),
+            (Server, "250 OK\r\n"),
+        ];
+        let expected = ["-- TLS begins", "-- TLS ends", "C: MAIL FROM:<a@b>", "S: 250 OK"];
+        assert_eq!(written(Client, &pieces)[3..], expected);
+    }
 
     #[test]
     fn the_content_of_a_message_is_one_line_that_names_it() {

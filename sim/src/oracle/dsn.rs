@@ -191,6 +191,7 @@ fn goes_to_the_sender(case: &Case<'_>, at: super::Where<'_>, sender: &str) -> bo
         super::Where::Mailbox(directory) => place == Place::Mailbox(ledger::mailbox_of(directory)),
         super::Where::Server(server) => {
             case.ledger.address_of(server).is_some_and(|address| super::policy::leads_to(&place, address))
+                || super::exchangers::once_led(case, server, sender)
         }
     }
 }

@@ -13,6 +13,7 @@ mod disclaimer;
 mod dsn;
 mod duplicates;
 mod etrn;
+mod exchangers;
 mod filters;
 mod integrity;
 mod journal;

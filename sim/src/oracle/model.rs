@@ -274,6 +274,47 @@ impl<'a> Model<'a> {
         }
     }
 
+    /// The exchangers of a recipient's domain with their preferences, if that is how its mail goes.
+    pub(super) fn exchangers_of(&self, recipient: &str, is_rerouted: bool) -> Vec<(u16, String)> {
+        let domain = &a_labels(domain(recipient));
+        let goes_otherwise = is_rerouted
+            || look_up(&self.extension, domain, "localhost").is_some()
+            || domain.eq_ignore_ascii_case(&self.plan.gateway.name)
+            || look_up(&self.plan.gateway.routes, domain, "<inbound>").is_some()
+            || self.plan.gateway.config.delivery.smart_host.is_some();
+        if goes_otherwise {
+            return Vec::new();
+        }
+        let names = &self.plan.names.exchangers;
+        let of_domain = names.iter().filter(|(name, _)| name.as_str().eq_ignore_ascii_case(domain));
+        of_domain.flat_map(|(_, list)| list).map(|mx| (mx.preference, mx.host.clone())).collect()
+    }
+
+    /// The names that are looked up for a recipient: the host that its mail is routed to, or its domain and the
+    /// exchangers of that.
+    pub(super) fn names_asked_for(&self, recipient: &str) -> Vec<String> {
+        let domain = a_labels(domain(recipient));
+        let hop = look_up(&self.extension, &domain, "localhost");
+        let routed = match hop.or_else(|| look_up(&self.plan.gateway.routes, &domain, "<inbound>")) {
+            Some(Hop::Host(host)) => Some(host),
+            Some(Hop::Here) => self.mailbox(recipient).and_then(|mailbox| mailbox.server.clone()),
+            None => self.plan.gateway.config.delivery.smart_host.as_ref().map(|it| it.host.clone()),
+        };
+        match routed {
+            Some(host) => vec![without_port(&host).to_owned()],
+            None => {
+                let exchangers = self.exchangers_of(recipient, false).into_iter().map(|(_, host)| host);
+                exchangers.chain([domain]).collect()
+            }
+        }
+    }
+
+    /// The address of a host.
+    pub(super) fn address(&self, name: &str) -> Option<IpAddr> {
+        let known = self.plan.names.addresses.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        known.map(|(_, address)| *address)
+    }
+
     fn exchangers(&self, domain: &str) -> Place {
         if let Some(literal) = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             return self.host(literal.trim_start_matches("IPv6:"));
@@ -294,8 +335,7 @@ impl<'a> Model<'a> {
 
     fn host(&self, name: &str) -> Place {
         let name = without_port(name);
-        let known = self.plan.names.addresses.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-        match name.parse().ok().or(known.map(|(_, address)| *address)) {
+        match name.parse().ok().or(self.address(name)) {
             Some(address) => Place::Hosts(BTreeSet::from([address])),
             None => Place::Nowhere,
         }

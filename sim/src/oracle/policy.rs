@@ -9,6 +9,9 @@
 //! extension's link of the chain says.
 //!
 //! Mail whose route needs TLS is spoken of over TLS alone, with a host that has shown its own certificate (RFC 8314).
+//! Which exchanger of a domain is tried first, and until when an old one may have its mail, is judged
+//! [apart](super::exchangers).
+//!
 //! What the milters say is looked up in [their own record](super::filters), and [apart](super::unwanted) whose mail is not
 //! wanted.
 //!
@@ -26,14 +29,14 @@ use gateway::extension::OnFailure;
 
 use super::session::{self, path, verb};
 use super::{
-    Case, Exchange, Model, Oracle, Place, Reply, Session, Sheet, Verdict, Where, copies, etrn, filters,
-    journal, ledger, proof, unwanted,
+    Case, Exchange, Model, Oracle, Place, Reply, Session, Sheet, Verdict, Where, copies, etrn, exchangers,
+    filters, journal, ledger, proof, unwanted,
 };
 use crate::fault::Fault;
 use crate::machine::FAULTY_EXTENSION;
 use crate::mailbag::Kind;
 use crate::record::What;
-use crate::tls::ANOTHER_HOST;
+use crate::tls::WRONG;
 
 pub(super) const ORACLE: Oracle = Oracle {
     name: "policy",
@@ -56,6 +59,7 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
         secrecy(case, session, sheet);
     }
     places(case, sheet);
+    exchangers::order(case, sheet);
     waits(case, sheet);
     failures(case, sheet);
     filters::judge(case, sheet);
@@ -360,22 +364,22 @@ fn is_path(path: &str) -> bool {
     path.is_empty() || path.eq_ignore_ascii_case("postmaster") || path.parse::<Address>().is_ok()
 }
 
-/// Whether mail that needs TLS is spoken of over TLS only, and to no host that has shown the certificate of another. A
-/// simulated server that does so calls itself by that other's name.
+/// Whether mail that needs TLS is spoken of over TLS only, and to no host that has shown a certificate that is not good for
+/// it. A simulated server that does so calls itself by a name that says so.
 fn secrecy(case: &Case<'_>, session: &Session<'_>, sheet: &mut Sheet) {
-    let mut is_another = false;
+    let mut is_wrong = false;
     for exchange in &session.exchanges {
         match verb(exchange.command).as_str() {
             "EHLO" => {
                 let first = exchange.reply.as_ref().and_then(|reply| reply.lines.first().copied());
-                is_another = first.is_some_and(|line| line.contains(ANOTHER_HOST));
+                is_wrong = first.is_some_and(|line| WRONG.iter().any(|name| line.contains(name)));
             }
             "RCPT" if case.model.is_certified(path(exchange.command)) => {
                 sheet.judges();
                 if !exchange.is_encrypted {
                     sheet.finds("mail that needs TLS was handed over in clear", exchange.command);
                 }
-                if is_another {
+                if is_wrong {
                     let what = format!("{} to {}", exchange.command, session.peer);
                     sheet.finds("mail that needs TLS was handed to a host without its certificate", what);
                 }
@@ -429,7 +433,9 @@ fn places(case: &Case<'_>, sheet: &mut Sheet) {
             if !is_copy && !accepted_for(taken.message).any(|to| to.eq_ignore_ascii_case(recipient)) {
                 let what = format!("{} for {recipient} to {server}", taken.message);
                 sheet.finds("a message went to somebody for whom it was not accepted", what);
-            } else if !leads_to(&place_of(taken.message, recipient), address) {
+            } else if !leads_to(&place_of(taken.message, recipient), address)
+                && !exchangers::may_lead_still(case, server, recipient, taken.entry.at)
+            {
                 let what = format!("{} for {recipient} to {server}", taken.message);
                 sheet.finds("a message went to a host to which nothing leads", what);
             }

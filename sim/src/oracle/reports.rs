@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gateway::report::Category;
 
-use super::{Case, Oracle, Place, Sheet, Where, copies, journal, ledger, policy};
+use super::{Case, Oracle, Place, Sheet, Where, copies, exchangers, journal, ledger, policy};
 use crate::mailbag::{Item, Kind};
 use crate::record::{Entry, Service, What};
 
@@ -67,18 +67,21 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
 fn copy_of(case: &Case<'_>, message: &str, at: Where<'_>, item: &Item, sheet: &mut Sheet) {
     sheet.judges();
     let Some(reader) = journal::reports_to(case.plan) else { return };
-    if !is_at(case, at, &case.model.place(reader, false)) {
+    if !is_at(case, at, reader) {
         let what = format!("the report on {message} for {} is at {at:?}", item.reported.join(", "));
         sheet.finds("a report on a copy went to somebody else than it should", what);
     }
 }
 
-fn is_at(case: &Case<'_>, at: Where<'_>, place: &Place) -> bool {
+/// Whether this is where somebody's mail goes, or went.
+fn is_at(case: &Case<'_>, at: Where<'_>, recipient: &str) -> bool {
+    let place = case.model.place(recipient, false);
     match at {
         Where::Spool(_) => true,
-        Where::Mailbox(directory) => *place == Place::Mailbox(ledger::mailbox_of(directory)),
+        Where::Mailbox(directory) => place == Place::Mailbox(ledger::mailbox_of(directory)),
         Where::Server(server) => {
-            case.ledger.address_of(server).is_some_and(|address| policy::leads_to(place, address))
+            case.ledger.address_of(server).is_some_and(|address| policy::leads_to(&place, address))
+                || exchangers::once_led(case, server, recipient)
         }
     }
 }
@@ -103,6 +106,7 @@ fn to_the_sender(case: &Case<'_>, message: &str, sender: &str, reports: &Reports
                 Where::Server(server) => {
                     on_servers += 1;
                     case.ledger.address_of(server).is_some_and(|address| policy::leads_to(&place, address))
+                        || exchangers::once_led(case, server, sender)
                 }
             };
             if !is_right {
@@ -228,19 +232,8 @@ fn is_told(case: &Case<'_>, message: &str, category: Category, sheet: &mut Sheet
 fn notification(case: &Case<'_>, message: &str, at: Where<'_>, item: &Item, sheet: &mut Sheet) {
     sheet.judges();
     let config = &case.plan.gateway.config;
-    let place = config
-        .administrator
-        .as_ref()
-        .map(|administrator| case.model.place(&administrator.to_string(), false));
-    let is_right = match (at, &place) {
-        (_, None) => false,
-        (Where::Spool(_), _) => true,
-        (Where::Mailbox(directory), Some(place)) => *place == Place::Mailbox(ledger::mailbox_of(directory)),
-        (Where::Server(server), Some(place)) => {
-            case.ledger.address_of(server).is_some_and(|address| policy::leads_to(place, address))
-        }
-    };
-    if !is_right {
+    let administrator = config.administrator.as_ref().map(ToString::to_string);
+    if !administrator.is_some_and(|administrator| is_at(case, at, &administrator)) {
         sheet.finds(
             "a notification went to somebody else than the administrator",
             format!("on {message} at {at:?}"),

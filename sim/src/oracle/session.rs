@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::record::{Content, Record, Speaker, TLS_BEGINS, What};
+use crate::record::{Content, Record, Speaker, TLS_BEGINS, TLS_ENDS, What};
 
 /// One connection.
 pub struct Session<'a> {
@@ -185,6 +185,7 @@ impl<'a> Reader<'a> {
                     greeting.is_encrypted = true;
                 }
             }
+            Speaker::Network if line == TLS_ENDS => self.is_encrypted = false,
             Speaker::Network => self.session.is_closed = true,
             Speaker::Client => {
                 self.session.hasty += usize::from(!self.due.is_empty() && !self.may_go_on());

@@ -7,6 +7,7 @@ use super::client::{Caller, Talk, lost};
 use super::scram::Scram;
 use crate::plan::{Account, Mechanism};
 use crate::record::Outcome;
+use crate::scene::Scene;
 
 /// How often a client guesses before it has had enough.
 const GUESSES: usize = 10;
@@ -29,12 +30,18 @@ fn challenge(reply: &str) -> String {
 }
 
 impl Talk {
-    /// Authenticates with the client's account, if it has one.
+    /// Authenticates with the client's account, if it has one. `who`: what its nonce is made of.
     ///
     /// # Errors
     /// The conversation ended there.
-    pub(super) async fn authenticate(&mut self, caller: &Caller<'_>, ehlo: &str) -> Result<(), Outcome> {
-        let Some(account) = caller.account else { return Ok(()) };
+    pub(super) async fn authenticate(
+        &mut self,
+        scene: &Scene,
+        account: Option<&Account>,
+        who: &str,
+        ehlo: &str,
+    ) -> Result<(), Outcome> {
+        let Some(account) = account else { return Ok(()) };
         match account.mechanism {
             Mechanism::Login => {
                 self.ask("AUTH LOGIN", "AUTH LOGIN", 334).await?;
@@ -42,7 +49,7 @@ impl Talk {
                 self.ask(&BASE64_STANDARD.encode(&account.password), "the password", 235).await?;
             }
             Mechanism::ScramSha256 if is_scram_offered(ehlo) => {
-                let scram = Scram::new(account, &format!("{} {}", caller.name, caller.message.name));
+                let scram = Scram::new(account, who);
                 let first = format!("{SCRAM} {}", BASE64_STANDARD.encode(scram.first()));
                 let told = challenge(&self.ask(&first, SCRAM, 334).await?);
                 let answer = scram.answer(&told).ok_or_else(|| lost("a challenge"))?;
@@ -51,7 +58,7 @@ impl Talk {
                     // Whoever this is, it is not the server that the account is of.
                     return Err(lost("the server's proof"));
                 }
-                caller.scene.points.reached(super::SERVER_PROVEN);
+                scene.points.reached(super::SERVER_PROVEN);
                 self.ask("", PROOF, 235).await?;
             }
             Mechanism::Plain | Mechanism::ScramSha256 => {

@@ -48,9 +48,9 @@ impl Client {
     /// Asks for mail, once: who is not answered asks another time as planned.
     async fn ask(&self, seat: &Seat, ask: &Ask, start: Instant) {
         sleep_until(start + ask.at).await;
-        let Ok(Ok(stream)) = timeout(PATIENCE, seat.net.connect(self.gateway)).await else { return };
+        let Ok(Ok(stream)) = timeout(PATIENCE, seat.net.connect(self.gateway_port())).await else { return };
         let mut talk = Talk { dialogue: Dialogue::new(stream) };
-        let asked = talk.ask_for_mail(&self.machine, self.plan.account.as_ref(), &ask.node).await;
+        let asked = talk.ask_for_mail(self, ask).await;
         if asked.is_ok_and(|reply| matches!(reply.code, 252 | 253)) {
             self.scene.points.reached(super::MAIL_ASKED_FOR);
         }
@@ -100,8 +100,7 @@ impl Client {
     }
 
     async fn converse(&self, seat: &Seat, client: &Caller<'_>, mischief: &Mischief) -> Outcome {
-        let at = if self.plan.tls == Some(ClientTls::Implicit) { self.tls_port() } else { self.gateway };
-        let stream = match timeout(PATIENCE, seat.net.connect(at)).await {
+        let stream = match timeout(PATIENCE, seat.net.connect(self.gateway_port())).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Outcome::Unreachable(error.kind().to_string()),
             Err(_) => return Outcome::Unreachable("no answer".to_owned()),
@@ -114,8 +113,11 @@ impl Client {
 }
 
 impl Client {
-    /// Where the gateway is spoken to in TLS from the first octet.
-    fn tls_port(&self) -> SocketAddr {
+    /// Where the gateway is spoken to, which depends on whether that is in TLS from the first octet.
+    fn gateway_port(&self) -> SocketAddr {
+        if self.plan.tls != Some(ClientTls::Implicit) {
+            return self.gateway;
+        }
         let own = self.scene.plan.gateway.config.listen_tls.map_or(TLS_PORT, |listen| listen.port());
         SocketAddr::new(self.gateway.ip(), own)
     }
@@ -144,6 +146,11 @@ pub(super) struct Caller<'a> {
 }
 
 impl Caller<'_> {
+    /// What its connection goes by in the run.
+    fn connection(&self) -> String {
+        format!("client {} {} {}", self.name, self.message.name, self.number)
+    }
+
     /// MAIL, as it is said to a server that has answered EHLO like this.
     pub(super) fn mail(&self, ehlo: &str) -> String {
         let MessagePlan { from, content, .. } = self.message;
@@ -198,7 +205,7 @@ impl Talk {
     async fn hand_over(&mut self, caller: &Caller<'_>, mischief: &Mischief) -> Result<Outcome, Outcome> {
         if caller.encrypts == Some(ClientTls::Implicit) {
             mischief.handshake(self).await?;
-            self.secure(caller).await?;
+            self.secure(caller.scene, &caller.connection()).await?;
         }
         mischief.begin(&mut self.dialogue);
         if let Some(outcome) = mischief.pipeline(self, caller).await {
@@ -216,13 +223,14 @@ impl Talk {
             mischief.hears_of_starttls(&granted);
             granted?;
             mischief.handshake(self).await?;
-            self.secure(caller).await?;
+            self.secure(caller.scene, &caller.connection()).await?;
             self.send(format!("{hello}\r\n").as_bytes(), &hello).await?;
             ehlo = self.expect(&hello, 250).await?;
         }
         mischief.after_ehlo(self, caller, &ehlo.text).await?;
         if mischief.hello() == "EHLO" {
-            self.authenticate(caller, &ehlo.text).await?;
+            let who = format!("{} {}", caller.name, caller.message.name);
+            self.authenticate(caller.scene, caller.account, &who, &ehlo.text).await?;
             if caller.account.is_some() {
                 mischief.after_auth(self, caller).await?;
             }
@@ -253,21 +261,23 @@ impl Talk {
         Ok(Outcome::Accepted { recipients, reply: reply.text })
     }
 
-    /// Says who it is and ETRN. The answer to that.
-    async fn ask_for_mail(
-        &mut self,
-        name: &str,
-        account: Option<&Account>,
-        node: &str,
-    ) -> Result<Reply, Outcome> {
-        self.expect(CONNECTION, 220).await?;
-        let mut commands = vec![(format!("EHLO {name}"), 250)];
-        commands.extend(account.map(|account| (format!("AUTH PLAIN {}", account.sasl_plain()), 235)));
-        for (command, wanted) in commands {
-            self.send(format!("{command}\r\n").as_bytes(), &command).await?;
-            self.expect(&command, wanted).await?;
+    /// Says who it is and ETRN, as securely as it hands mail over. The answer to that.
+    async fn ask_for_mail(&mut self, client: &Client, ask: &Ask) -> Result<Reply, Outcome> {
+        let Client { machine, plan, scene, .. } = client;
+        let who = format!("{machine} etrn {}", ask.at.as_millis());
+        if plan.tls == Some(ClientTls::Implicit) {
+            self.secure(scene, &who).await?;
         }
-        let etrn = format!("ETRN {node}");
+        self.expect(CONNECTION, 220).await?;
+        let hello = format!("EHLO {machine}");
+        let mut ehlo = self.say_plainly(&hello, 250).await?;
+        if plan.tls == Some(ClientTls::Starttls) && ehlo.text.contains("STARTTLS") {
+            self.say_plainly("STARTTLS", 220).await?;
+            self.secure(scene, &who).await?;
+            ehlo = self.say_plainly(&hello, 250).await?;
+        }
+        self.authenticate(scene, plan.account.as_ref(), &who, &ehlo.text).await?;
+        let etrn = format!("ETRN {}", ask.node);
         self.send(format!("{etrn}\r\n").as_bytes(), &etrn).await?;
         let reply = self.hear(&etrn).await?;
         // Whatever becomes of QUIT changes nothing.
@@ -277,15 +287,20 @@ impl Talk {
         Ok(reply)
     }
 
-    /// Shakes hands with the gateway.
-    pub(super) async fn secure(&mut self, caller: &Caller<'_>) -> Result<(), Outcome> {
-        let Scene { plan, secrets, .. } = caller.scene;
-        let connection = format!("client {} {} {}", caller.name, caller.message.name, caller.number);
-        let tls = PeerTls::new(plan.seed, &connection, plan.starts, secrets);
+    /// Says a command and waits for the wanted reply, with no mischief about it.
+    async fn say_plainly(&mut self, command: &str, wanted: u16) -> Result<Reply, Outcome> {
+        self.send(format!("{command}\r\n").as_bytes(), command).await?;
+        self.expect(command, wanted).await
+    }
+
+    /// Shakes hands with the gateway, over the connection that goes by this name in the run.
+    pub(super) async fn secure(&mut self, scene: &Scene, connection: &str) -> Result<(), Outcome> {
+        let Scene { plan, secrets, .. } = scene;
+        let tls = PeerTls::new(plan.seed, connection, plan.starts, secrets);
         let handshake = |stream| tls.connect(stream, &plan.gateway.name);
         match timeout(PATIENCE, self.dialogue.secure(handshake)).await {
             Ok(Ok(())) => {
-                caller.scene.points.reached(super::CLIENT_ENCRYPTED);
+                scene.points.reached(super::CLIENT_ENCRYPTED);
                 Ok(())
             }
             Ok(Err(_)) | Err(_) => Err(lost(HANDSHAKE)),

@@ -7,26 +7,25 @@ use tokio::time::{sleep, timeout};
 
 use super::client::PATIENCE;
 use super::dialogue::Dialogue;
-use super::lapses::{Lapses, Said};
+use super::lapses::{Lapses, Said, shows};
 use super::mischief::SILENCE;
 use super::server::Server;
 use crate::fault::{BrokenHandshake, ServerDoes};
 use crate::plan::Offer;
-use crate::tls::{PeerTls, Shows};
+use crate::tls::PeerTls;
 
 /// How long a server waits before it sends garbage, so that it is the answer to something.
 const A_LITTLE: Duration = Duration::from_secs(1);
 
 /// What is wrong with TLS on a connection counts also where a server would have none of itself.
 fn is_about_tls(does: &ServerDoes) -> bool {
-    matches!(does, ServerDoes::BreaksHandshake(_) | ServerDoes::WrongCertificate)
+    matches!(does, ServerDoes::BreaksHandshake(_)) || shows(does).is_some()
 }
 
 impl Server {
     /// Whether it has STARTTLS on this connection, offered or not.
     pub(super) fn has_tls(&self, lapses: &Lapses) -> bool {
-        let plan = self.scene.plan.servers.iter().find(|server| server.name == self.machine);
-        let offers = plan.is_some_and(|server| server.offers.contains(&Offer::Starttls));
+        let offers = self.plan().is_some_and(|server| server.offers.contains(&Offer::Starttls));
         offers || lapses.would(is_about_tls)
     }
 
@@ -63,8 +62,8 @@ impl Server {
             }
             Some(BrokenHandshake::HangsUp) => return Ok(Said::Nothing),
         }
-        let wrong = lapses.has(|does| *does == ServerDoes::WrongCertificate);
-        let shows = if wrong { Shows::Anothers } else { Shows::Its };
+        lapses.has(|does| shows(does).is_some());
+        let shows = lapses.certificate();
         let plan = &self.scene.plan;
         let name = format!("server {} {connection}", self.machine);
         let tls = PeerTls::new(plan.seed, &name, plan.starts, &self.scene.secrets);

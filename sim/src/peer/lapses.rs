@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use super::dialogue::Dialogue;
 use crate::fault::{BrokenHandshake, Fault, ServerDoes, Stage};
 use crate::scene::Scene;
+use crate::tls::Shows;
 
 /// How long a server waits before each further line of a reply without an end.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -73,6 +74,11 @@ impl Lapses {
             ServerDoes::BreaksHandshake(how) => Some(*how),
             _ => None,
         }
+    }
+
+    /// Which certificate the server shows. It does not bite yet.
+    pub(super) fn certificate(&self) -> Shows {
+        self.lines.iter().find_map(|(_, does)| shows(does)).unwrap_or(Shows::Its)
     }
 
     /// How long the server stops reading in the middle of a message.
@@ -195,6 +201,16 @@ impl Lapses {
     }
 }
 
+/// The wrong certificate that a server shows, if it is that which it does.
+pub(super) fn shows(does: &ServerDoes) -> Option<Shows> {
+    match does {
+        ServerDoes::WrongCertificate => Some(Shows::Anothers),
+        ServerDoes::UnknownAuthority => Some(Shows::AnotherAuthoritys),
+        ServerDoes::ExpiredCertificate => Some(Shows::Expired),
+        _ => None,
+    }
+}
+
 /// The stage at which a lapse stands in the way of a reply.
 fn stage_of(does: &ServerDoes) -> Option<Stage> {
     match does {
@@ -221,6 +237,8 @@ fn stage_of(does: &ServerDoes) -> Option<Stage> {
         | ServerDoes::RefusesStartTls { .. }
         | ServerDoes::BreaksHandshake(_)
         | ServerDoes::WrongCertificate
+        | ServerDoes::UnknownAuthority
+        | ServerDoes::ExpiredCertificate
         | ServerDoes::HandsBack => None,
     }
 }

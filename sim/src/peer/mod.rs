@@ -33,7 +33,7 @@ mod server;
 
 pub(crate) use client::Client;
 pub(crate) use milter::Milter;
-pub(crate) use name_server::NameServer;
+pub(crate) use name_server::{NameServer, TTL};
 pub(crate) use names::{FaultyNames, Names};
 pub(crate) use server::{Server, Taken};
 

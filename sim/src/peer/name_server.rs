@@ -17,14 +17,14 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 
-use super::names::{CHAIN, lie};
+use super::names::{CHAIN, Names, lie};
 use crate::engine::Seat;
 use crate::fault::DnsAnswer;
 use crate::scene::Scene;
 
 /// How long an answer may be kept, in seconds: less than what drawn gateways wait between two tries, so that most of
 /// these ask anew.
-const TTL: u32 = 60;
+pub(crate) const TTL: u32 = 60;
 
 /// How long a slow answer takes: less than a resolver waits.
 const SLOW: Duration = Duration::from_secs(3);
@@ -37,6 +37,9 @@ const QUESTION: usize = 1232;
 
 /// What stands before a name on the way to which there are others.
 const LINK: &str = "cname";
+
+/// What stands before two names that lead to each other.
+const LOOP: [&str; 2] = ["round", "about"];
 
 /// How a question came.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -166,6 +169,12 @@ impl Asked<'_> {
         let kind = self.query.query_type();
         match answer {
             DnsAnswer::MxToItself | DnsAnswer::NullMx => kind == RecordType::MX,
+            // A domain had another exchanger, a host another address.
+            DnsAnswer::OldHost => {
+                let names = &self.server.scene.plan.names;
+                let is_domain = names.exchangers_of(self.name).next().is_some();
+                is_domain == (kind == RecordType::MX)
+            }
             DnsAnswer::RefusingAddresses => {
                 kind == RecordType::A && !self.records(self.name, kind).is_empty()
             }
@@ -191,6 +200,11 @@ impl Asked<'_> {
             DnsAnswer::MxToItself => Answer::of(self.some([mx(10, &scene.plan.gateway.name)])),
             DnsAnswer::NullMx => Answer::of(self.some([mx(0, ".")])),
             DnsAnswer::CnameChain => Answer::of(self.some([RData::CNAME(CNAME(link(1, self.name)))])),
+            DnsAnswer::CnameLoop => {
+                unanswered();
+                Answer::of(self.some([RData::CNAME(CNAME(beside(LOOP[0], self.name)))]))
+            }
+            DnsAnswer::OldHost => Answer::of(self.falsehood()),
             DnsAnswer::RefusingAddresses => {
                 // The clients are there, and none of them listens.
                 let refusing = scene.plan.clients.iter().take(2).map(|client| address(client.address));
@@ -214,13 +228,11 @@ impl Asked<'_> {
             }
             DnsAnswer::WrongId => {
                 unanswered();
-                let mut message = self.truth();
-                message.metadata.id = !message.metadata.id;
-                Answer::of(message)
+                Answer::of(self.forged())
             }
             DnsAnswer::WrongQuestion => {
                 unanswered();
-                let mut message = self.truth();
+                let mut message = self.falsehood();
                 message.queries = vec![Query::query(absolute("elsewhere.test"), kind)];
                 Answer::of(message)
             }
@@ -247,13 +259,16 @@ impl Asked<'_> {
     /// What the plan's names say. A link of a chain leads to the next, and the last says what the name itself would.
     fn truth(&self) -> Message {
         let kind = self.query.query_type();
+        let names = &self.server.scene.plan.names;
+        if let Some(next) = next_in_the_loop(self.name, names) {
+            return self.some([RData::CNAME(CNAME(next))]);
+        }
         let (name, place) = linked(self.name);
         match place {
             Some(place) if place < CHAIN => return self.some([RData::CNAME(CNAME(link(place + 1, name)))]),
             Some(_) => self.server.scene.points.reached(super::CHAIN_FOLLOWED),
             None => {}
         }
-        let names = &self.server.scene.plan.names;
         let records = self.records(name, kind);
         if !records.is_empty() {
             return self.some(records);
@@ -276,14 +291,18 @@ impl Asked<'_> {
         }
     }
 
+    /// What would lead the mail to a stranger.
+    fn falsehood(&self) -> Message {
+        match (self.query.query_type(), &self.server.scene.plan.names.stranger) {
+            (RecordType::MX, Some((name, _))) => self.some([mx(0, name)]),
+            (RecordType::A, Some((_, at))) => self.some([address(*at)]),
+            _ => self.none(ResponseCode::NXDomain),
+        }
+    }
+
     /// The answer of somebody who does not see the questions and would have the mail.
     fn forged(&self) -> Message {
-        let clients = self.server.scene.plan.clients.first();
-        let mut message = match (self.query.query_type(), clients) {
-            (RecordType::MX, Some(client)) => self.some([mx(0, &client.name)]),
-            (RecordType::A, Some(client)) => self.some([address(client.address)]),
-            _ => self.none(ResponseCode::NXDomain),
-        };
+        let mut message = self.falsehood();
         message.metadata.id = !message.metadata.id;
         message
     }
@@ -326,6 +345,18 @@ fn absolute(name: &str) -> Name {
     let mut name = Name::from_ascii(name).expect("what the plan names can be written as a name");
     name.set_fqdn(true);
     name
+}
+
+/// A name below another.
+fn beside(label: &str, name: &str) -> Name {
+    absolute(&format!("{label}.{name}"))
+}
+
+/// Where a name of a loop below one of the plan's leads.
+fn next_in_the_loop(name: &str, names: &Names) -> Option<Name> {
+    let (label, name) = name.split_once('.').filter(|(_, name)| names.has(name))?;
+    let place = LOOP.iter().position(|known| *known == label)?;
+    Some(beside(LOOP[(place + 1) % LOOP.len()], name))
 }
 
 /// A link of the chain that leads to a name.

@@ -29,6 +29,8 @@ pub(super) const CHAIN: u32 = 5;
 pub(crate) struct Names {
     pub(crate) exchangers: BTreeMap<Domain, Vec<MailExchanger>>,
     pub(crate) addresses: BTreeMap<String, IpAddr>,
+    /// The host to which false answers lead, where a fault has any.
+    pub(crate) stranger: Option<(String, IpAddr)>,
 }
 
 impl Names {
@@ -91,10 +93,17 @@ impl FaultyNames {
     async fn mail_exchangers_of(&self, domain: &Domain) -> Result<Vec<MailExchanger>, DnsError> {
         let names = &self.scene.plan.names;
         let only = |preference, host: &str| Ok(vec![MailExchanger { preference, host: host.to_owned() }]);
-        match lie(&self.scene, domain.as_str(), |answer| answer != DnsAnswer::RefusingAddresses) {
+        let is_domain = names.exchangers.contains_key(domain);
+        let answers = |answer| match answer {
+            DnsAnswer::RefusingAddresses => false,
+            DnsAnswer::OldHost => is_domain,
+            _ => true,
+        };
+        match lie(&self.scene, domain.as_str(), answers) {
             Some(DnsAnswer::NoMx) => Ok(Vec::new()),
             Some(DnsAnswer::MxToItself) => only(10, &self.scene.plan.gateway.name),
             Some(DnsAnswer::NullMx) => only(0, "."),
+            Some(DnsAnswer::OldHost) => only(0, names.stranger.as_ref().map_or(".", |(name, _)| name)),
             Some(lie) => self.said_of_any_name(lie).await.unwrap_or_else(|| names.mail_exchangers(domain)),
             None => names.mail_exchangers(domain),
         }
@@ -109,10 +118,12 @@ impl FaultyNames {
         let answers = |answer| match answer {
             DnsAnswer::MxToItself | DnsAnswer::NullMx => false,
             DnsAnswer::RefusingAddresses => right.is_ok() && !refuse.is_empty(),
+            DnsAnswer::OldHost => names.exchangers_of(host).next().is_none(),
             _ => true,
         };
         match lie(&self.scene, host, answers) {
             Some(DnsAnswer::NoMx) => Err(DnsError::NoSuchName),
+            Some(DnsAnswer::OldHost) => Ok(names.stranger.iter().map(|(_, address)| *address).collect()),
             Some(DnsAnswer::RefusingAddresses) => Ok([refuse, right?].concat()),
             Some(lie) => self.said_of_any_name(lie).await.unwrap_or(right),
             None => right,
@@ -128,6 +139,10 @@ impl FaultyNames {
             }
             DnsAnswer::Servfail => Some(Err(DnsError::NoAnswer("SERVFAIL".to_owned()))),
             DnsAnswer::Nxdomain => Some(Err(DnsError::NoSuchName)),
+            DnsAnswer::CnameLoop => {
+                sleep(QUESTION * CHAIN).await;
+                Some(Err(DnsError::NoAnswer("its names lead on and on".to_owned())))
+            }
             DnsAnswer::CnameChain => {
                 sleep(QUESTION * CHAIN).await;
                 self.scene.points.reached(super::CHAIN_FOLLOWED);

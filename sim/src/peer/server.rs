@@ -1,7 +1,7 @@
 //! A mail server: takes every message for any recipient and keeps it, but for the [lapses](super::lapses) that the plan
 //! has for it.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gateway::env::Connection;
@@ -14,10 +14,9 @@ use super::lapses::{Lapses, Said};
 use crate::engine::Seat;
 use crate::fault::{ServerDoes, Stage};
 use crate::mailbag::{self, Item};
-use crate::plan::Offer;
+use crate::plan::{Offer, ServerPlan};
 use crate::record::What;
 use crate::scene::Scene;
-use crate::tls::ANOTHER_HOST;
 
 /// What a server took, shared with who reads it at the end of the run. It is on the server's disk: a reboot changes
 /// nothing.
@@ -72,11 +71,12 @@ impl Server {
 
     /// Serves until the run ends.
     pub(crate) async fn run(self, seat: Seat) {
-        let mut listener = seat
-            .net
-            .listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 25)))
-            .await
-            .expect("nothing else listens on a mail server");
+        let on: IpAddr = match self.plan().map(|server| server.address) {
+            Some(IpAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
+            _ => Ipv4Addr::UNSPECIFIED.into(),
+        };
+        let mut listener =
+            seat.net.listen(SocketAddr::from((on, 25))).await.expect("nothing else listens on a mail server");
         loop {
             if let Ok(Connection { stream, .. }) = listener.accept().await {
                 let nth = self.next_connection();
@@ -97,6 +97,11 @@ impl Server {
         }
     }
 
+    /// What the plan says of it.
+    pub(super) fn plan(&self) -> Option<&ServerPlan> {
+        self.scene.plan.servers.iter().find(|server| server.name == self.machine)
+    }
+
     fn next_connection(&self) -> u64 {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         *connections += 1;
@@ -110,7 +115,7 @@ impl Server {
         seat: &Seat,
         nth: u64,
     ) -> std::io::Result<()> {
-        // What it calls itself over TLS: the host whose certificate it has shown.
+        // What it calls itself over TLS: by the certificate that it has shown.
         let mut name = None;
         let greeting = format!("220 {} ESMTP", self.machine);
         let mut said = lapses.reply(&mut dialogue, Stage::Connection, &[&greeting]).await?;
@@ -141,8 +146,7 @@ impl Server {
                 Ok(Request::StartTls) if name.is_none() && self.has_tls(lapses) => {
                     let said = self.starttls(talk, lapses, nth).await?;
                     if said == Said::AsDue {
-                        let wrong = lapses.would(|does| *does == ServerDoes::WrongCertificate);
-                        name = Some(if wrong { ANOTHER_HOST } else { &*self.machine });
+                        name = Some(lapses.certificate().called(&self.machine));
                         transaction = Transaction::default();
                     }
                     said
@@ -231,7 +235,7 @@ impl Server {
 
     /// What it offers beside 8BITMIME and SIZE.
     fn offers(&self, lapses: &Lapses) -> Vec<&'static str> {
-        let plan = self.scene.plan.servers.iter().find(|server| server.name == self.machine);
+        let plan = self.plan();
         let offers = |offer| plan.is_some_and(|server| server.offers.contains(&offer));
         let pipelining = offers(Offer::Pipelining) || lapses.would(|does| *does == ServerDoes::GrantsData);
         if offers(Offer::Smtputf8) {
@@ -246,8 +250,7 @@ impl Server {
     }
 
     fn offers_smtputf8(&self, lapses: &Lapses) -> bool {
-        let plan = self.scene.plan.servers.iter().find(|server| server.name == self.machine);
-        let offers = plan.is_some_and(|server| server.offers.contains(&Offer::Smtputf8));
+        let offers = self.plan().is_some_and(|server| server.offers.contains(&Offer::Smtputf8));
         let says_so = lapses.would(|does| *does == ServerDoes::RefusesUtf8);
         (offers || says_so) && !lapses.would(|does| *does == ServerDoes::WithdrawsUtf8)
     }

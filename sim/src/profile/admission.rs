@@ -5,22 +5,27 @@ use gateway::release::Release;
 use toml::{Table, Value};
 
 use super::cast::Cast;
+use super::perturbation::Attacked;
 use super::{Configuration, table};
 use crate::draw::{Dice, Seed};
+use crate::scenario::file::Client;
 
-/// Draws it into a configuration. Gives the kinds of fault that have something to attack there.
+/// Draws it into a configuration. Gives the kinds of fault that have something to attack there: a flood is of those whom the
+/// limits are for.
 pub(super) fn draw(
     chances: &Configuration,
     cast: &Cast,
+    clients: &[Client],
     release: Release,
     seed: Seed,
     config: &mut Table,
-) -> Vec<&'static str> {
+) -> Vec<Attacked> {
     let mut attacked = Vec::new();
+    let mut is_limited = false;
     let is_current = release == Release::Current;
     let mut dice = Dice::of(seed, "host limits");
     if dice.chance(chances.host_limits) && is_current {
-        attacked.push("client-floods");
+        is_limited = true;
         let keys = [
             ("connections_per_host", [1, 6]),
             ("connections_per_minute", [2, 20]),
@@ -51,7 +56,7 @@ pub(super) fn draw(
     }
     let mut dice = Dice::of(seed, "lookups");
     if dice.chance(chances.lookups) && is_current {
-        attacked.push("client-harvests");
+        attacked.push(Attacked { kind: "client-harvests", messages: Vec::new() });
         let vrfy = *dice.pick(&["refuse", "authenticated", "authenticated"]);
         within(config, "policy").insert("vrfy".to_owned(), vrfy.into());
     }
@@ -59,7 +64,22 @@ pub(super) fn draw(
     if dice.chance(chances.unknown_reported) && is_current {
         within(config, "policy").insert("unknown_recipients".to_owned(), "report".into());
     }
+    if is_limited {
+        let messages = messages_of_the_limited(clients, within(config, "relay"));
+        attacked.push(Attacked { kind: "client-floods", messages });
+    }
     attacked
+}
+
+/// What is handed over by clients that may not relay by their addresses: the limits are for them alone.
+fn messages_of_the_limited(clients: &[Client], relay: &Table) -> Vec<String> {
+    let exempt = relay.get("networks").and_then(Value::as_array);
+    let is_exempt = |client: &&Client| {
+        let address = client.address.as_ref().to_string();
+        exempt.is_some_and(|networks| networks.iter().any(|network| network.as_str() == Some(&address)))
+    };
+    let limited = clients.iter().filter(|client| !is_exempt(client));
+    limited.flat_map(|client| &client.message).map(|message| message.name.as_ref().clone()).collect()
 }
 
 /// A table of the configuration.

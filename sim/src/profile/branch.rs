@@ -6,6 +6,7 @@ use toml::{Table, Value};
 
 use super::cast::Cast;
 use super::load::{message, parse, someone};
+use super::perturbation::Attacked;
 use crate::draw::{Dice, Seed};
 use crate::scenario::file::{Client, Etrn};
 use crate::span::Span;
@@ -13,7 +14,17 @@ use crate::span::Span;
 /// Whose mail waits.
 const DOMAIN: &str = "branch.test";
 
-/// Adds the route, the mail and those who ask, if there is a branch.
+/// The names of the messages whose mail waits begin so.
+const HELD: &str = "w";
+
+/// Whoever asks for mail asks for that which waits.
+pub(super) fn attacked(clients: &[Client]) -> Attacked {
+    let messages = clients.iter().flat_map(|client| &client.message).map(|message| message.name.as_ref());
+    let messages = messages.filter(|name| name.starts_with(HELD)).cloned().collect();
+    Attacked { kind: "client-asks-for-mail", messages }
+}
+
+/// Adds the route, the mail and those who ask, if there is a branch: whether there is.
 pub(super) fn add(
     chance: u64,
     within: Span,
@@ -21,10 +32,10 @@ pub(super) fn add(
     config: &mut Table,
     clients: &mut [Client],
     seed: Seed,
-) {
+) -> bool {
     let mut dice = Dice::of(seed, "branch");
     if !dice.chance(chance) {
-        return;
+        return false;
     }
     let host = dice.pick(&cast.servers).host.name.clone();
     let route = [("domain", DOMAIN), ("to", &host), ("hold", "until-etrn")];
@@ -36,7 +47,7 @@ pub(super) fn add(
         let below = if dice.chance(20) { "x." } else { "" };
         let to = parse(&format!("{}@{below}{DOMAIN}", someone(&mut dice)));
         let at = dice.span([Span::ZERO, within]);
-        let message = message(&format!("w{number}"), at, &clients[client], to);
+        let message = message(&format!("{HELD}{number}"), at, &clients[client], to);
         clients[client].message.push(message);
     }
     // Some ask while the mail comes in, some when all is well again.
@@ -48,4 +59,5 @@ pub(super) fn add(
             clients[client].etrn.push(Etrn { at, node: format!("{mark}{DOMAIN}") });
         }
     }
+    true
 }

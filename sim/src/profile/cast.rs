@@ -29,6 +29,7 @@ pub(super) struct Host {
 pub(super) struct Server {
     pub(super) host: Host,
     pub(super) domains: Vec<String>,
+    pub(super) preference: u16,
     pub(super) offers: Vec<Offer>,
 }
 
@@ -43,6 +44,7 @@ impl Server {
                 .iter()
                 .map(|domain| domain.parse().expect("a domain of ours is one"))
                 .collect(),
+            preference: self.preference,
             offers: self.offers.clone(),
         }
     }
@@ -89,13 +91,15 @@ pub(super) fn draw(ranges: &Ranges, seed: Seed) -> Cast {
                     address: address([203, 0, 113], number),
                 },
                 domains,
+                preference: file::usual_preference(),
                 offers: offers(ranges, number, seed),
             }
         })
         .collect();
     if others > 0 {
         let host = Host { name: OTHER_HOME.to_owned(), address: address([192, 0, 2], 26) };
-        servers.push(Server { host, domains: Vec::new(), offers: offers(ranges, 0, seed) });
+        let preference = file::usual_preference();
+        servers.push(Server { host, domains: Vec::new(), preference, offers: offers(ranges, 0, seed) });
     }
     Cast {
         gateway: Host { name: "ims.contoso.test".to_owned(), address: address([192, 0, 2], 25) },

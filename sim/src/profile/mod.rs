@@ -17,6 +17,7 @@
 //! | `branch` | mail that waits for ETRN, and those who ask for it |
 //! | `cast` | the machines, the domains and the people |
 //! | `configuration` | how the gateway is set up |
+//! | `exchangers` | exchangers with preferences, and with IPv6 addresses |
 //! | `imsext` | journals and disclaimers |
 //! | `international` | addresses past ASCII, and what goes wrong with them |
 //! | `load` | the messages |
@@ -30,6 +31,7 @@ mod admission;
 mod branch;
 mod cast;
 mod configuration;
+mod exchangers;
 mod imsext;
 mod international;
 mod load;
@@ -103,6 +105,9 @@ struct Topology {
     /// The chance that one of these offers PIPELINING, and that it offers DSN.
     #[serde(default)]
     offers: u64,
+    /// The chance that exchangers have preferences and IPv6 addresses, and that one domain has many of them.
+    #[serde(default)]
+    exchangers: u64,
 }
 
 /// Whose mail it is.
@@ -178,7 +183,7 @@ struct Configuration {
     /// There is mail with addresses and headers past ASCII, where the release knows any.
     #[serde(default)]
     international: u64,
-    /// There is a journal or a disclaimer, or both.
+    /// There is a journal or a disclaimer, or both, where the release is `current`.
     #[serde(default)]
     imsext: u64,
     /// There is TLS, where the release knows it: a certificate, clients and servers that make use of it, and routes that
@@ -372,19 +377,21 @@ impl Profile {
         let of_current = |chance: u64| if release == Release::Current { chance } else { 0 };
         let mut international = International::of(of_current(configuration.international), seed);
         let mut cast = cast::draw(&self.ranges, seed);
+        exchangers::draw(self.ranges.topology.exchangers, &mut cast, seed);
         let mut setup = configuration::draw(configuration, &cast, seed);
         let load = &self.ranges.load;
         let mut clients = load::draw(load, &cast, &setup, seed);
         load::add_burst(load, &cast, &mut clients, seed);
         let chance = of_current(configuration.branch);
-        branch::add(chance, load.within[1], &cast, &mut setup.config, &mut clients, seed);
+        let has_branch = branch::add(chance, load.within[1], &cast, &mut setup.config, &mut clients, seed);
         imsext::draw(of_current(configuration.imsext), &cast, &mut setup.config, seed);
         international.cast(&mut cast);
         international.configuration(&mut setup.config);
         international.load(&mut clients);
         let (milters, told_of) = milters::draw(of_current(configuration.milters), &cast, &clients, seed);
         let mut config = setup.config;
-        let attacked = admission::draw(configuration, &cast, release, seed, &mut config);
+        let mut attacked = admission::draw(configuration, &cast, &clients, release, seed, &mut config);
+        attacked.extend(has_branch.then(|| branch::attacked(&clients)));
         let chance = of_current(configuration.tls);
         let has_tls = tls::draw(chance, &mut cast, &mut clients, &mut config, seed);
         let mut faults =

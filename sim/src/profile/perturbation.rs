@@ -18,28 +18,38 @@ use crate::span::{Span, Step};
 
 /// Kinds that are drawn apart from the others of their families, each from a stream of its own and in so many of a hundred
 /// seeds: they came later, and what a seed drew before stays as it was.
-const APART: [(&str, Family, u64); 6] = [
+const APART: [(&str, Family, u64); 8] = [
     ("client-asks-for-mail", Family::Clients, 5),
     ("client-floods", Family::Clients, 6),
     ("client-harvests", Family::Clients, 6),
+    ("dns-cname-loop", Family::Dns, 4),
+    ("dns-old-host", Family::Dns, 6),
     ("server-closes-between-messages", Family::Servers, 8),
     ("server-limits-messages", Family::Servers, 8),
     ("stop", Family::Process, 6),
 ];
+/// Kinds that are drawn where there is TLS, likewise.
+const CERTIFICATES: [&str; 2] = ["server-unknown-authority", "server-expired-certificate"];
 /// The chance of one that has something to attack.
 const ATTACK_CHANCE: u64 = 60;
+
+/// A kind that has something to attack, and comes more often: with one of these messages, if any is named.
+pub(super) struct Attacked {
+    pub(super) kind: &'static str,
+    pub(super) messages: Vec<String>,
+}
 
 fn is_apart(kind: &str) -> bool {
     APART.iter().any(|(apart, ..)| *apart == kind)
 }
 
-/// Draws the faults. `attacked`: the kinds that have something to attack, and come more often.
+/// Draws the faults.
 pub(super) fn draw(
     faults: &Faults,
     cast: &Cast,
     clients: &[Client],
     milters: &[Milter],
-    attacked: &[&str],
+    attacked: &[Attacked],
     has_tls: bool,
     seed: Seed,
 ) -> Vec<Fault> {
@@ -67,10 +77,14 @@ pub(super) fn draw(
     let is_on = |family: &Family| faults.families.get(family).is_some_and(|chance| *chance > 0);
     for (kind, family, chance) in APART.into_iter().filter(|(_, family, _)| is_on(family)) {
         let weight = faults.kinds.get(kind).copied().unwrap_or(1);
-        let chance = if attacked.contains(&kind) { ATTACK_CHANCE } else { chance };
+        let attacked = attacked.iter().find(|attacked| attacked.kind == kind);
+        let chance = if attacked.is_some() { ATTACK_CHANCE } else { chance };
+        let meant = attacked.iter().flat_map(|attacked| &attacked.messages).map(String::as_str);
+        let meant: Vec<&str> = meant.collect();
+        let messages = if meant.is_empty() { &messages } else { &meant };
         let mut dice = Dice::of(seed, &format!("faults {kind}"));
         if dice.chance(chance * weight) {
-            let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, has_tls, dice };
+            let mut hand = Hand { faults, cast, messages, asked: &asked, milters, has_tls, dice };
             drawn.extend(match family {
                 Family::Process => Some(hand.stop(clients)),
                 _ => hand.line_of(family, kind),
@@ -81,6 +95,8 @@ pub(super) fn draw(
         let dice = Dice::of(seed, "faults tls");
         let mut hand = Hand { faults, cast, messages: &messages, asked: &asked, milters, has_tls, dice };
         drawn.extend(hand.attack_on_tls());
+        hand.dice = Dice::of(seed, "faults certificates");
+        drawn.extend(hand.wrong_certificate());
     }
     drawn
 }
@@ -104,7 +120,9 @@ impl<'a> Hand<'a> {
             0 => 0,
             usual => self.faults.kinds.get(*kind).copied().unwrap_or(usual),
         };
-        let is_drawn_elsewhere = |kind: &&&str| is_apart(kind) || international::KINDS.contains(kind);
+        let is_drawn_elsewhere = |kind: &&&str| {
+            is_apart(kind) || international::KINDS.contains(kind) || CERTIFICATES.contains(kind)
+        };
         let kinds = family.kinds().iter().filter(|kind| !is_drawn_elsewhere(kind));
         let kinds: Vec<_> = kinds.map(|kind| (*kind, weight(kind))).collect();
         let kind = self.dice.weighted(kinds.into_iter())?;
@@ -282,6 +300,8 @@ impl<'a> Hand<'a> {
             "dns-malformed" => DnsAnswer::Malformed,
             "dns-spoofed" => DnsAnswer::Spoofed,
             "dns-slow" => DnsAnswer::Slow,
+            "dns-cname-loop" => DnsAnswer::CnameLoop,
+            "dns-old-host" => DnsAnswer::OldHost,
             _ => DnsAnswer::RefusingAddresses,
         };
         let of_a_host = matches!(answer, DnsAnswer::RefusingAddresses)
@@ -295,6 +315,11 @@ impl<'a> Hand<'a> {
             }
             _ => server.host.name.clone(),
         };
+        if answer == DnsAnswer::OldHost {
+            // Soon over, so that the mail that goes astray is some that comes later.
+            let until = self.dice.span([seconds(60), seconds(600)]);
+            return Fault::Dns { name, answer, at: Span::ZERO, until };
+        }
         Fault::Dns { name, answer, at, until }
     }
 
@@ -341,6 +366,8 @@ impl<'a> Hand<'a> {
             "server-refuses-starttls" => ServerDoes::RefusesStartTls { offered: self.dice.chance(50) },
             "server-breaks-handshake" => ServerDoes::BreaksHandshake(*self.dice.pick(&BrokenHandshake::ALL)),
             "server-wrong-certificate" => ServerDoes::WrongCertificate,
+            "server-unknown-authority" => ServerDoes::UnknownAuthority,
+            "server-expired-certificate" => ServerDoes::ExpiredCertificate,
             _ => ServerDoes::HandsBack,
         };
         Fault::Server { server, connection, at, until, does }
@@ -414,7 +441,8 @@ impl<'a> Hand<'a> {
     fn attack_on_tls(&mut self) -> Option<Fault> {
         let is_on = |family| self.faults.families.get(&family).is_some_and(|chance| *chance > 0);
         let (servers, clients) = (is_on(Family::Servers), is_on(Family::Clients));
-        let kinds = OF_TLS.into_iter().filter(|kind| self.faults.kinds.get(*kind) != Some(&0));
+        let kinds = OF_TLS.into_iter().filter(|kind| !CERTIFICATES.contains(kind));
+        let kinds = kinds.filter(|kind| self.faults.kinds.get(*kind) != Some(&0));
         let kinds = kinds.filter(|kind| if kind.starts_with("server") { servers } else { clients });
         let kinds: Vec<&str> = kinds.collect();
         if kinds.is_empty() || !self.dice.chance(60) {
@@ -424,11 +452,28 @@ impl<'a> Hand<'a> {
         if !kind.starts_with("server") {
             return Some(self.client(kind));
         }
+        Some(self.on_every_connection(kind))
+    }
+
+    /// A certificate that is good for nothing, from the beginning.
+    fn wrong_certificate(&mut self) -> Option<Fault> {
+        let is_on = self.faults.families.get(&Family::Servers).is_some_and(|chance| *chance > 0);
+        let kinds = CERTIFICATES.into_iter().filter(|kind| self.faults.kinds.get(*kind) != Some(&0));
+        let kinds: Vec<&str> = kinds.filter(|_| is_on).collect();
+        if kinds.is_empty() || !self.dice.chance(50) {
+            return None;
+        }
+        let kind = *self.dice.pick(&kinds);
+        Some(self.on_every_connection(kind))
+    }
+
+    /// What a server does on each connection, from the beginning.
+    fn on_every_connection(&mut self, kind: &str) -> Fault {
         let mut fault = self.server(kind);
         if let Fault::Server { at, connection, .. } = &mut fault {
             (*at, *connection) = (Span(Duration::ZERO), None);
         }
-        Some(fault)
+        fault
     }
 
     /// Nothing where there is no milter.

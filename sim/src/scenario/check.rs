@@ -226,8 +226,14 @@ impl Check<'_> {
         {
             return Err(self.fail(id.span(), no_event(*id.as_ref()), EVENTS));
         }
-        let servers = self.file.server.iter().map(|server| server.name.as_ref().as_str()).collect();
+        let stranger = super::stranger(self.file).map(|server| server.name);
+        let named = self.file.server.iter().map(|server| server.name.as_ref().as_str());
+        let servers = named.chain(stranger.as_deref()).collect();
         self.are_known("server is", expected.iter().flat_map(Expectation::servers), servers)?;
+        let clients = self.file.client.iter().map(|client| client.name.as_ref().as_str());
+        let servers = self.file.server.iter().map(|server| server.name.as_ref().as_str());
+        let others = clients.chain(servers).collect();
+        self.are_known("client or server is", expected.iter().flat_map(Expectation::others), others)?;
         let folders = FOLDERS.into_iter().collect();
         self.are_known("folder of the spool is", expected.iter().flat_map(Expectation::folders), folders)?;
         let oracles = crate::oracle::ORACLES.iter().map(|oracle| oracle.name).collect();

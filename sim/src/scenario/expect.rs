@@ -1,6 +1,7 @@
 //! What must be true of a replay: the `[[expect]]` tables of a scenario.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use gateway::release::Release;
 use schemars::JsonSchema;
@@ -8,7 +9,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::oracle::address_of;
-use crate::record::{Outcome, Record, Service, What};
+use crate::oracle::session::opening;
+use crate::plan::Plan;
+use crate::record::{Entry, Outcome, Record, Service, Speaker, What};
 
 /// What must be true of a replay on some releases. Every key that is there is checked.
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -32,6 +35,13 @@ pub struct Expectation {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Vec<String>>")]
     mailboxes: BTreeMap<Spanned<String>, Vec<String>>,
+    /// How many connections of the gateway to a mail server came about.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, usize>")]
+    connections: BTreeMap<Spanned<String>, usize>,
+    /// What is said in a dialogue.
+    #[serde(default)]
+    said: Vec<Said>,
     /// What a mail server has taken.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Vec<String>>")]
@@ -82,6 +92,54 @@ struct Answers {
     are: Vec<String>,
 }
 
+/// What is said in a dialogue, and how often.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    /// Who the gateway says it to or hears it from: a client or a mail server; whoever it is if nothing is said.
+    #[schemars(with = "Option<String>")]
+    with: Option<Spanned<String>>,
+    /// The beginnings of lines that follow each other in one dialogue, as `replay` prints them: `C: ` or `S: `, for who is
+    /// the client of it and who the server, and the line.
+    #[schemars(example = ["C: MAIL", "C: RCPT", "C: DATA"])]
+    lines: Vec<String>,
+    /// How often.
+    times: usize,
+}
+
+impl Said {
+    /// How often these lines follow each other.
+    fn count(&self, plan: &Plan, record: &Record) -> usize {
+        let wanted = self.with.as_ref().map(|name| address(plan, name.as_ref()));
+        let mut dialogues: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+        for entry in &record.entries {
+            let What::Smtp { connection, speaker, line } = &entry.what else { continue };
+            match (speaker, opening(line)) {
+                (Speaker::Network, Some((_, peer))) => {
+                    if wanted.is_none_or(|wanted| wanted == Some(peer.to_canonical())) {
+                        dialogues.insert(*connection, Vec::new());
+                    }
+                }
+                (Speaker::Network, None) => {}
+                (speaker, _) => {
+                    let by = if *speaker == Speaker::Client { "C: " } else { "S: " };
+                    let said = dialogues.get_mut(connection);
+                    said.into_iter().for_each(|said| said.push(format!("{by}{line}")));
+                }
+            }
+        }
+        let follow =
+            |said: &&[String]| said.iter().zip(&self.lines).all(|(said, line)| said.starts_with(line));
+        let length = self.lines.len().max(1);
+        dialogues.values().map(|said| said.windows(length).filter(follow).count()).sum()
+    }
+}
+
+/// The address of a machine.
+fn address(plan: &Plan, name: &str) -> Option<IpAddr> {
+    plan.addresses().find(|(_, known)| *known == name).map(|(address, _)| address)
+}
+
 impl Expectation {
     /// The messages that it speaks of.
     pub(super) fn messages(&self) -> impl Iterator<Item = &Spanned<String>> {
@@ -90,7 +148,12 @@ impl Expectation {
 
     /// The mail servers that it speaks of.
     pub(super) fn servers(&self) -> impl Iterator<Item = &Spanned<String>> {
-        self.servers.keys()
+        self.servers.keys().chain(self.connections.keys())
+    }
+
+    /// The others whose dialogues it speaks of.
+    pub(super) fn others(&self) -> impl Iterator<Item = &Spanned<String>> {
+        self.said.iter().filter_map(|said| said.with.as_ref())
     }
 
     /// The mailboxes that it speaks of.
@@ -114,7 +177,7 @@ impl Expectation {
     }
 
     /// What of it is not true, a sentence each.
-    pub fn unmet(&self, record: &Record) -> Vec<String> {
+    pub fn unmet(&self, plan: &Plan, record: &Record) -> Vec<String> {
         let mut unmet = Vec::new();
         let mut compare = |what: &str, wanted: String, found: String| {
             if wanted != found {
@@ -154,6 +217,21 @@ impl Expectation {
             if !met {
                 compare(&format!("answers for {}", wanted.message.as_ref()), list(&wanted.are), list(&found));
             }
+        }
+        for (server, wanted) in &self.connections {
+            let server = server.as_ref();
+            let to = address(plan, server);
+            let is_one = |entry: &&Entry| {
+                let What::Smtp { speaker: Speaker::Network, line, .. } = &entry.what else { return false };
+                matches!(opening(line), Some((false, peer)) if Some(peer.to_canonical()) == to)
+            };
+            let found = record.entries.iter().filter(is_one).count();
+            compare(&format!("connections to {server}"), wanted.to_string(), found.to_string());
+        }
+        for wanted in &self.said {
+            let found = wanted.count(plan, record);
+            let what = format!("\"{}\" in a dialogue", wanted.lines.join("\", \""));
+            compare(&what, wanted.times.to_string(), found.to_string());
         }
         let addresses: Vec<String> = record.end.mailboxes.iter().map(|(name, _)| address_of(name)).collect();
         let places = [

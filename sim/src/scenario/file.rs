@@ -265,6 +265,14 @@ pub(crate) fn usual_body() -> String {
     "Nothing to see here.\n".to_owned()
 }
 
+pub(crate) fn usual_preference() -> u16 {
+    10
+}
+
+fn is_usual_preference(preference: &u16) -> bool {
+    *preference == usual_preference()
+}
+
 /// A host that takes any mail.
 #[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -279,6 +287,9 @@ pub(crate) struct Server {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<String>")]
     pub(crate) domains: Vec<Domain>,
+    /// With which preference: an exchanger with a lower one is tried first. 10 if nothing is said.
+    #[serde(default = "usual_preference", skip_serializing_if = "is_usual_preference")]
+    pub(crate) preference: u16,
     /// What it offers beside 8BITMIME and SIZE.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) offers: Vec<Offer>,

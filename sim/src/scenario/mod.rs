@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use gateway::config::Config;
+use gateway::dns::MailExchanger;
 use gateway::release::Release;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 
@@ -27,6 +28,7 @@ pub(crate) use mistake::mistake;
 pub use setting::{Setting, SettingError};
 
 use crate::draw::Seed;
+use crate::fault::Fault;
 use crate::peer::Names;
 use crate::plan::{
     self, Account, Ask, ClientPlan, Errand, GatewayPlan, MessagePlan, MilterPlan, NameServerPlan, Plan,
@@ -149,7 +151,8 @@ impl Scenario {
     pub fn plan(&self, release: Release, seed: Seed) -> Plan {
         let file = &self.file;
         let clients: Vec<ClientPlan> = file.client.iter().map(|client| client_plan(client, file)).collect();
-        let servers: Vec<ServerPlan> = file
+        let stranger = stranger(file);
+        let servers = file
             .server
             .iter()
             .map(|server| ServerPlan {
@@ -158,14 +161,15 @@ impl Scenario {
                 domains: server.domains.clone(),
                 offers: server.offers.clone(),
             })
-            .collect();
+            .chain(stranger.clone());
+        let servers: Vec<ServerPlan> = servers.collect();
         let config =
             config::config(file, release).expect("the configuration was checked when the scenario was read");
         let mut errands: Vec<Errand> = file.administrator.iter().map(errand).collect();
         errands.sort_by_key(|errand| errand.at);
         let mut machines = vec![file.gateway.name.as_ref().as_str()];
         machines.extend(file.client.iter().map(|client| client.name.as_ref().as_str()));
-        machines.extend(file.server.iter().map(|server| server.name.as_ref().as_str()));
+        machines.extend(servers.iter().map(|server| &*server.name));
         machines.extend(file.milter.iter().map(|milter| milter.name.as_ref().as_str()));
         let name_server = name_server(file);
         machines.extend(name_server.iter().map(|server| &*server.name));
@@ -197,7 +201,7 @@ impl Scenario {
                 restarts: file.service.restarts,
             },
             errands,
-            names: names(file),
+            names: names(file, stranger.as_ref()),
             name_server,
             clients,
             servers,
@@ -214,8 +218,22 @@ pub fn schema() -> serde_json::Value {
     schemars::schema_for!(file::File).to_value()
 }
 
-/// The name server that the gateway asks, if it asks one: under a name and at an address that no other machine has.
+/// The name server that the gateway asks, if it asks one.
 fn name_server(file: &file::File) -> Option<NameServerPlan> {
+    let (name, address) = another_machine(file, "ns", 53)?;
+    (file.names == LookUps::Packets).then_some(NameServerPlan { name, address })
+}
+
+/// The server to which false answers about names lead, if there are any.
+fn stranger(file: &file::File) -> Option<ServerPlan> {
+    let leads_astray = |fault: &Fault| matches!(fault, Fault::Dns { answer, .. } if answer.leads_astray());
+    let (name, address) = another_machine(file, "stranger", 200)?;
+    let is_there = file.fault.iter().any(|fault| leads_astray(fault.as_ref()));
+    is_there.then_some(ServerPlan { name, address, domains: Vec::new(), offers: Vec::new() })
+}
+
+/// A name in `test` and an address, counted on from these, that no machine of the file has.
+fn another_machine(file: &file::File, name: &str, last: u32) -> Option<(Arc<str>, IpAddr)> {
     let File { gateway, client, server, .. } = file;
     let machines: Vec<(&String, &IpAddr)> =
         std::iter::once((gateway.name.as_ref(), gateway.address.as_ref()))
@@ -223,11 +241,11 @@ fn name_server(file: &file::File) -> Option<NameServerPlan> {
             .chain(server.iter().map(|server| (server.name.as_ref(), server.address.as_ref())))
             .collect();
     let mut names =
-        (1..).map(|number| if number == 1 { "ns.test".to_owned() } else { format!("ns{number}.test") });
-    let mut addresses = (53..).map(|last: u32| IpAddr::from(Ipv4Addr::from_bits(0x0a00_0000 + last)));
+        (1..).map(|number| if number == 1 { format!("{name}.test") } else { format!("{name}{number}.test") });
+    let mut addresses = (last..).map(|last: u32| IpAddr::from(Ipv4Addr::from_bits(0x0a00_0000 + last)));
     let name = names.find(|name| machines.iter().all(|(taken, _)| *taken != name))?;
     let address = addresses.find(|address| machines.iter().all(|(_, taken)| *taken != address))?;
-    (file.names == LookUps::Packets).then(|| NameServerPlan { name: name.into(), address })
+    Some((name.into(), address))
 }
 
 /// Where the gateway keeps its spool in every scenario.
@@ -301,8 +319,10 @@ fn errand(errand: &file::Errand) -> Errand {
 }
 
 /// The names that can be looked up: each machine's address, and each server as the exchanger of its domains.
-fn names(file: &file::File) -> Names {
-    let mut names = Names::default();
+fn names(file: &file::File, stranger: Option<&ServerPlan>) -> Names {
+    let stranger = stranger.map(|server| (server.name.to_string(), server.address));
+    let mut names = Names { stranger, ..Names::default() };
+    names.addresses.extend(names.stranger.clone());
     names.addresses.insert(file.gateway.name.as_ref().clone(), *file.gateway.address.as_ref());
     for client in &file.client {
         names.addresses.insert(client.name.as_ref().clone(), *client.address.as_ref());
@@ -314,7 +334,7 @@ fn names(file: &file::File) -> Names {
         names.addresses.insert(server.name.as_ref().clone(), *server.address.as_ref());
         for domain in &server.domains {
             let exchanger =
-                gateway::dns::MailExchanger { preference: 10, host: server.name.as_ref().clone() };
+                MailExchanger { preference: server.preference, host: server.name.as_ref().clone() };
             names.exchangers.entry(domain.clone()).or_default().push(exchanger);
         }
     }

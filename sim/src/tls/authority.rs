@@ -1,8 +1,8 @@
 //! The authority that certifies the hosts of every scenario, and the certificates that it gives.
 //!
 //! A host's key is made of its name, so that the same name has the same certificate in every run, with Ed25519
-//! signatures, which draw nothing. They are valid from 1980 to 2100. Nobody but a simulated host is to trust them: who
-//! reads this has every key.
+//! signatures, which draw nothing. They are valid from 1980 to 2100, but for those that are to have run out. Nobody but a
+//! simulated host is to trust them: who reads this has every key.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,29 @@ use ring::digest;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
 /// What the authority is called.
-const AUTHORITY: &str = "Simulated Authority";
+pub(super) const AUTHORITY: &str = "Simulated Authority";
+
+/// Another authority, which no gateway is told to trust.
+pub(super) const NO_AUTHORITY: &str = "Nobody's Authority";
+
+/// A certificate.
+#[derive(Clone, Copy)]
+pub(super) struct Certificate<'a> {
+    /// The host that it is for.
+    pub(super) host: &'a str,
+    /// Who has given it.
+    pub(super) authority: &'a str,
+    pub(super) runs: Runs,
+}
+
+/// Until when a certificate is valid.
+#[derive(Clone, Copy)]
+pub(super) enum Runs {
+    /// For longer than any run.
+    On,
+    /// It was, before every run.
+    Out,
+}
 
 /// The head of an Ed25519 key in PKCS #8 (RFC 8410, 7), before its 32 octets.
 const PKCS8_HEAD: [u8; 16] = [48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32];
@@ -26,7 +48,8 @@ const PKCS8_HEAD: [u8; 16] = [48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34,
 pub(crate) fn files(config: &TlsConfig, host: &str) -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
     if let Some(TlsIdentity { certificate: at, key: key_at }) = &config.identity {
-        files.push((at.clone(), pem("CERTIFICATE", &certificate(host))));
+        let own = Certificate { host, authority: AUTHORITY, runs: Runs::On };
+        files.push((at.clone(), pem("CERTIFICATE", &own.made())));
         files.push((key_at.clone(), pem("PRIVATE KEY", key(host).secret_pkcs8_der())));
     }
     files.extend(config.trust.iter().map(|at| (at.clone(), pem("CERTIFICATE", &authority()))));
@@ -42,18 +65,25 @@ fn pem(label: &str, der: &[u8]) -> String {
 
 /// The authority's own certificate.
 pub(super) fn authority() -> CertificateDer<'static> {
-    let certificate = authority_params().self_signed(&key_pair(AUTHORITY));
+    let certificate = authority_params(AUTHORITY).self_signed(&key_pair(AUTHORITY));
     certificate.expect("nothing in it depends on anything").der().clone()
 }
 
-/// The certificate of a host.
-pub(super) fn certificate(host: &str) -> CertificateDer<'static> {
-    let mut params = params(host);
-    params.subject_alt_names =
-        CertificateParams::new([host.to_owned()]).map(|named| named.subject_alt_names).unwrap_or_default();
-    let issuer = Issuer::new(authority_params(), key_pair(AUTHORITY));
-    let certificate = params.signed_by(&key_pair(host), &issuer);
-    certificate.expect("a host's name can stand in a certificate").der().clone()
+impl Certificate<'_> {
+    /// The certificate itself.
+    pub(super) fn made(self) -> CertificateDer<'static> {
+        let Certificate { host, authority, runs } = self;
+        let mut params = params(host);
+        params.subject_alt_names = CertificateParams::new([host.to_owned()])
+            .map(|named| named.subject_alt_names)
+            .unwrap_or_default();
+        if matches!(runs, Runs::Out) {
+            params.not_after = date_time_ymd(1990, 1, 1);
+        }
+        let issuer = Issuer::new(authority_params(authority), key_pair(authority));
+        let certificate = params.signed_by(&key_pair(host), &issuer);
+        certificate.expect("a host's name can stand in a certificate").der().clone()
+    }
 }
 
 /// The key of a host.
@@ -66,8 +96,8 @@ fn key_pair(name: &str) -> KeyPair {
     KeyPair::from_pkcs8_der_and_sign_algo(&key(name), &PKCS_ED25519).expect("any 32 octets are such a key")
 }
 
-fn authority_params() -> CertificateParams {
-    let mut params = params(AUTHORITY);
+fn authority_params(name: &str) -> CertificateParams {
+    let mut params = params(name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params
 }

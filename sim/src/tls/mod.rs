@@ -19,7 +19,7 @@ mod secrets;
 mod tap;
 
 pub(crate) use authority::files;
-use authority::{authority, certificate, key};
-pub(crate) use peers::{ANOTHER_HOST, PeerTls, Shows};
+use authority::{AUTHORITY, Certificate, NO_AUTHORITY, Runs, authority, key};
+pub(crate) use peers::{PeerTls, Shows, WRONG};
 pub(crate) use secrets::Secrets;
 pub(crate) use tap::{HANDSHAKE, Side, Tap};

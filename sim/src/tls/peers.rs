@@ -15,19 +15,47 @@ use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, NamedGroup, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::{Secrets, authority, certificate, key};
+use super::{AUTHORITY, Certificate, NO_AUTHORITY, Runs, Secrets, authority, key};
 use crate::draw::{Seed, SeededEntropy};
 
-/// The host whose certificate a server shows that has none of its own.
-pub(crate) const ANOTHER_HOST: &str = "another.test";
+/// What servers call themselves that have shown a wrong certificate: that of another host, of another authority, and one
+/// that has run out. So the Record says what they showed.
+pub(crate) const WRONG: [&str; 3] = ["another.test", "another-authority.test", "expired.test"];
 
-/// Whose certificate a server shows.
+/// The certificate that a server shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shows {
     /// Its own.
     Its,
     /// That of another host.
     Anothers,
+    /// One of an authority that nobody trusts.
+    AnotherAuthoritys,
+    /// One that has run out.
+    Expired,
+}
+
+impl Shows {
+    /// What a server of this name calls itself over TLS.
+    pub(crate) fn called(self, own: &str) -> &str {
+        match self {
+            Shows::Its => own,
+            Shows::Anothers => WRONG[0],
+            Shows::AnotherAuthoritys => WRONG[1],
+            Shows::Expired => WRONG[2],
+        }
+    }
+
+    /// The certificate of a server of this name.
+    fn certificate(self, own: &str) -> Certificate<'_> {
+        let its = Certificate { host: own, authority: AUTHORITY, runs: Runs::On };
+        match self {
+            Shows::Its => its,
+            Shows::Anothers => Certificate { host: WRONG[0], ..its },
+            Shows::AnotherAuthoritys => Certificate { authority: NO_AUTHORITY, ..its },
+            Shows::Expired => Certificate { runs: Runs::Out, ..its },
+        }
+    }
 }
 
 /// One connection's side of TLS.
@@ -84,13 +112,13 @@ impl PeerTls {
         name: &str,
         shows: Shows,
     ) -> io::Result<Box<dyn Stream>> {
-        let whose = if shows == Shows::Its { name } else { ANOTHER_HOST };
+        let certificate = shows.certificate(name);
         let mut config =
             ServerConfig::builder_with_details(Arc::clone(&self.crypto), Arc::clone(&self.time) as Arc<_>)
                 .with_protocol_versions(&[&rustls::version::TLS13])
                 .and_then(|config| {
-                    let chain = vec![certificate(whose)];
-                    config.with_no_client_auth().with_single_cert(chain, key(whose).into())
+                    let chain = vec![certificate.made()];
+                    config.with_no_client_auth().with_single_cert(chain, key(certificate.host).into())
                 })
                 .map_err(io::Error::other)?;
         config.send_tls13_tickets = 0;

@@ -1,5 +1,6 @@
 //! Reading along: what two sides say to each other over TLS 1.3, from the octets of both directions and the secrets that
-//! one of the sides wrote down. As Wireshark does it, and for the suite that the peers have.
+//! one of the sides wrote down. As Wireshark does it, and for the suite that the peers have. Where a side goes on with what
+//! is no record of TLS, it is in clear from there on.
 
 use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, KeyType, Prk};
@@ -16,6 +17,8 @@ const RANDOM: std::ops::Range<usize> = 11..43;
 pub(crate) const HANDSHAKE: u8 = 22;
 /// A record of application data, which every encrypted one says that it is.
 const APPLICATION_DATA: u8 = 23;
+/// What a record can say that it is: a change of ciphers, an alert, a handshake, application data.
+const RECORDS: std::ops::RangeInclusive<u8> = 20..=APPLICATION_DATA;
 
 /// One of the two sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +45,17 @@ struct Direction {
     key: Option<(LessSafeKey, [u8; 12])>,
     /// How many records were read with the key.
     read: u64,
+    /// Whether it speaks TLS no longer.
+    is_in_clear: bool,
+}
+
+/// What a side says in some octets.
+#[derive(Default)]
+pub(crate) struct Said {
+    /// Over TLS, decrypted.
+    pub(crate) encrypted: Vec<u8>,
+    /// After that, in clear.
+    pub(crate) clear: Vec<u8>,
 }
 
 impl Tap {
@@ -51,14 +65,14 @@ impl Tap {
         Tap { secrets: secrets.clone(), connection: None, client, server }
     }
 
-    /// What a side says in these octets, decrypted.
-    pub(crate) fn read(&mut self, side: Side, octets: &[u8]) -> Vec<u8> {
+    /// What a side says in these octets.
+    pub(crate) fn read(&mut self, side: Side, octets: &[u8]) -> Said {
         let (direction, label) = match side {
             Side::Client => (&mut self.client, "CLIENT_TRAFFIC_SECRET_0"),
             Side::Server => (&mut self.server, "SERVER_TRAFFIC_SECRET_0"),
         };
         direction.octets.extend_from_slice(octets);
-        let mut said = Vec::new();
+        let mut said = Said::default();
         while let Some(record) = direction.record() {
             if side == Side::Client && self.connection.is_none() {
                 self.connection = record.get(RANDOM).and_then(|random| random.try_into().ok());
@@ -70,7 +84,11 @@ impl Tap {
                 let connection = self.connection.as_ref();
                 direction.key = connection.and_then(|it| keys(&self.secrets.of(it, label)?));
             }
-            said.extend(direction.decrypt(record).unwrap_or_default());
+            said.encrypted.extend(direction.decrypt(record).unwrap_or_default());
+        }
+        direction.is_in_clear |= direction.octets.first().is_some_and(|first| !RECORDS.contains(first));
+        if direction.is_in_clear {
+            said.clear = std::mem::take(&mut direction.octets);
         }
         said
     }
@@ -79,6 +97,9 @@ impl Tap {
 impl Direction {
     /// The next whole record.
     fn record(&mut self) -> Option<Vec<u8>> {
+        if self.is_in_clear || self.octets.first().is_some_and(|first| !RECORDS.contains(first)) {
+            return None;
+        }
         let length = HEAD + usize::from(u16::from_be_bytes(self.octets.get(3..HEAD)?.try_into().ok()?));
         (self.octets.len() >= length).then(|| self.octets.drain(..length).collect())
     }

@@ -17,6 +17,7 @@ use crate::envelope::{Envelope, Origin, SpoolId};
 use crate::eventlog::Event;
 use crate::reach::{Point, reached};
 use crate::report::{self, Direction, Failure};
+use crate::service::core::Closing;
 use crate::service::filing;
 use crate::smtp::data::{DataReader, Flaws, LineCheck, TEXT_LINE_LIMIT};
 use crate::smtp::reply::Reply;
@@ -152,7 +153,12 @@ impl Session {
         let (limit, mut piece) = (self.size_limit(), Vec::new());
         while !reader.has_ended() {
             let until = work.end.min(Instant::now() + DATA_TIME);
-            match timeout_at(until, self.wire.read_data(reader, &mut piece)).await {
+            let read = tokio::select! {
+                biased;
+                read = timeout_at(until, self.wire.read_data(reader, &mut piece)) => read,
+                () = self.core.closes_down(Closing::AtOnce) => return Err(self.part_to_close_down().await),
+            };
+            match read {
                 Ok(read) => read?,
                 Err(_) => return Err(self.part_from_the_slow(work.end).await),
             }
@@ -183,7 +189,13 @@ impl Session {
 
     /// The next octets of a chunk, and how many they are.
     async fn piece(&mut self, most: u64, end: Instant, piece: &mut Vec<u8>) -> Result<u64, Over> {
-        match timeout_at(end.min(Instant::now() + DATA_TIME), self.wire.read_octets(most, piece)).await {
+        let until = end.min(Instant::now() + DATA_TIME);
+        let read = tokio::select! {
+            biased;
+            read = timeout_at(until, self.wire.read_octets(most, piece)) => read,
+            () = self.core.closes_down(Closing::AtOnce) => return Err(self.part_to_close_down().await),
+        };
+        match read {
             Ok(read) => read.map(|()| piece.len() as u64).map_err(Over::from),
             Err(_) => Err(self.part_from_the_slow(end).await),
         }

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use self::chunks::Chunks;
 use super::Door;
-use super::core::Core;
+use super::core::{Closing, Core};
 use super::hosts::{Excess, Guest};
 use crate::accept::Admission;
 use crate::address::{Address, ReversePath};
@@ -212,10 +212,10 @@ impl Session {
         if self.wire.has_input() {
             reached(Point::PipelinedInput);
         }
-        let is_sending = self.is_sending();
+        let how = if self.is_sending() { Closing::AtOnce } else { Closing::Gently };
         let heard = tokio::select! {
             biased;
-            () = self.core.closes_down(), if !is_sending => return Err(self.part_to_close_down().await),
+            () = self.core.closes_down(how) => return Err(self.part_to_close_down().await),
             heard = timeout(COMMAND_TIME, self.wire.read_line(limit)) => heard,
         };
         match heard {

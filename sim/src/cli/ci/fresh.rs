@@ -95,6 +95,10 @@ pub(crate) fn cases(report: &Report, profile: &Profile, took: Duration) -> Vec<C
         let vacuous = report.vacuous();
         let failure = never("oracles that never had anything to judge", &vacuous, report);
         cases.push(case(format!("{name}: every oracle has something to judge"), failure));
+        if profile.draws_everything() {
+            let failure = never("points that were never reached", &report.unreached(), report);
+            cases.push(case(format!("{name}: every point is reached"), failure));
+        }
     }
     cases[0].took = took;
     cases
@@ -134,6 +138,20 @@ mod tests {
         let command = "cargo run --release -- replay mixed --seed 8 --release current";
         assert_eq!(cases[0].command().unwrap(), command);
         assert_eq!(cases.len(), 1, "too few seeds to judge faults and oracles by");
+    }
+
+    #[test]
+    fn a_night_in_which_a_point_was_never_reached_fails_where_everything_is_drawn() {
+        let library = Library::open(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+        for (name, judged) in [("mixed", true), ("bad-disk", false)] {
+            let profile = explore::find(&library, name).unwrap();
+            let mut report = Report::new(name, Release::Current, "leap");
+            report.seeds.push(0..ENOUGH);
+            let cases = cases(&report, profile, Duration::ZERO);
+            let points = cases.iter().find(|case| case.name.ends_with("every point is reached"));
+            assert_eq!(points.is_some(), judged, "{name}");
+            assert!(points.is_none_or(|case| case.failure.is_some()), "{name}");
+        }
     }
 
     #[test]
