@@ -126,6 +126,7 @@ points! {
     // The inbound worker.
     FoundAtStart: "found a message in in at a start",
     ProcessedAgain: "processed a message again that was in hand when the process died",
+    PutDownUnfinished: "put messages down unfinished because the service is being stopped",
     QuarantinedAfterDeaths: "set a message aside that was in hand at too many deaths",
     GoneFromIn: "was told of a message that had gone from in",
     ExceptionSurvived: "survived an exception",

@@ -4,17 +4,21 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use gateway::address::Domain;
 use gateway::dns::{DnsError, MailExchanger, Resolver};
 use gateway::env::{BoxFuture, Connection, IoFuture, Listener, Net, Stream, UdpSocket};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// What a host answers at one visit to the commands that begin so. The banner answers `connect`, the final dot is
-/// `.`; what is not in the list is answered as a host answers that takes everything.
+/// `.`; an answer may be `hang up` or `silence`, or begin with `slowly`; what is not in the list is answered as a host answers that takes everything.
 pub(crate) type Manners = &'static [(&'static str, &'static str)];
+
+/// How long an answer takes that is given `slowly`.
+const SLOWLY: Duration = Duration::from_secs(20);
 
 /// A connection, the address that it comes from, and the one that it is made to.
 type Call = io::Result<(DuplexStream, SocketAddr, SocketAddr)>;
@@ -32,6 +36,8 @@ struct State {
     hosts: BTreeMap<IpAddr, VecDeque<Manners>>,
     exchangers: BTreeMap<Domain, Result<Vec<MailExchanger>, DnsError>>,
     addresses: BTreeMap<String, Vec<IpAddr>>,
+    /// The names of which nobody knows the addresses now.
+    unanswered: BTreeSet<String>,
     visits: Vec<Visit>,
     /// The addresses at which a connection is never answered.
     silent: BTreeSet<IpAddr>,
@@ -78,6 +84,16 @@ impl Network {
     pub(crate) fn name_server_answers(&self, domain: &str, answers: bool) {
         let answer = if answers { Ok(Vec::new()) } else { Err(DnsError::NoAnswer("it is down".to_owned())) };
         self.0.lock().unwrap().exchangers.insert(domain.parse().unwrap(), answer);
+    }
+
+    /// From now on nobody says where a host is, or somebody does again.
+    pub(crate) fn host_is_known(&self, name: &str, known: bool) {
+        let unanswered = &mut self.0.lock().unwrap().unanswered;
+        if known {
+            unanswered.remove(name)
+        } else {
+            unanswered.insert(name.to_owned())
+        };
     }
 
     /// From now on no connection to this address is answered.
@@ -131,6 +147,10 @@ impl Network {
             match reply.map(|reply| manner.unwrap_or(reply)) {
                 Some("hang up") => return Ok(()),
                 Some("silence") => std::future::pending().await,
+                Some(reply) if reply.starts_with("slowly ") => {
+                    sleep(SLOWLY).await;
+                    stream.write_all(format!("{}\r\n", &reply["slowly ".len()..]).as_bytes()).await?;
+                }
                 Some(reply) => stream.write_all(format!("{reply}\r\n").as_bytes()).await?,
                 None => {}
             }
@@ -209,8 +229,12 @@ impl Resolver for Network {
     }
 
     fn addresses<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, DnsError>> {
-        let known = self.0.lock().unwrap().addresses.get(host).cloned();
-        Box::pin(async move { known.ok_or(DnsError::NoSuchName) })
+        let state = self.0.lock().unwrap();
+        let known = match state.unanswered.contains(host) {
+            true => Err(DnsError::NoAnswer("it is down".to_owned())),
+            false => state.addresses.get(host).cloned().ok_or(DnsError::NoSuchName),
+        };
+        Box::pin(async move { known })
     }
 }
 
