@@ -133,6 +133,32 @@ async fn each_recipient_has_an_outcome_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_recipient_too_many_is_kept_for_later_though_the_host_says_552() {
+    let both = |first: &str, second: &str, then: &str| {
+        format!(
+            "S: 250 OK\nC: RCPT TO:<one@example.org>\nS: {first}\nC: RCPT TO:<two@example.org>\nS: {second}\n{then}\n"
+        )
+    };
+    for (second, is_kept) in [
+        ("552 too many recipients", true),
+        ("552 5.5.3 too many recipients", true),
+        ("552 5.2.2 mailbox full", false),
+        ("550 too many recipients", false),
+    ] {
+        let script = both("250 OK", second, "C: DATA");
+        let outcomes = converse(&[GREETED, &script, MESSAGE, "S: 250 queued\n", QUIT]).await.unwrap();
+        let (code, text) = second.split_once(' ').unwrap();
+        let reply = Reply::new(code.parse().unwrap(), text);
+        assert_eq!(outcomes[0], Outcome::Delivered(Reply::new(250, "queued")));
+        assert_eq!(outcomes[1], if is_kept { deferred(reply) } else { Outcome::Failed(reply) });
+    }
+    // Where no recipient is taken, it is not that there are too many.
+    let script = both("552 full", "552 full", "");
+    let outcomes = converse(&[GREETED, &script, QUIT]).await.unwrap();
+    assert_eq!(outcomes, vec![Outcome::Failed(Reply::new(552, "full")); 2]);
+}
+
+#[tokio::test]
 async fn no_data_is_sent_when_no_recipient_is_taken() {
     let script = "
         S: 250 OK

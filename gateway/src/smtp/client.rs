@@ -21,7 +21,7 @@ use super::data::stuff;
 use super::extensions::Extensions;
 use super::international::{self, PastAscii};
 use super::line::{LineError, Wire};
-use super::reply::{Reply, ReplyError};
+use super::reply::{self, Reply, ReplyError};
 use crate::address::{Address, Domain, ReversePath};
 use crate::dsn::DsnRequest;
 use crate::reach::{Point, reached};
@@ -399,8 +399,8 @@ fn rcpt_command(recipient: &Address, dsn: &DsnRequest, offered: Extensions) -> S
             command += &format!(" NOTIFY={notify}");
         }
         if let Some(original) = &request.original {
-            let original = if offered.smtp_utf8 { original.clone() } else { original.in_ascii() };
-            command += &format!(" ORCPT={original}");
+            let original = if offered.smtp_utf8 { Some(original.clone()) } else { original.in_ascii() };
+            command += &original.map(|original| format!(" ORCPT={original}")).unwrap_or_default();
         }
     }
     command + "\r\n"
@@ -441,7 +441,7 @@ impl Conversation {
         let recipients = (0..letter.recipients.len()).filter(|at| outcomes[*at].is_none()).map(Step::Rcpt);
         let steps: Vec<Step> = [Step::Mail].into_iter().chain(recipients).chain([Step::Data]).collect();
         let at_once = if offered.pipelining { AT_ONCE } else { 1 };
-        let mut may_send = false;
+        let (mut may_send, mut has_taken_one) = (false, false);
         for group in steps.chunks(at_once) {
             if all_settled(outcomes) {
                 return Ok(());
@@ -463,9 +463,13 @@ impl Conversation {
                 *is_stillborn = false;
                 match step {
                     Step::Data if reply.is_intermediate() => may_send = true,
-                    Step::Mail | Step::Rcpt(_) if reply.is_completion() => {}
+                    Step::Mail if reply.is_completion() => {}
+                    Step::Rcpt(_) if reply.is_completion() => has_taken_one = true,
                     // Where MAIL was refused, what was said together with it is refused for that alone.
                     Step::Rcpt(at) if outcomes[*at].is_some() => {}
+                    Step::Rcpt(at) if has_taken_one && may_mean_too_many(&reply) => {
+                        outcomes[*at] = Some(Outcome::Deferred(Deferral::Refused(reply)));
+                    }
                     Step::Rcpt(at) => outcomes[*at] = Some(refused(reply, Stage::Rcpt)?),
                     Step::Mail | Step::Data if all_settled(outcomes) => {}
                     Step::Mail | Step::Data => settle(outcomes, &refused(reply, step.stage())?),
@@ -563,6 +567,14 @@ fn refused(reply: Reply, stage: Stage) -> Result<Outcome, Interruption> {
     } else {
         Err(out_of_place(&reply, stage))
     }
+}
+
+/// Whether a host that has taken a recipient refuses another because there are too many of them, with the code that RFC
+/// 821 had for it (RFC 5321, 4.5.3.1.10). The other is tried again, and if it comes first then and is refused still, that
+/// is final. Where the host says of what it has too much, such as mail in a mailbox, it is believed.
+fn may_mean_too_many(reply: &Reply) -> bool {
+    let status = reply::status_of(reply.code(), &reply.lines()[0]);
+    reply.code() == 552 && status.is_none_or(|status| matches!(status, "5.0.0" | "5.5.3"))
 }
 
 fn no_service(reply: Reply, stage: Stage) -> NoService {

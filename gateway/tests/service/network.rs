@@ -13,12 +13,17 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexS
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
+use crate::milter::refuse_later_greetings;
+
 /// What a host answers at one visit to the commands that begin so. The banner answers `connect`, the final dot is
 /// `.`; an answer may be `hang up` or `silence`, or begin with `slowly`; what is not in the list is answered as a host answers that takes everything.
 pub(crate) type Manners = &'static [(&'static str, &'static str)];
 
 /// How long an answer takes that is given `slowly`.
 const SLOWLY: Duration = Duration::from_secs(20);
+
+/// What a milter has heard: the letters of the commands.
+pub(crate) type Heard = Arc<Mutex<String>>;
 
 /// A connection, the address that it comes from, and the one that it is made to.
 type Call = io::Result<(DuplexStream, SocketAddr, SocketAddr)>;
@@ -41,6 +46,8 @@ struct State {
     visits: Vec<Visit>,
     /// The addresses at which a connection is never answered.
     silent: BTreeSet<IpAddr>,
+    /// The address of a milter, and what it has heard.
+    milter: Option<(IpAddr, Heard)>,
 }
 
 /// One connection that the gateway asked for.
@@ -99,6 +106,13 @@ impl Network {
     /// From now on no connection to this address is answered.
     pub(crate) fn stay_silent(&self, address: &str) {
         self.0.lock().unwrap().silent.insert(address.parse().unwrap());
+    }
+
+    /// A milter at an address. What it hears.
+    pub(crate) fn milter(&self, address: &str) -> Heard {
+        let heard = Heard::default();
+        self.0.lock().unwrap().milter = Some((address.parse().unwrap(), Arc::clone(&heard)));
+        heard
     }
 
     /// The connections so far.
@@ -176,6 +190,15 @@ impl Net for Network {
                 std::future::pending::<()>().await;
             }
             let mut state = self.0.lock().unwrap();
+            if let Some((_, heard)) = state.milter.as_ref().filter(|(address, _)| *address == to.ip()) {
+                let (near, far) = duplex(64 * 1024);
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "the milter is another program than the gateway"
+                )]
+                tokio::spawn(refuse_later_greetings(far, Arc::clone(heard)));
+                return Ok(Box::new(near) as Box<dyn Stream>);
+            }
             let visit = state.visits.len() - 1;
             let manners = match state.hosts.get_mut(&to.ip()) {
                 Some(manners) if manners.len() > 1 => manners.pop_front(),

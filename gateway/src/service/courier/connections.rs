@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -190,6 +191,7 @@ impl Connections {
             Wait,
         }
         loop {
+            let mut freed = pin!(self.freed.notified());
             let step = {
                 let mut state = self.state();
                 // Called to another host, it has not looked there yet.
@@ -228,6 +230,8 @@ impl Connections {
                 } else if let Some(oldest) = state.take_oldest(None) {
                     Step::MakeRoom(oldest)
                 } else {
+                    // Before anybody else looks: of two seats that are given back at once, each is to wake somebody.
+                    freed.as_mut().enable();
                     Step::Wait
                 }
             };
@@ -242,7 +246,7 @@ impl Connections {
                     reached(Point::KeptConnectionMadeRoom);
                     oldest.part().await;
                 }
-                Step::Wait => self.freed.notified().await,
+                Step::Wait => freed.await,
             }
         }
     }

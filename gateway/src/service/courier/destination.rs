@@ -60,7 +60,8 @@ pub(super) async fn destination(core: &Core, envelope: &Envelope) -> Destination
     let domain: &Domain = envelope.recipients[0].domain();
     if let Some(literal) = domain.literal() {
         let mut candidates = Candidates::of(core, port);
-        candidates.add(0, domain.as_str(), &[literal]).await;
+        // Its name is the address, as a certificate would have it.
+        candidates.add(0, &literal.to_string(), &[literal]).await;
         return candidates.destination(domain.as_str());
     }
     let mut exchangers = match answer(core.resolver.mail_exchangers(domain)).await {

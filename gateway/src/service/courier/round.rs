@@ -187,6 +187,10 @@ impl<'a> Round<'a> {
             if self.waiting.is_empty() {
                 return Visited::Tried(None);
             }
+            if self.unanswered {
+                // It may have the message: another one would only have it too.
+                return Visited::Tried(deferred);
+            }
         }
         if !are_all {
             return Visited::Tried(deferred);
