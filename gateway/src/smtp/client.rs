@@ -22,6 +22,7 @@ use super::extensions::Extensions;
 use super::international::{self, PastAscii};
 use super::line::{LineError, Wire};
 use super::reply::{self, Reply, ReplyError};
+use super::seven_bit;
 use crate::address::{Address, Domain, ReversePath};
 use crate::dsn::DsnRequest;
 use crate::reach::{Point, reached};
@@ -48,7 +49,7 @@ pub enum Outcome {
     Delivered(Reply),
     /// The host refused it for good.
     Failed(Reply),
-    /// The host offers no SMTPUTF8, and this cannot be said without: another host may take it (RFC 6531, 3.2).
+    /// The host offers no SMTPUTF8 or 8BITMIME, and this cannot be said without: another host may take it (RFC 6531, 3.2).
     NotOffered(PastAscii),
     /// It is to be tried again.
     Deferred(Deferral),
@@ -240,7 +241,9 @@ pub struct Sent {
 /// A conversation with a host that serves mail.
 pub struct Conversation {
     wire: Wire,
-    /// What the host offers and this one knows of.
+    /// What this one knows of.
+    known: Extensions,
+    /// What the host offers of it.
     offered: Extensions,
     /// When the message that is being handed over is given up.
     end: Instant,
@@ -273,6 +276,7 @@ impl Conversation {
     ) -> Result<Self, NoService> {
         let mut conversation = Conversation {
             wire,
+            known,
             offered: Extensions::default(),
             end: Instant::now() + CONVERSATION_TIME,
             state: State::Between,
@@ -287,7 +291,8 @@ impl Conversation {
 
     /// Hands over a message.
     ///
-    /// Content with octets past ASCII is declared as such to hosts that offer 8BITMIME, and sent as it is to the others.
+    /// Content with octets past ASCII is declared as such to hosts that offer 8BITMIME, and put in seven bits for the others;
+    /// where it cannot be, they do not have it (RFC 6152, 3). Who knows no 8BITMIME sends it as it is to all.
     /// What is past ASCII in an address, or in the header of an international message, goes to hosts that offer SMTPUTF8
     /// alone.
     /// What is asked of reports is passed on to hosts that offer DSN. Commands go out together where PIPELINING is
@@ -298,6 +303,20 @@ impl Conversation {
         let not_offered =
             |what: Option<PastAscii>| what.filter(|_| !offered.smtp_utf8).map(Outcome::NotOffered);
         let mut outcomes: Vec<_> = past_ascii.iter().copied().map(not_offered).collect();
+        // Who offers SMTPUTF8 takes eight bits too (RFC 6531, 3.1).
+        let takes_eight_bits = !self.known.eight_bit_mime || offered.eight_bit_mime || offered.smtp_utf8;
+        let in_seven_bits;
+        let mut letter = letter;
+        if !takes_eight_bits && !letter.content.is_ascii() {
+            match seven_bit::of(letter.content) {
+                Some(content) => {
+                    reached(Point::PutInSevenBits);
+                    in_seven_bits = content;
+                    letter.content = &in_seven_bits;
+                }
+                None => settle(&mut outcomes, &Outcome::NotOffered(PastAscii::Content)),
+            }
+        }
         // It is said only where it has to be (RFC 6531, 3.4).
         offered.smtp_utf8 &= past_ascii.iter().any(Option::is_some);
         let mut is_stillborn = !all_settled(&outcomes);

@@ -152,3 +152,30 @@ async fn twenty_hosts_do_not_speak_for_the_others_of_a_domain_that_has_more() {
         assert_eq!((visited(&machine).len(), machine.mailbox("alice").len()), (20, reports), "{count}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_host_cannot_be_told_in_seven_bits_goes_to_one_that_takes_eight_or_comes_back() {
+    let offers: Manners = &[("EHLO", "250-mx\r\n250 8BITMIME")];
+    let send = async |machine: &Machine| {
+        let mut client = machine.network.dial(crate::machine::RELAY_CLIENT);
+        let envelope = "S: 220\n C: EHLO client.example\n S: 250\n C: MAIL FROM:<alice@contoso.test> BODY=8BITMIME\n S: 250\n C: RCPT TO:<bob@partner.test>\n S: 250\n C: DATA\n S: 354";
+        client.play(envelope).await;
+        client.play("C: Subject: Gr\u{fc}\u{df}e\n C: .\n S: 250").await;
+        pass(Duration::from_secs(1)).await;
+    };
+    let machine = Machine::with("").await;
+    machine.network.host("partner.test", 10, "mx1.partner.test", "203.0.113.1", &[KIND]);
+    machine.network.host("partner.test", 20, "mx2.partner.test", "203.0.113.2", &[offers]);
+    send(&machine).await;
+    assert_eq!(
+        (visited(&machine), machine.mailbox("alice").len()),
+        (vec!["203.0.113.1".to_owned(), "203.0.113.2".to_owned()], 0)
+    );
+
+    let machine = Machine::with("").await;
+    machine.network.host("partner.test", 10, "mx1.partner.test", "203.0.113.1", &[KIND]);
+    send(&machine).await;
+    let [report] = &machine.mailbox("alice")[..] else { panic!("one report") };
+    assert!(report.contains("Status: 5.6.3\r\n"), "{report}");
+    assert!(machine.events(3060)[0].contains("mx1.partner.test offers no 8BITMIME"));
+}

@@ -264,7 +264,7 @@ impl<'a> Model<'a> {
             Some(Hop::Host(host)) => self.host(&host),
             Some(Hop::Here) => match self.mailbox(recipient) {
                 None => Place::Nowhere,
-                Some(MailboxConfig { server: Some(server), .. }) => self.host(server),
+                Some(MailboxConfig { server: Some(server), .. }) => self.host(&server.host),
                 Some(here) => Place::Mailbox(here.address.to_string().to_ascii_lowercase()),
             },
             None => match &self.plan.gateway.config.delivery.smart_host {

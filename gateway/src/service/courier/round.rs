@@ -84,9 +84,9 @@ pub(super) struct Round<'a> {
     waited: Duration,
     /// Whether a host may have the message of which that is not known.
     unanswered: bool,
-    /// Who waits because a host offers no SMTPUTF8, and what of the message takes it; and how many hosts were such.
+    /// Who waits because a host offers too little, and what of the message takes more; and which hosts were such.
     untold: BTreeMap<Address, PastAscii>,
-    without_smtp_utf8: Vec<String>,
+    offering_too_little: Vec<String>,
     /// Whether the entry has ended already.
     is_gone: bool,
     /// What came in the way of the last try.
@@ -133,7 +133,7 @@ impl<'a> Round<'a> {
             waited: history::waited(message.envelope.received, progress),
             unanswered: false,
             untold: BTreeMap::new(),
-            without_smtp_utf8: Vec::new(),
+            offering_too_little: Vec::new(),
             is_gone: false,
             last_why,
             last_shortfall,
@@ -163,8 +163,8 @@ impl<'a> Round<'a> {
                 Called::Cut => return Visited::Cut,
                 Called::Said(why) => {
                     (deferred, may_wait) = (why, false);
-                    let is_without = self.without_smtp_utf8.last() == Some(&host.name);
-                    came_from = is_without.then_some(Point::NextAfterNoSmtpUtf8);
+                    let offers_too_little = self.offering_too_little.last() == Some(&host.name);
+                    came_from = offers_too_little.then_some(Point::NextAfterTooLittleOffered);
                 }
                 // Nothing was said of the message: the next host may take it.
                 Called::NoService(no_service) => {
@@ -195,7 +195,7 @@ impl<'a> Round<'a> {
         if !are_all {
             return Visited::Tried(deferred);
         }
-        if self.without_smtp_utf8.len() + without_service.len() == count && !self.untold.is_empty() {
+        if self.offering_too_little.len() + without_service.len() == count && !self.untold.is_empty() {
             self.fail_the_untold();
             if self.waiting.is_empty() {
                 return Visited::Tried(None);
@@ -313,7 +313,7 @@ impl<'a> Round<'a> {
         note_the_differences(&outcomes);
         let (mut deferred, mut delivered) = (None, Vec::new());
         if outcomes.iter().any(|outcome| matches!(outcome, Outcome::NotOffered(_))) {
-            self.without_smtp_utf8.push(host.to_owned());
+            self.offering_too_little.push(host.to_owned());
         }
         for (recipient, outcome) in std::mem::take(&mut self.waiting).into_iter().zip(outcomes) {
             match outcome {
@@ -323,7 +323,7 @@ impl<'a> Round<'a> {
                     self.fail(recipient, Reason::Refused(remote(host, &reply)), &reply.to_string());
                 }
                 Outcome::NotOffered(what) => {
-                    deferred.get_or_insert_with(|| format!("{host}: it offers no SMTPUTF8"));
+                    deferred.get_or_insert_with(|| format!("{host}: it offers no {}", what.extension()));
                     self.untold.insert(recipient.clone(), what);
                     self.waiting.push(recipient);
                 }
@@ -451,20 +451,21 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Every host that there is offers no SMTPUTF8: who takes it will not have the message (RFC 6531, 3.2).
+    /// Every host that there is offers no SMTPUTF8, or no 8BITMIME: who takes it will not have the message (RFC 6531, 3.2).
     fn fail_the_untold(&mut self) {
-        let host = self.without_smtp_utf8.last().cloned().unwrap_or_default();
+        let host = self.offering_too_little.last().cloned().unwrap_or_default();
         let untold = std::mem::take(&mut self.untold);
         let (failed, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
             .into_iter()
             .partition(|recipient| untold.contains_key(recipient));
         self.waiting = waiting;
         for recipient in failed {
-            reached(Point::SmtpUtf8NotOffered);
+            reached(Point::TooLittleOffered);
             let what = untold[&recipient];
+            let noted = format!("no host offers {}", what.extension());
             let id = self.name.id.clone();
-            Event::SmtpUtf8NotOffered { id, host: host.clone(), recipient: recipient.clone(), what }.log();
-            self.fail(recipient, Reason::PastAscii { what, host: host.clone() }, "no host offers SMTPUTF8");
+            Event::TooLittleOffered { id, host: host.clone(), recipient: recipient.clone(), what }.log();
+            self.fail(recipient, Reason::PastAscii { what, host: host.clone() }, &noted);
         }
     }
 
