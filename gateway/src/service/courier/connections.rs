@@ -132,7 +132,7 @@ impl Connection {
     }
 
     /// Takes leave of the host.
-    pub(super) async fn part(self) {
+    async fn part(self) {
         let Connection { conversation, seat, .. } = self;
         conversation.quit().await;
         drop(seat);
@@ -253,14 +253,14 @@ impl Connections {
 
     /// A message has gone over a connection, or was to: keeps it for the next if the host may be given one, or else takes
     /// leave of it.
-    pub(super) async fn put_back(self: &Arc<Self>, mut connection: Connection) {
+    pub(super) fn put_back(self: &Arc<Self>, mut connection: Connection) {
         connection.messages += 1;
         let may_stay = self.limits.keeps
             && connection.conversation.may_go_on()
             && connection.messages < MESSAGES
             && connection.opened.elapsed() < LIFE;
         if !may_stay {
-            return connection.part().await;
+            return self.part(connection);
         }
         connection.kept_since = Instant::now();
         let host = connection.seat.host;
@@ -270,6 +270,11 @@ impl Connections {
         if !std::mem::replace(&mut state.is_watched, true) {
             self.spawn.spawn("kept connections", Box::pin(Arc::clone(self).watch()));
         }
+    }
+
+    /// Takes leave of a host, which may take its time: nobody waits for it.
+    pub(super) fn part(&self, connection: Connection) {
+        self.spawn.spawn("farewell", Box::pin(connection.part()));
     }
 
     /// Takes leave of what was kept for long enough, until nothing is kept any more.
@@ -292,7 +297,7 @@ impl Connections {
             };
             for connection in expired {
                 reached(Point::KeptConnectionUnused);
-                self.spawn.spawn("farewell", Box::pin(connection.part()));
+                self.part(connection);
             }
         }
     }

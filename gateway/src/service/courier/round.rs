@@ -234,10 +234,8 @@ impl<'a> Round<'a> {
                 let sent = self.send(&mut connection).await;
                 if !sent.is_stillborn {
                     reached(Point::ConnectionReused);
-                    // First of all it is noted: what comes of the connection may take its time.
-                    let why = self.take_note(sent, &host.name).await;
-                    connections.put_back(*connection).await;
-                    return Called::Said(why);
+                    connections.put_back(*connection);
+                    return Called::Said(self.take_note(sent, &host.name).await);
                 }
                 // The host had closed it meanwhile: that was no try.
                 reached(Point::KeptConnectionStale);
@@ -255,14 +253,13 @@ impl<'a> Round<'a> {
         };
         let mut connection = Connection::new(conversation, seat, certified);
         let sent = self.send(&mut connection).await;
-        let why = self.take_note(sent, &host.name).await;
         if fell_back {
             // The next message is to try for TLS anew.
-            connection.part().await;
+            connections.part(connection);
         } else {
-            connections.put_back(connection).await;
+            connections.put_back(connection);
         }
-        Called::Said(why)
+        Called::Said(self.take_note(sent, &host.name).await)
     }
 
     /// Connects to a host and begins a conversation with it. Whether that is in clear because there was no handshake.
