@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::address::{Address, Domain};
 use crate::config::Config;
 use crate::env::KeyDerivation;
-use crate::routing::{Route, Table};
+use crate::routing::{NextHop, Route, Table};
 use crate::secret::{self, Secret};
 
 /// The mailboxes that the gateway knows.
@@ -42,7 +42,7 @@ pub enum Home {
     /// This one.
     Here,
     /// Another one of the organization.
-    Elsewhere(String),
+    Elsewhere(NextHop),
 }
 
 /// An address as it compares: the local part without case, the domain.
@@ -174,7 +174,7 @@ mod tests {
         let directory = directory();
         let home = |address: &str| directory.find(&address.parse().unwrap()).unwrap().home.clone();
         assert_eq!(home("alice@contoso.test"), Home::Here);
-        assert_eq!(home("bob@contoso.test"), Home::Elsewhere("IMS2".to_owned()));
+        assert_eq!(home("bob@contoso.test"), Home::Elsewhere("IMS2".parse().unwrap()));
     }
 
     #[test]

@@ -178,13 +178,14 @@ impl OriginalRecipient {
         self.address.is_ascii()
     }
 
-    /// The same, as a host that offers no SMTPUTF8 can be told of it (RFC 6533, 3).
-    pub fn in_ascii(&self) -> Self {
+    /// The same, as a host that offers no SMTPUTF8 can be told of it (RFC 6533, 3); nothing if it is too long then.
+    pub fn in_ascii(&self) -> Option<Self> {
         let address = match self.is_ascii() {
             true => self.address.clone(),
             false => embedded::encode(&self.address()),
         };
-        OriginalRecipient { kind: self.kind.clone(), address }
+        let original = OriginalRecipient { kind: self.kind.clone(), address };
+        (original.to_string().len() <= ORIGINAL_RECIPIENT_LIMIT).then_some(original)
     }
 }
 
@@ -427,8 +428,14 @@ mod tests {
         assert_eq!(original.to_string(), "rfc822;Bob+40x.test");
         let unicode: OriginalRecipient = "UTF-8;j\u{fc}rgen@x.test".parse().unwrap();
         assert_eq!((unicode.address(), unicode.is_ascii()), ("j\u{fc}rgen@x.test".to_owned(), false));
-        assert_eq!(unicode.in_ascii().to_string(), "UTF-8;j\\x{FC}rgen@x.test");
-        assert_eq!(unicode.in_ascii().address(), unicode.address());
+        let in_ascii = unicode.in_ascii().unwrap();
+        assert_eq!(in_ascii.to_string(), "UTF-8;j\\x{FC}rgen@x.test");
+        assert_eq!(in_ascii.address(), unicode.address());
+        let fits = |octets: usize| {
+            let original: OriginalRecipient = format!("utf-8;{}", "\u{fc}".repeat(octets)).parse().unwrap();
+            original.in_ascii().is_some()
+        };
+        assert_eq!((fits(82), fits(83)), (true, false), "six octets each, and six for the type");
         assert!("rfc822;j\u{fc}rgen@x.test".parse::<OriginalRecipient>().is_err());
     }
 }

@@ -99,4 +99,5 @@ pub mod submission;
 pub mod tls;
 pub mod trace;
 pub mod tracking;
+mod transfer_encoding;
 pub mod turf;

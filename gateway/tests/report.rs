@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use gateway::address::ReversePath;
-use gateway::dsn::DsnRequest;
+use gateway::dsn::{DsnRequest, RecipientRequest};
 use gateway::envelope::{Envelope, Origin, SpoolId};
 use gateway::exception::filter;
 use gateway::release::Release;
@@ -325,4 +325,19 @@ async fn the_defect_is_in_the_refusal_and_in_no_other_notification() {
     let other = async { notification(Release::V55Rtm, Category::AddressNotFound, &original, Some(ORIGINAL)) };
     let report = filter(other).await.unwrap().unwrap();
     assert!(!part(&read(&report), 0).contains("Account:"));
+}
+
+#[test]
+fn a_recipient_that_the_sender_knows_is_left_out_where_it_is_too_long_in_ascii() {
+    for (octets, is_said) in [(80, true), (245, false)] {
+        let mut original = envelope(None);
+        let known = format!("utf-8;{}", "\u{fc}".repeat(octets)).parse().unwrap();
+        let request = RecipientRequest { notify: None, original: Some(known) };
+        original.dsn.ask(&original.recipients[0], request, false);
+        let failures = [failed("bob@example.com", Reason::UnknownRecipient)];
+        let report = non_delivery(&original, ORIGINAL, &failures).unwrap();
+        let content = String::from_utf8(report.content).unwrap();
+        assert_eq!(content.contains("Original-Recipient: utf-8; \\x{FC}"), is_said, "{content}");
+        assert!(content.lines().all(|line| line.len() <= 998), "{content}");
+    }
 }

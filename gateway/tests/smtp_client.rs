@@ -11,6 +11,7 @@ use gateway::dsn::{DsnRequest, RecipientRequest};
 use gateway::release::Release;
 use gateway::smtp::client::{Conversation, Deferral, Interruption, Letter, NoService, Outcome, Sent, Stage};
 use gateway::smtp::extensions::Extensions;
+use gateway::smtp::international::PastAscii;
 use gateway::smtp::line::Wire;
 use gateway::smtp::reply::Reply;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
@@ -55,7 +56,7 @@ async fn play(script: &str, stream: DuplexStream) {
             tokio::time::sleep(Duration::from_secs(4 * 60)).await;
         } else if let Some(words) = line.strip_prefix("S: ") {
             stream.write_all(format!("{words}\r\n").as_bytes()).await.unwrap();
-        } else if let Some(words) = line.strip_prefix("C: ") {
+        } else if let Some(words) = line.strip_prefix("C:").map(str::trim_start) {
             stream.read_line(&mut heard).await.unwrap();
             assert_eq!(heard, format!("{words}\r\n"));
         } else {
@@ -133,6 +134,32 @@ async fn each_recipient_has_an_outcome_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_recipient_too_many_is_kept_for_later_though_the_host_says_552() {
+    let both = |first: &str, second: &str, then: &str| {
+        format!(
+            "S: 250 OK\nC: RCPT TO:<one@example.org>\nS: {first}\nC: RCPT TO:<two@example.org>\nS: {second}\n{then}\n"
+        )
+    };
+    for (second, is_kept) in [
+        ("552 too many recipients", true),
+        ("552 5.5.3 too many recipients", true),
+        ("552 5.2.2 mailbox full", false),
+        ("550 too many recipients", false),
+    ] {
+        let script = both("250 OK", second, "C: DATA");
+        let outcomes = converse(&[GREETED, &script, MESSAGE, "S: 250 queued\n", QUIT]).await.unwrap();
+        let (code, text) = second.split_once(' ').unwrap();
+        let reply = Reply::new(code.parse().unwrap(), text);
+        assert_eq!(outcomes[0], Outcome::Delivered(Reply::new(250, "queued")));
+        assert_eq!(outcomes[1], if is_kept { deferred(reply) } else { Outcome::Failed(reply) });
+    }
+    // Where no recipient is taken, it is not that there are too many.
+    let script = both("552 full", "552 full", "");
+    let outcomes = converse(&[GREETED, &script, QUIT]).await.unwrap();
+    assert_eq!(outcomes, vec![Outcome::Failed(Reply::new(552, "full")); 2]);
+}
+
+#[tokio::test]
 async fn no_data_is_sent_when_no_recipient_is_taken() {
     let script = "
         S: 250 OK
@@ -161,6 +188,53 @@ async fn size_and_eight_bit_content_are_declared_to_a_host_that_wants_to_know() 
     ";
     let outcomes = send_content("f\u{fc}r\r\n".as_bytes(), &[script, QUIT]).await.unwrap();
     assert_eq!(outcomes, vec![Outcome::Failed(Reply::new(552, "too big")); 2]);
+}
+
+#[tokio::test]
+async fn a_host_that_takes_seven_bits_alone_is_sent_seven_bits() {
+    let message = "
+        S: 354 go on
+        C: MIME-Version: 1.0
+        C: Content-Type: text/plain; charset=unknown-8bit
+        C: Content-Transfer-Encoding: quoted-printable
+        C:
+        C: Gr=FC=DFe
+        C: .
+        S: 250 queued
+    ";
+    let content = b"\r\nGr\xfc\xdfe\r\n";
+    let outcomes = send_content(content, &[GREETED, BOTH_TAKEN, message, QUIT]).await.unwrap();
+    assert_eq!(outcomes, vec![Outcome::Delivered(Reply::new(250, "queued")); 2]);
+    // A header past ASCII cannot be put so, and nothing is said of the message.
+    let greeted = "S: 220 mx.example\nC: EHLO gateway.example\nS: 250 mx.example\n";
+    let outcomes =
+        send_content("Subject: Gr\u{fc}\u{df}e\r\n\r\n".as_bytes(), &[greeted, QUIT]).await.unwrap();
+    assert_eq!(outcomes, vec![Outcome::NotOffered(PastAscii::Content); 2]);
+}
+
+#[tokio::test]
+async fn who_knows_no_eight_bits_sends_what_there_is() {
+    let script =
+        [GREETED, BOTH_TAKEN, "S: 354 go on\n", "C:\nC: \u{fc}\nC: .\nS: 250 queued\n", QUIT].concat();
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let recipients: [Address; 2] = ["one@example.org", "two@example.org"].map(|text| text.parse().unwrap());
+    let letter = Letter {
+        reverse_path: &ReversePath::Mailbox("jane@example.com".parse().unwrap()),
+        recipients: &recipients,
+        dsn: &DsnRequest::default(),
+        is_international: false,
+        content: "\r\n\u{fc}\r\n".as_bytes(),
+    };
+    let helo = "gateway.example".parse().unwrap();
+    let sending = async {
+        let (wire, known) = (Wire::new(Box::new(near)), Extensions::of(Release::V55Sp3));
+        let mut conversation = Conversation::open(wire, &helo, known, None).await.unwrap();
+        let sent = conversation.send(letter).await;
+        conversation.quit().await;
+        sent
+    };
+    let (sent, ()) = tokio::join!(sending, play(&script, far));
+    assert_eq!(sent.outcomes, vec![Outcome::Delivered(Reply::new(250, "queued")); 2]);
 }
 
 #[tokio::test]

@@ -46,6 +46,7 @@ fn main() {
         test("openssl::does_not_start_with_another_key", openssl, another_key),
         test("smtplib::authenticates_over_tls_only", python, authenticates_over_tls_only),
         test("gateway::hands_mail_on_over_tls_or_not_at_all", openssl, over_tls_or_not_at_all),
+        test("gateway::hands_mail_for_an_address_on_over_tls", openssl, over_tls_to_an_address),
     ];
     libtest_mimic::run(&Arguments::from_args(), tests).exit();
 }
@@ -58,6 +59,8 @@ struct Host {
     dir: TempDir,
     port: u16,
     tls_port: u16,
+    /// Where other hosts are spoken to.
+    delivery_port: u16,
     program: Option<Child>,
 }
 
@@ -65,7 +68,8 @@ impl Host {
     /// A host whose gateway does not run yet.
     fn new(key: &[&str]) -> Self {
         let [port, tls_port] = free_ports();
-        let host = Host { dir: tempfile::tempdir().unwrap(), port, tls_port, program: None };
+        let host =
+            Host { dir: tempfile::tempdir().unwrap(), port, tls_port, delivery_port: 25, program: None };
         fs::write(host.path("openssl.cnf"), "[req]\ndistinguished_name = name\n[name]\n").unwrap();
         let mut openssl = Command::new("openssl");
         openssl.arg("req").arg("-config").arg(host.path("openssl.cnf"));
@@ -92,7 +96,7 @@ impl Host {
                 store = "{dir}/mail"
                 tls = {{ certificate = "{dir}/certificate.pem", key = "{dir}/key.pem", trust = "{dir}/trust.pem" }}
                 relay = {{ networks = ["127.0.0.1"] }}
-                delivery = {{ retry = ["1s"], expire = "2s" }}
+                delivery = {{ port = {delivery_port}, retry = ["1s"], expire = "2s" }}
                 [[mailbox]]
                 address = "alice@contoso.test"
                 account = "alice"
@@ -104,6 +108,7 @@ impl Host {
             "#,
             port = self.port,
             tls_port = self.tls_port,
+            delivery_port = self.delivery_port,
             dir = self.dir.path().display(),
         );
         if !self.path("trust.pem").exists() {
@@ -300,4 +305,20 @@ fn over_tls_or_not_at_all() {
     }
     let mail = next.mail("dave@next.test");
     assert!(mail.len() == 2 && mail.iter().all(|mail| mail.contains(" with ESMTPS (")), "{mail:?}");
+}
+
+fn over_tls_to_an_address() {
+    let dave = "[[mailbox]]\naddress = \"dave@next.test\"\naliases = [\"dave@[127.0.0.1]\"]\n\
+                [[route]]\ndomain = \"next.test\"\nto = \"<inbound>\"\n\
+                [[route]]\ndomain = \"[127.0.0.1]\"\nto = \"<inbound>\"";
+    let next = Host::new(KEYS[0]).start(dave);
+    let mut host = Host::new(KEYS[0]);
+    host.delivery_port = next.port;
+    let host = host.start("");
+    let port = format!("127.0.0.1:{}", host.port);
+    let heard = host.s_client(&["-starttls", "smtp", "-connect", &port], &message(ALICE, "dave@[127.0.0.1]"));
+    assert!(heard.contains("250 2.6.0 OK "), "{heard}");
+    wait_for("the message", || next.mail("dave@next.test").len() == 1);
+    let mail = next.mail("dave@next.test");
+    assert!(mail[0].contains(" with ESMTPS ("), "{mail:?}");
 }

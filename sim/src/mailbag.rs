@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -35,6 +36,10 @@ pub struct Item {
     pub hops: usize,
     /// Its content without the trace headers on top (RFC 5321, 4.4), in 64 bits (XXH3).
     pub fingerprint: u64,
+    /// The same of what it was before it was put in seven bits (RFC 6152, 3), if that seems to have been done.
+    pub before_seven_bits: Option<u64>,
+    /// Whether it has nothing past ASCII.
+    pub is_ascii: bool,
 }
 
 /// What a message is.
@@ -126,6 +131,8 @@ pub(crate) fn identify(content: &[u8]) -> Item {
         returns_whole: message.parts.iter().any(|part| matches!(part.body, PartType::Message(_))),
         hops,
         fingerprint,
+        before_seven_bits: in_eight_bits(content).map(|before| untraced(&before).1),
+        is_ascii: content.is_ascii(),
     }
 }
 
@@ -145,8 +152,20 @@ impl Item {
             returns_whole: false,
             hops,
             fingerprint,
+            before_seven_bits: None,
+            is_ascii: content.is_ascii(),
         }
     }
+}
+
+/// What a message was that declared nothing about its text, before it was put in seven bits; nothing if it does not look
+/// like it.
+fn in_eight_bits(content: &[u8]) -> Option<Vec<u8>> {
+    const DECLARED: &[u8] = b"\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\n\
+        Content-Transfer-Encoding: quoted-printable\r\n\r\n";
+    let place = content.windows(DECLARED.len()).position(|octets| octets == DECLARED)?;
+    let (header, body) = (&content[..place], &content[place + DECLARED.len()..]);
+    Some([header, b"\r\n\r\n", &quoted_printable_decode(body)?].concat())
 }
 
 /// How many `Received` lines are on top of a message, and what its content is without the trace headers there.

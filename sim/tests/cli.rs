@@ -417,7 +417,10 @@ fn a_replay_made_twice_is_identical_and_another_seed_is_another_run() {
 fn an_unknown_name_or_release_is_answered_with_the_known_ones() {
     let project = Project::new();
     for (args, known) in [
-        (["replay", "Q100000", "--release", "5.0"], "`postmortem list` shows the scenarios; the profiles are:"),
+        (
+            ["replay", "Q100000", "--release", "5.0"],
+            "`postmortem list` shows the scenarios; the profiles are:",
+        ),
         (["replay", "Q169681", "--release", "5.5-sp3"], "only on 5.0 RTM, 5.0 SP2, 5.5 RTM, current"),
         (["replay", "Q169681", "--release", "6.0"], "`6.0` is not a release; the releases are `5.0 RTM`"),
     ] {

@@ -260,6 +260,18 @@ fn a_message_that_was_changed() {
 }
 
 #[test]
+fn a_message_past_ascii_at_a_host_that_takes_seven_bits() {
+    let name = "a-host-that-takes-seven-bits-is-sent-seven-bits";
+    let (plan, record) = replayed(name, Release::Current);
+    let mut untouched = record.clone();
+    server(&mut untouched, "mail.old.test")[0].is_ascii = false;
+    finds(&plan, &untouched, "integrity", "octets past ASCII went to a host that takes none");
+    let mut spoiled = record;
+    server(&mut spoiled, "mail.old.test")[0].before_seven_bits = Some(1);
+    finds(&plan, &spoiled, "integrity", "a message was changed on its way");
+}
+
+#[test]
 fn a_message_that_was_smuggled() {
     let (plan, mut record) = ran();
     let smuggled = Kind::Message("m1-smuggled".to_owned());

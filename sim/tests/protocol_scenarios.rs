@@ -1,5 +1,5 @@
 //! The scenarios of `scenarios/protocol/`: what goes wrong in them does.
-#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+#![expect(clippy::disallowed_methods, reason = "a test reads the scenarios from the disk")]
 
 use std::path::Path;
 

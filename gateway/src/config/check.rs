@@ -201,18 +201,13 @@ fn submission(
 }
 
 fn mailbox(source: &Source, entry: &file::Mailbox) -> Result<MailboxConfig, ConfigError> {
-    let named = |text: &Text, what: &str| match text.as_ref().as_str() {
-        "" => Err(source.error(
-            text.span(),
-            format!("the {what} is empty"),
-            format!("name the {what}, or take the key out"),
-        )),
-        text => Ok(text.to_owned()),
-    };
     let login = match (&entry.account, &entry.secret) {
         (Some(account), Some(secret)) => {
-            let account = named(account, "account")?;
-            Some(Login { account, secret: source.read(secret, SECRET_REMEDY)? })
+            if account.as_ref().is_empty() {
+                let remedy = "name the account, or take the key out";
+                return Err(source.error(account.span(), "the account is empty", remedy));
+            }
+            Some(Login { account: account.as_ref().clone(), secret: source.read(secret, SECRET_REMEDY)? })
         }
         (None, None) => None,
         (Some(alone), None) => {
@@ -226,7 +221,10 @@ fn mailbox(source: &Source, entry: &file::Mailbox) -> Result<MailboxConfig, Conf
     };
     Ok(MailboxConfig {
         address: source.read(&entry.address, ADDRESS_REMEDY)?,
-        server: entry.server.as_ref().map(|server| named(server, "server")).transpose()?,
+        server: match &entry.server {
+            Some(server) => Some(source.read(server, &format!("{HOST_REMEDY}; or take the key out"))?),
+            None => None,
+        },
         login,
         aliases: entry
             .aliases

@@ -297,7 +297,7 @@ pub struct MailboxConfig {
     /// Its address. No two mailboxes share one.
     pub address: Address,
     /// Its home server; none for this one.
-    pub server: Option<String>,
+    pub server: Option<NextHop>,
     /// The account of its owner, if the owner may authenticate. No two mailboxes share one.
     pub login: Option<Login>,
     /// Its other addresses.

@@ -190,7 +190,7 @@ fn every_setting_is_read() {
     let exempt = HostRule { network: "192.0.2.10/32".parse().unwrap(), rule: Rule::Exempt };
     assert_eq!(config.accept.hosts, [exempt]);
     assert!(config.submission.homed_here_only && !config.submission.account_matches_sender);
-    assert_eq!(config.mailboxes[0].server.as_deref(), Some("IMS2"));
+    assert_eq!(config.mailboxes[0].server, Some("IMS2".parse().unwrap()));
     assert!(config.mailboxes[0].login.as_ref().is_some_and(|login| login.secret.iterations() == 4096));
     assert_eq!(config.extensions[0].settings.len(), 1);
     assert_eq!(config.delivery.retry, [Duration::from_secs(90), minutes(90)]);
@@ -217,7 +217,7 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("listen = \"0.0.0.0\"", 7, "socket address", "\"0.0.0.0:25\""),
     ("administrator = \"administrator\"", 7, "`administrator` is not a mailbox", "\"alice@contoso.test\""),
     ("administrator = \"x@contoso.test\"", 7, "has no mailbox", "add a [[mailbox]]"),
-    ("administrator = \"x@contoso.test\"\n[[mailbox]]\naddress = \"x@contoso.test\"\nserver = \"IMS2\"", 7, "is on IMS2", "mailbox of this server"),
+    ("administrator = \"x@contoso.test\"\n[[mailbox]]\naddress = \"x@contoso.test\"\nserver = \"IMS2\"", 7, "is on ims2", "mailbox of this server"),
     ("[limits]\nmessage_size = -1", 8, "-1 is out of range", "0 or more"),
     ("[limits]\nmessage_size = \"10M\"", 8, "string \"10M\"", "a whole number"),
     ("[limits]\nrecipients = 99", 8, "99 is out of range", "from 100 to 32766"),
@@ -256,7 +256,9 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("[[mailbox]]\naddress = \"alice@contoso.test\"\naliases = [\"Alice@CONTOSO.test\"]", 9, "already an address of alice@contoso.test", "addresses of its own"),
     ("[[mailbox]]\naddress = \"a@contoso.test\"\n[[mailbox]]\naddress = \"A@contoso.test\"", 10, "already an address of a@contoso.test", "addresses of its own"),
     ("[[mailbox]]\naddress = \"a@contoso.test\"\naccount = \"a\"\nsecret = \"SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=\"\n[[mailbox]]\naddress = \"b@contoso.test\"\naccount = \"A\"\nsecret = \"SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=\"", 13, "already has a mailbox", "account of its own"),
-    ("[[mailbox]]\naddress = \"alice@contoso.test\"\nserver = \"\"", 9, "the server is empty", "take the key out"),
+    ("[[mailbox]]\naddress = \"alice@contoso.test\"\nserver = \"\"", 9, "`` is no host to route to", "take the key out"),
+    ("[[mailbox]]\naddress = \"alice@contoso.test\"\nserver = \"EXCH.01\"", 9, "its name ends in a number", "a host name"),
+    ("[[mailbox]]\naddress = \"alice@contoso.test\"\nserver = \"IMS 2\"", 9, "`IMS 2` is no host to route to", "a host name"),
     ("[[mailbox]]\naddress = \"a@fabrikam.test\"", 8, "no route sends `fabrikam.test` inbound", "`domain = \"fabrikam.test\"`"),
     ("[[mailbox]]\naddress = \"a@contoso.test\"\naliases = [\"a@notcontoso.test\"]", 9, "no route sends `notcontoso.test` inbound", "[[route]]"),
     ("[[extension]]\nroutes = \"Imcroute.cfg\"", 7, "no name", "add `name`"),

@@ -250,9 +250,9 @@ pub enum Event {
         /// Of what.
         what: &'static str,
     },
-    /// 3060: a message has something past ASCII, and no host of its recipient offers SMTPUTF8 (RFC 6531). The original knew
-    /// ASCII alone; the number is ours.
-    SmtpUtf8NotOffered {
+    /// 3060: a message has something past ASCII, and no host of its recipient offers what that takes: SMTPUTF8 (RFC 6531),
+    /// or 8BITMIME where it cannot be put in seven bits (RFC 6152). The original knew ASCII alone; the number is ours.
+    TooLittleOffered {
         /// The message.
         id: SpoolId,
         /// The host that was asked last.
@@ -464,7 +464,7 @@ impl Event {
             Event::MilterChangeRefused { .. } => 3031,
             Event::MilterRefused { .. } => 3032,
             Event::HostOverLimit { .. } => 3035,
-            Event::SmtpUtf8NotOffered { .. } => 3060,
+            Event::TooLittleOffered { .. } => 3060,
             Event::ClientTlsFailed { .. } => 3040,
             Event::HostTlsFailed { .. } => 3041,
             Event::ReadableByAll { .. } => 3070,
@@ -538,7 +538,7 @@ impl Event {
             | Event::MilterChangeRefused { .. }
             | Event::MilterRefused { .. }
             | Event::HostOverLimit { .. }
-            | Event::SmtpUtf8NotOffered { .. }
+            | Event::TooLittleOffered { .. }
             | Event::ClientTlsFailed { .. }
             | Event::HostTlsFailed { .. }
             | Event::RemoteRefused { .. }
@@ -635,9 +635,10 @@ impl fmt::Display for Event {
             Event::MilterRefused { milter, reply } => {
                 write!(f, "The milter {milter} refused what a client sent: {reply}")
             }
-            Event::SmtpUtf8NotOffered { id, host, recipient, what } => write!(
+            Event::TooLittleOffered { id, host, recipient, what } => write!(
                 f,
-                "Message {id} cannot be sent to {recipient}: {what} is past ASCII, and {host} offers no SMTPUTF8."
+                "Message {id} cannot be sent to {recipient}: {what} is past ASCII, and {host} offers no {}.",
+                what.extension()
             ),
             Event::ClientTlsFailed { client, why } => {
                 write!(f, "No encrypted connection with the client at {client} came about: {why}.")

@@ -4,8 +4,9 @@
 //! for outbound mail, each with an address for non-delivery reports on the copies. Reconstructed: how a copy is made.
 //!
 //! A copy has the message's content and an envelope of its own: from the address for reports, so that nothing about it ever
-//! goes to the message's sender, to the journal. What goes to a journal, or to that address, is there anyway and is not
-//! copied; so no copy is copied, whichever way round it comes back. Neither is what the gateway wrote itself.
+//! goes to the message's sender, to the journal. What names its journal is there anyway and is not copied. Neither is what
+//! goes to journals and that address alone, so that no copy is copied, whichever way round it comes back; nor what the
+//! gateway wrote itself.
 
 use serde::Deserialize;
 
@@ -52,8 +53,13 @@ impl Journal {
     /// Whether this is a journal, or hears of its copies.
     fn is_own(&self, address: &Address) -> bool {
         let Settings { inbound, outbound, reports_to } = &self.0;
-        inbound.iter().chain(outbound).chain([reports_to]).any(|own| own == address)
+        inbound.iter().chain(outbound).chain([reports_to]).any(|own| is_same(own, address))
     }
+}
+
+/// Whether two addresses are one, as the directory compares them.
+fn is_same(one: &Address, other: &Address) -> bool {
+    one.domain() == other.domain() && one.local_part().eq_ignore_ascii_case(other.local_part())
 }
 
 impl Extension for Journal {
@@ -77,7 +83,9 @@ impl Extension for Journal {
             };
             let Some(journal) = journal else { return Passage::Unchanged };
             let is_ours = !matches!(subject.envelope.origin, Origin::Client { .. });
-            if is_ours || subject.envelope.recipients.iter().any(|recipient| self.is_own(recipient)) {
+            let recipients = &subject.envelope.recipients;
+            let names_it = recipients.iter().any(|recipient| is_same(recipient, journal));
+            if is_ours || names_it || recipients.iter().all(|recipient| self.is_own(recipient)) {
                 reached(Point::JournalNotCopied);
                 return Passage::Unchanged;
             }

@@ -190,6 +190,9 @@ async fn what_goes_to_a_journal_or_is_its_copy_is_not_copied() {
     let client = || Origin::Client { address: [192, 0, 2, 1].into(), helo: "x".to_owned(), account: None };
     for (to, origin, way, copies, has_text) in [
         ("jane@x.test", client(), Direction::Inbound, 1, true),
+        ("jane@x.test r@x.test", client(), Direction::Inbound, 1, true),
+        ("jane@x.test J@X.test", client(), Direction::Inbound, 0, true),
+        ("R@x.test j@x.test", client(), Direction::Inbound, 0, true),
         ("jane@x.test", client(), Direction::Outbound, 0, false),
         ("jane@x.test", Origin::Gateway, Direction::Inbound, 0, false),
         ("jane@x.test", Origin::Journal, Direction::Inbound, 0, false),
@@ -201,7 +204,7 @@ async fn what_goes_to_a_journal_or_is_its_copy_is_not_copied() {
             dsn: DsnRequest::default(),
             is_international: false,
             reverse_path: ReversePath::Null,
-            recipients: vec![to.parse().unwrap()],
+            recipients: to.split(' ').map(|to| to.parse().unwrap()).collect(),
             received: Timestamp::UNIX_EPOCH,
             origin,
         };

@@ -63,7 +63,7 @@ pub enum Reason {
     },
     /// Another host refused the recipient or the message for good.
     Refused(RemoteReply),
-    /// It has something past ASCII, and the recipient's hosts offer no SMTPUTF8 (RFC 6531, 3.2).
+    /// It has something past ASCII, and the recipient's hosts do not offer what that takes (RFC 6531, 3.2; RFC 6152, 3).
     PastAscii {
         /// What of it.
         what: PastAscii,
@@ -101,6 +101,7 @@ impl Reason {
             Reason::Refused(reply) => reply.status(),
             Reason::PastAscii { what: PastAscii::Address, .. } => "5.6.7".to_owned(),
             Reason::PastAscii { what: PastAscii::Header, .. } => "5.6.9".to_owned(),
+            Reason::PastAscii { what: PastAscii::Content, .. } => "5.6.3".to_owned(),
             Reason::MailboxNotLocal { .. } | Reason::SubmissionRefused { .. } => "5.7.1".to_owned(),
             Reason::NotProcessed { .. } => "5.3.0".to_owned(),
         }
@@ -127,8 +128,9 @@ impl Reason {
             Reason::Refused(reply) => format!("{} {reply}", 3000 + u32::from(reply.code)),
             Reason::PastAscii { what, host } => {
                 format!(
-                    "3550 550 {what} is past ASCII, and {} offers no SMTPUTF8",
-                    harmless::ascii(host, 255)
+                    "3550 550 {what} is past ASCII, and {} offers no {}",
+                    harmless::ascii(host, 255),
+                    what.extension()
                 )
             }
             // The reply that the session gives: Q262945.

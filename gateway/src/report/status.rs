@@ -69,7 +69,8 @@ fn fields<'a>(
     fields += &format!("Reporting-MTA: dns; {host}\r\nArrival-Date: {arrival}\r\n");
     for About { recipient, action, status, reply, retried_until } in recipients {
         fields += "\r\n";
-        if let Some(known) = original.dsn.of(recipient).and_then(|request| request.original.as_ref()) {
+        let known = original.dsn.of(recipient).and_then(|request| request.original.as_ref());
+        if let Some(known) = known.filter(|known| is_global || known.in_ascii().is_some()) {
             let known = typed(known.kind(), known.is_utf8(), &known.address(), is_global, 500);
             fields += &format!("Original-Recipient: {known}\r\n");
         }

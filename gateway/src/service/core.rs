@@ -1,6 +1,6 @@
 //! What the parts of a running service share: its configuration, its machine, its spool, and the ways to each other.
 
-use std::future::pending;
+use std::future::{Future, pending};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -191,6 +191,15 @@ impl Core {
     pub(super) async fn closes_down(&self, how: Closing) {
         // The sender is here, so it is not gone.
         let _ = self.closing.subscribe().wait_for(|closing| *closing >= how).await;
+    }
+
+    /// What a wait comes to; nothing if the service is being stopped before.
+    pub(super) async fn unless_closed<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.closes_down(Closing::Gently) => None,
+            outcome = wait => Some(outcome),
+        }
     }
 
     /// The time of day.

@@ -14,6 +14,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,9 +22,10 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, FuturesUnordered};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use super::core::Core;
+use super::CLOSING_TIME;
+use super::core::{Closing, Core};
 use super::courier::Order;
 use super::filing;
 use super::patience::Patience;
@@ -135,7 +137,8 @@ impl Worker {
         Ok(Worker { waiting, arrivals, hands: Hands { present, in_hand, patience } })
     }
 
-    /// Works for ever.
+    /// Works until the service is being stopped: then it takes no more in hand, and finishes what it has in hand if that
+    /// does not take too long.
     pub(super) async fn run(self) {
         let Worker { mut waiting, mut arrivals, hands } = self;
         let most = if hands.present.get().config.release.survives_exceptions() { AT_ONCE } else { 1 };
@@ -143,6 +146,8 @@ impl Worker {
         // Those that are under way, and those of them that were announced again since.
         let (mut busy, mut again) = (BTreeSet::new(), BTreeSet::new());
         let mut is_alone = false;
+        let core = hands.present.get();
+        let mut closing = pin!(core.closes_down(Closing::Gently));
         loop {
             while under_way.len() < most && !is_alone {
                 let is_next = |next: &mut Waiting| under_way.is_empty() || !next.alone;
@@ -157,6 +162,7 @@ impl Worker {
             let has_room = waiting.is_empty() && under_way.len() < most && !is_alone;
             tokio::select! {
                 biased;
+                () = &mut closing => break,
                 Some(id) = under_way.next() => {
                     is_alone = false;
                     busy.remove(&id);
@@ -168,9 +174,14 @@ impl Worker {
                     Some(id) => waiting.push_back(Waiting { id, alone: false }),
                     None => return,
                 },
-
             }
         }
+        let finished = timeout(CLOSING_TIME, async { while under_way.next().await.is_some() {} });
+        if finished.await.is_err() {
+            reached(Point::PutDownUnfinished);
+        }
+        drop(under_way);
+        hands.put_all_down(busy).await;
     }
 }
 
@@ -184,6 +195,16 @@ impl Hands {
             hand.try_again_after(DISK_PAUSE, id.clone());
         }
         id
+    }
+
+    /// The process ends, and none of the messages that were in hand has ended it: those that were `busy`, and what is
+    /// marked still.
+    async fn put_all_down(&self, busy: BTreeSet<SpoolId>) {
+        let spool = &self.present.get().spool;
+        for id in busy.union(&with(&self.in_hand, std::mem::take)) {
+            // Where the disk does not let it be, the next process takes it for one death.
+            let _ = spool.put_down(id).await;
+        }
     }
 }
 

@@ -28,14 +28,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use crate::config::Config;
 use crate::dns::Resolver;
-use crate::env::{Connection, DiskError, Env, Listener, Stream};
+use crate::env::{Connection, DiskError, Env, Listener, Spawn, Stream};
 use crate::eventlog::Event;
 use crate::exception::Exception;
 use crate::extension::{LoadError, Registry};
@@ -50,11 +50,15 @@ use present::Present;
 /// How long the service waits when the machine can give it no connection.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long the service, when it is told to stop, waits for the messages that are being handed over.
+/// How long the service, when it is told to stop, waits for the messages that are being handed over, in either direction,
+/// and for those that are being processed.
 const CLOSING_TIME: Duration = Duration::from_secs(29);
 
 /// How long those that are cut off then may take to hear of it.
 const PARTING_TIME: Duration = Duration::from_secs(1);
+
+/// How long it then waits for the disk.
+const LAST_DISK_TIME: Duration = Duration::from_secs(5);
 
 /// How long a client may take to hear that there are too many.
 const REFUSAL_TIME: Duration = Duration::from_secs(10);
@@ -162,12 +166,13 @@ impl Gateway {
     }
 
     /// Serves until `stop` is ready or an exception ends the service. When it is to stop, it takes no more connections,
-    /// says farewell to the clients that are between two messages, and gives those within one some time to finish it. What
-    /// is not finished then is finished by the next start: nothing that was accepted is only in memory.
+    /// says farewell to the clients that are between two messages, and gives those within one some time to finish it. It
+    /// takes no more messages in hand either, and hands no more over, and finishes what it has begun. What is not finished
+    /// then is finished by the next start: nothing that was accepted is only in memory.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Exit {
         let spawn = Arc::clone(&self.core.env.spawn);
-        spawn.spawn("inbound worker", Box::pin(self.inbound.run()));
-        spawn.spawn("courier", Box::pin(self.courier.run()));
+        let inbound = start(&*spawn, "inbound worker", self.inbound.run());
+        let courier = start(&*spawn, "courier", self.courier.run());
         let places = Arc::new(Semaphore::new(self.core.config.limits.inbound_connections));
         let doors = [(Door::Clear, Some(self.listener)), (Door::Tls, self.tls_listener)];
         let doors = doors.into_iter().filter_map(|(door, listener)| Some((door, listener?)));
@@ -184,15 +189,37 @@ impl Gateway {
         if self.core.config.release.closes_down_gently() {
             self.core.close_down();
             let all = u32::try_from(self.core.config.limits.inbound_connections).unwrap_or(u32::MAX);
-            if timeout(CLOSING_TIME, places.acquire_many(all)).await.is_err() {
-                self.core.cut_off();
-                let _ = timeout(PARTING_TIME, places.acquire_many(all)).await;
-            }
+            let sessions = async {
+                if timeout(CLOSING_TIME, places.acquire_many(all)).await.is_err() {
+                    self.core.cut_off();
+                    let _ = timeout(PARTING_TIME, places.acquire_many(all)).await;
+                }
+            };
+            let parts = timeout(CLOSING_TIME + LAST_DISK_TIME, join(inbound, courier));
+            let _ = join(sessions, parts).await;
         }
         self.core.logs.close().await;
         Event::Stopped.log();
         Exit::Stopped
     }
+}
+
+/// Starts a part of the service. What is given back is ready when it has ended.
+fn start(
+    spawn: &dyn Spawn,
+    name: &'static str,
+    part: impl Future<Output = ()> + Send + 'static,
+) -> oneshot::Receiver<()> {
+    let (ended, has_ended) = oneshot::channel();
+    spawn.spawn(
+        name,
+        Box::pin(async move {
+            part.await;
+            // Only a service that is being stopped waits for it.
+            let _ = ended.send(());
+        }),
+    );
+    has_ended
 }
 
 async fn listen(env: &Env, address: SocketAddr) -> Result<Box<dyn Listener>, StartError> {

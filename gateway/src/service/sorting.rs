@@ -128,7 +128,7 @@ impl Sorted {
             }
             Some((Home::Elsewhere(server), _)) => {
                 reached(Point::SentToHomeServer);
-                self.add_part(core, Some(NextHop { host: server.clone(), port: None }), recipient);
+                self.add_part(core, Some(server.clone()), recipient);
             }
             None => {
                 reached(Point::UnknownRecipient);

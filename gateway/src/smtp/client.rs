@@ -21,7 +21,8 @@ use super::data::stuff;
 use super::extensions::Extensions;
 use super::international::{self, PastAscii};
 use super::line::{LineError, Wire};
-use super::reply::{Reply, ReplyError};
+use super::reply::{self, Reply, ReplyError};
+use super::seven_bit;
 use crate::address::{Address, Domain, ReversePath};
 use crate::dsn::DsnRequest;
 use crate::reach::{Point, reached};
@@ -48,7 +49,7 @@ pub enum Outcome {
     Delivered(Reply),
     /// The host refused it for good.
     Failed(Reply),
-    /// The host offers no SMTPUTF8, and this cannot be said without: another host may take it (RFC 6531, 3.2).
+    /// The host offers no SMTPUTF8 or 8BITMIME, and this cannot be said without: another host may take it (RFC 6531, 3.2).
     NotOffered(PastAscii),
     /// It is to be tried again.
     Deferred(Deferral),
@@ -240,7 +241,9 @@ pub struct Sent {
 /// A conversation with a host that serves mail.
 pub struct Conversation {
     wire: Wire,
-    /// What the host offers and this one knows of.
+    /// What this one knows of.
+    known: Extensions,
+    /// What the host offers of it.
     offered: Extensions,
     /// When the message that is being handed over is given up.
     end: Instant,
@@ -273,6 +276,7 @@ impl Conversation {
     ) -> Result<Self, NoService> {
         let mut conversation = Conversation {
             wire,
+            known,
             offered: Extensions::default(),
             end: Instant::now() + CONVERSATION_TIME,
             state: State::Between,
@@ -287,7 +291,8 @@ impl Conversation {
 
     /// Hands over a message.
     ///
-    /// Content with octets past ASCII is declared as such to hosts that offer 8BITMIME, and sent as it is to the others.
+    /// Content with octets past ASCII is declared as such to hosts that offer 8BITMIME, and put in seven bits for the others;
+    /// where it cannot be, they do not have it (RFC 6152, 3). Who knows no 8BITMIME sends it as it is to all.
     /// What is past ASCII in an address, or in the header of an international message, goes to hosts that offer SMTPUTF8
     /// alone.
     /// What is asked of reports is passed on to hosts that offer DSN. Commands go out together where PIPELINING is
@@ -298,6 +303,20 @@ impl Conversation {
         let not_offered =
             |what: Option<PastAscii>| what.filter(|_| !offered.smtp_utf8).map(Outcome::NotOffered);
         let mut outcomes: Vec<_> = past_ascii.iter().copied().map(not_offered).collect();
+        // Who offers SMTPUTF8 takes eight bits too (RFC 6531, 3.1).
+        let takes_eight_bits = !self.known.eight_bit_mime || offered.eight_bit_mime || offered.smtp_utf8;
+        let in_seven_bits;
+        let mut letter = letter;
+        if !takes_eight_bits && !letter.content.is_ascii() {
+            match seven_bit::of(letter.content) {
+                Some(content) => {
+                    reached(Point::PutInSevenBits);
+                    in_seven_bits = content;
+                    letter.content = &in_seven_bits;
+                }
+                None => settle(&mut outcomes, &Outcome::NotOffered(PastAscii::Content)),
+            }
+        }
         // It is said only where it has to be (RFC 6531, 3.4).
         offered.smtp_utf8 &= past_ascii.iter().any(Option::is_some);
         let mut is_stillborn = !all_settled(&outcomes);
@@ -399,8 +418,8 @@ fn rcpt_command(recipient: &Address, dsn: &DsnRequest, offered: Extensions) -> S
             command += &format!(" NOTIFY={notify}");
         }
         if let Some(original) = &request.original {
-            let original = if offered.smtp_utf8 { original.clone() } else { original.in_ascii() };
-            command += &format!(" ORCPT={original}");
+            let original = if offered.smtp_utf8 { Some(original.clone()) } else { original.in_ascii() };
+            command += &original.map(|original| format!(" ORCPT={original}")).unwrap_or_default();
         }
     }
     command + "\r\n"
@@ -441,7 +460,7 @@ impl Conversation {
         let recipients = (0..letter.recipients.len()).filter(|at| outcomes[*at].is_none()).map(Step::Rcpt);
         let steps: Vec<Step> = [Step::Mail].into_iter().chain(recipients).chain([Step::Data]).collect();
         let at_once = if offered.pipelining { AT_ONCE } else { 1 };
-        let mut may_send = false;
+        let (mut may_send, mut has_taken_one) = (false, false);
         for group in steps.chunks(at_once) {
             if all_settled(outcomes) {
                 return Ok(());
@@ -463,9 +482,13 @@ impl Conversation {
                 *is_stillborn = false;
                 match step {
                     Step::Data if reply.is_intermediate() => may_send = true,
-                    Step::Mail | Step::Rcpt(_) if reply.is_completion() => {}
+                    Step::Mail if reply.is_completion() => {}
+                    Step::Rcpt(_) if reply.is_completion() => has_taken_one = true,
                     // Where MAIL was refused, what was said together with it is refused for that alone.
                     Step::Rcpt(at) if outcomes[*at].is_some() => {}
+                    Step::Rcpt(at) if has_taken_one && may_mean_too_many(&reply) => {
+                        outcomes[*at] = Some(Outcome::Deferred(Deferral::Refused(reply)));
+                    }
                     Step::Rcpt(at) => outcomes[*at] = Some(refused(reply, Stage::Rcpt)?),
                     Step::Mail | Step::Data if all_settled(outcomes) => {}
                     Step::Mail | Step::Data => settle(outcomes, &refused(reply, step.stage())?),
@@ -563,6 +586,14 @@ fn refused(reply: Reply, stage: Stage) -> Result<Outcome, Interruption> {
     } else {
         Err(out_of_place(&reply, stage))
     }
+}
+
+/// Whether a host that has taken a recipient refuses another because there are too many of them, with the code that RFC
+/// 821 had for it (RFC 5321, 4.5.3.1.10). The other is tried again, and if it comes first then and is refused still, that
+/// is final. Where the host says of what it has too much, such as mail in a mailbox, it is believed.
+fn may_mean_too_many(reply: &Reply) -> bool {
+    let status = reply::status_of(reply.code(), &reply.lines()[0]);
+    reply.code() == 552 && status.is_none_or(|status| matches!(status, "5.0.0" | "5.5.3"))
 }
 
 fn no_service(reply: Reply, stage: Stage) -> NoService {

@@ -210,8 +210,8 @@ impl Command {
             "RSET" => nothing(argument, Command::Rset, "RSET"),
             "QUIT" => nothing(argument, Command::Quit, "QUIT"),
             "NOOP" => Ok(Command::Noop),
-            "VRFY" => Ok(Command::Vrfy(something(argument, "VRFY mailbox")?)),
-            "EXPN" => Ok(Command::Expn(something(argument, "EXPN list")?)),
+            "VRFY" => Ok(Command::Vrfy(something(undeclared(argument, offered), "VRFY mailbox")?)),
+            "EXPN" => Ok(Command::Expn(something(undeclared(argument, offered), "EXPN list")?)),
             "HELP" => Ok(Command::Help(argument.to_owned())),
             "AUTH" => auth(argument),
             "ETRN" if offered.etrn => etrn(argument),
@@ -222,13 +222,21 @@ impl Command {
 
 /// Whether a command may have characters past ASCII (RFC 6531, 3.3 and 3.7.4).
 fn may_pass_ascii(verb: &str, argument: &str, offered: Extensions) -> bool {
-    let is_declared = || argument.rsplit(' ').next().is_some_and(|word| word.eq_ignore_ascii_case(SMTP_UTF8));
+    let is_declared = || undeclared(argument, offered).len() < argument.len();
     offered.smtp_utf8
         && match verb.to_ascii_uppercase().as_str() {
             "MAIL" | "RCPT" => true,
             "VRFY" | "EXPN" => is_declared(),
             _ => false,
         }
+}
+
+/// What VRFY and EXPN are to look up, without the parameter behind it (RFC 6531, 3.7.4).
+fn undeclared(argument: &str, offered: Extensions) -> &str {
+    match argument.rsplit_once(' ') {
+        Some((name, word)) if offered.smtp_utf8 && word.eq_ignore_ascii_case(SMTP_UTF8) => name.trim_end(),
+        _ => argument,
+    }
 }
 
 /// The parameter that declares a message to be international (RFC 6531, 3.1).
@@ -609,7 +617,9 @@ mod tests {
         assert!(rcpt("RCPT TO:<a@example.com> ORCPT=utf-8;\\x{FC}@example.com"));
         assert!(!rcpt("RCPT TO:<a@example.com> ORCPT=utf-8;\u{fc}@example.com"));
         assert!(!rcpt("RCPT TO:<a@b\u{fc}cher.example>"));
-        assert_eq!(parse("VRFY j\u{fc}rgen SMTPUTF8"), Ok(Command::Vrfy("j\u{fc}rgen SMTPUTF8".to_owned())));
+        assert_eq!(parse("VRFY j\u{fc}rgen SMTPUTF8"), Ok(Command::Vrfy("j\u{fc}rgen".to_owned())));
+        assert_eq!(parse("EXPN staff smtputf8"), Ok(Command::Expn("staff".to_owned())));
+        assert_eq!(parse("VRFY SMTPUTF8"), Ok(Command::Vrfy("SMTPUTF8".to_owned())));
         for line in
             ["VRFY j\u{fc}rgen", "NOOP \u{fc} SMTPUTF8", "AUTH \u{fc}", "MAIL FROM:<a@example.com> \t"]
         {

@@ -1,4 +1,5 @@
-//! What of a message takes a host that offers SMTPUTF8 (RFC 6531): an address past ASCII, or such a header.
+//! What of a message takes a host that offers SMTPUTF8 (RFC 6531): an address past ASCII, or such a header. What is past
+//! ASCII elsewhere takes 8BITMIME, if it cannot be had [in seven bits](super::seven_bit).
 //!
 //! Octets past ASCII in the header of a message that was not declared to be international are what they were before
 //! there was SMTPUTF8: nobody's business. This module knows no conversation.
@@ -11,13 +12,25 @@ use super::client::Letter;
 use crate::address::Address;
 use crate::trace;
 
-/// Why a message, or a recipient, cannot be told to a host that offers no SMTPUTF8.
+/// Why a message, or a recipient, cannot be told to a host that offers too little.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PastAscii {
     /// The sender's address, or the recipient's.
     Address,
     /// A field of the header, or of a part's.
     Header,
+    /// Something that was not declared to be so, and cannot be had in seven bits.
+    Content,
+}
+
+impl PastAscii {
+    /// The service extension that it takes.
+    pub fn extension(self) -> &'static str {
+        match self {
+            PastAscii::Address | PastAscii::Header => "SMTPUTF8",
+            PastAscii::Content => "8BITMIME",
+        }
+    }
 }
 
 impl fmt::Display for PastAscii {
@@ -25,6 +38,7 @@ impl fmt::Display for PastAscii {
         f.write_str(match self {
             PastAscii::Address => "an address",
             PastAscii::Header => "the header",
+            PastAscii::Content => "the message",
         })
     }
 }

@@ -7,6 +7,7 @@
 //! | [`extensions`] | which service extensions there are, and who offers them |
 //! | [`command`] | what a client's command line says |
 //! | [`reply`] | what a server's reply says |
+//! | `seven_bit` | what a message is for hosts that take seven bits alone |
 //! | [`transcript`] | how a conversation is written down, without its secrets |
 //! | [`client`] | one conversation that hands a message to another host |
 //!
@@ -19,4 +20,5 @@ pub mod extensions;
 pub mod international;
 pub mod line;
 pub mod reply;
+mod seven_bit;
 pub mod transcript;

@@ -222,6 +222,18 @@ async fn a_message_whose_end_is_not_answered_is_sent_again_and_may_arrive_twice(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_that_a_host_may_have_is_given_to_no_other_before_the_next_try() {
+    let machine = Machine::with("").await;
+    let silent: crate::network::Manners = &[(".", "hang up")];
+    machine.network.host("partner.test", 10, "mx1.partner.test", "203.0.113.1", &[silent, KIND]);
+    machine.network.host("partner.test", 20, "mx2.partner.test", "203.0.113.2", &[KIND]);
+    machine.send("alice@contoso.test", &["bob@partner.test"]).await;
+    assert_eq!(hosts(&machine), [1]);
+    pass(HOUR).await;
+    assert_eq!((hosts(&machine), minutes(&machine)), (vec![1, 1], vec![0, 15]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_smart_host_takes_all_mail_that_goes_out() {
     let machine = Machine::with("delivery.smart_host = \"203.0.113.9:2525\"").await;
     machine.network.host("elsewhere.test", 10, "smart.test", "203.0.113.9", &[KIND]);

@@ -103,3 +103,79 @@ async fn a_domain_of_hundreds_of_exchangers_has_twenty_of_them_tried() {
     machine.send("alice@contoso.test", &["bob@partner.test"]).await;
     assert_eq!(visited(&machine).len(), 20);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_hosts_say_that_are_known_is_not_the_last_word_while_another_is_not_known() {
+    let machine = Machine::with("").await;
+    machine.network.host("partner.test", 10, "mx1.partner.test", "203.0.113.1", &[KIND]);
+    let no_service: Manners = &[("connect", "554 no mail here")];
+    machine.network.host("partner.test", 20, "mx2.partner.test", "203.0.113.2", &[no_service]);
+    machine.network.host_is_known("mx1.partner.test", false);
+    machine.send("alice@contoso.test", &["bob@partner.test"]).await;
+    assert_eq!((machine.mailbox("alice"), machine.spool("out").len()), (Vec::new(), 1));
+    machine.network.host_is_known("mx1.partner.test", true);
+    pass(HOUR).await;
+    assert_eq!(visited(&machine), ["203.0.113.2", "203.0.113.1"]);
+    assert_eq!((machine.events(2001).len(), machine.spool("out")), (1, Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_not_known_now_may_take_what_the_others_have_no_words_for() {
+    let machine = Machine::with("").await;
+    let offers: Manners = &[("EHLO", "250-mx1\r\n250-8BITMIME\r\n250 SMTPUTF8")];
+    machine.network.host("partner.test", 10, "mx1.partner.test", "203.0.113.1", &[offers]);
+    machine.network.host("partner.test", 20, "mx2.partner.test", "203.0.113.2", &[KIND]);
+    machine.network.host_is_known("mx1.partner.test", false);
+    let mut client = machine.network.dial(crate::machine::RELAY_CLIENT);
+    let to = "b\u{fc}cher@partner.test";
+    let script = format!(
+        "S: 220\n C: EHLO client.example\n S: 250\n C: MAIL FROM:<alice@contoso.test> SMTPUTF8\n S: 250\n C: RCPT TO:<{to}>\n S: 250\n C: DATA\n S: 354\n C: Subject: x\n C: .\n S: 250"
+    );
+    client.play(&script).await;
+    pass(Duration::from_secs(1)).await;
+    assert_eq!((machine.mailbox("alice"), machine.spool("out").len()), (Vec::new(), 1));
+    machine.network.host_is_known("mx1.partner.test", true);
+    pass(HOUR).await;
+    assert_eq!((machine.events(2001).len(), machine.mailbox("alice")), (1, Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn twenty_hosts_do_not_speak_for_the_others_of_a_domain_that_has_more() {
+    for (count, reports) in [(20, 1), (21, 0)] {
+        let machine = Machine::with("").await;
+        let no_service: Manners = &[("connect", "554 no mail here")];
+        for number in 0..count {
+            let (name, address) = (format!("mx{number}.partner.test"), format!("203.0.113.{}", number + 1));
+            machine.network.host("partner.test", number, &name, &address, &[no_service]);
+        }
+        machine.send("alice@contoso.test", &["bob@partner.test"]).await;
+        assert_eq!((visited(&machine).len(), machine.mailbox("alice").len()), (20, reports), "{count}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_host_cannot_be_told_in_seven_bits_goes_to_one_that_takes_eight_or_comes_back() {
+    let offers: Manners = &[("EHLO", "250-mx\r\n250 8BITMIME")];
+    let send = async |machine: &Machine| {
+        let mut client = machine.network.dial(crate::machine::RELAY_CLIENT);
+        let envelope = "S: 220\n C: EHLO client.example\n S: 250\n C: MAIL FROM:<alice@contoso.test> BODY=8BITMIME\n S: 250\n C: RCPT TO:<bob@partner.test>\n S: 250\n C: DATA\n S: 354";
+        client.play(envelope).await;
+        client.play("C: Subject: Gr\u{fc}\u{df}e\n C: .\n S: 250").await;
+        pass(Duration::from_secs(1)).await;
+    };
+    let machine = Machine::with("").await;
+    machine.network.host("partner.test", 10, "mx1.partner.test", "203.0.113.1", &[KIND]);
+    machine.network.host("partner.test", 20, "mx2.partner.test", "203.0.113.2", &[offers]);
+    send(&machine).await;
+    assert_eq!(
+        (visited(&machine), machine.mailbox("alice").len()),
+        (vec!["203.0.113.1".to_owned(), "203.0.113.2".to_owned()], 0)
+    );
+
+    let machine = Machine::with("").await;
+    machine.network.host("partner.test", 10, "mx1.partner.test", "203.0.113.1", &[KIND]);
+    send(&machine).await;
+    let [report] = &machine.mailbox("alice")[..] else { panic!("one report") };
+    assert!(report.contains("Status: 5.6.3\r\n"), "{report}");
+    assert!(machine.events(3060)[0].contains("mx1.partner.test offers no 8BITMIME"));
+}

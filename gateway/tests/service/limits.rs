@@ -167,3 +167,21 @@ async fn anybody_may_send_to_a_server_behind_this_one() {
     client.play("C: RCPT TO:<bob@beside.test>\n S: 550 5.7.1\n C: RCPT TO:<bob@behind.test>\n S: 250").await;
     assert!(machine.reached(Point::PublicRoute) && !machine.reached(Point::RelayPermitted));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_past_ascii_is_found_and_not_told_wrongly() {
+    let machine = Machine::with("policy.vrfy = \"authenticated\"").await;
+    let mut client = machine.greeted().await;
+    client.play("C: AUTH PLAIN AGFsaWNlAHdpbnRlcg==\n S: 235").await;
+    let script = "
+        C: VRFY j\u{fc}rgen@contoso.test SMTPUTF8
+        S: 252 2.6.8
+        C: EXPN juergen@contoso.test SMTPUTF8
+        S: 550 5.6.8
+        C: VRFY alice@contoso.test SMTPUTF8
+        S: 250 2.1.5 <alice@contoso.test>
+        C: VRFY nobody@contoso.test SMTPUTF8
+        S: 550 5.1.1
+    ";
+    client.play(script).await;
+}

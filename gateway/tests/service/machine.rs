@@ -114,6 +114,7 @@ impl Machine {
                     {{ address = "administrator@contoso.test" }},
                     {{ address = "alice@contoso.test", account = "alice", secret = "{winter}" }},
                     {{ address = "bob@contoso.test", account = "bob", secret = "{summer}", server = "IMS2" }},
+                    {{ address = "jürgen@contoso.test", aliases = ["juergen@contoso.test"] }},
                 ]
                 {configuration}
             "#,

@@ -12,6 +12,7 @@ mod flush_mode;
 mod limits;
 mod logs;
 mod machine;
+mod milter;
 mod network;
 mod recovery;
 mod scram;

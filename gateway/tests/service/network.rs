@@ -4,17 +4,26 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use gateway::address::Domain;
 use gateway::dns::{DnsError, MailExchanger, Resolver};
 use gateway::env::{BoxFuture, Connection, IoFuture, Listener, Net, Stream, UdpSocket};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
+
+use crate::milter::refuse_later_greetings;
 
 /// What a host answers at one visit to the commands that begin so. The banner answers `connect`, the final dot is
-/// `.`; what is not in the list is answered as a host answers that takes everything.
+/// `.`; an answer may be `hang up` or `silence`, or begin with `slowly`; what is not in the list is answered as a host answers that takes everything.
 pub(crate) type Manners = &'static [(&'static str, &'static str)];
+
+/// How long an answer takes that is given `slowly`.
+const SLOWLY: Duration = Duration::from_secs(20);
+
+/// What a milter has heard: the letters of the commands.
+pub(crate) type Heard = Arc<Mutex<String>>;
 
 /// A connection, the address that it comes from, and the one that it is made to.
 type Call = io::Result<(DuplexStream, SocketAddr, SocketAddr)>;
@@ -32,9 +41,13 @@ struct State {
     hosts: BTreeMap<IpAddr, VecDeque<Manners>>,
     exchangers: BTreeMap<Domain, Result<Vec<MailExchanger>, DnsError>>,
     addresses: BTreeMap<String, Vec<IpAddr>>,
+    /// The names of which nobody knows the addresses now.
+    unanswered: BTreeSet<String>,
     visits: Vec<Visit>,
     /// The addresses at which a connection is never answered.
     silent: BTreeSet<IpAddr>,
+    /// The address of a milter, and what it has heard.
+    milter: Option<(IpAddr, Heard)>,
 }
 
 /// One connection that the gateway asked for.
@@ -80,9 +93,26 @@ impl Network {
         self.0.lock().unwrap().exchangers.insert(domain.parse().unwrap(), answer);
     }
 
+    /// From now on nobody says where a host is, or somebody does again.
+    pub(crate) fn host_is_known(&self, name: &str, known: bool) {
+        let unanswered = &mut self.0.lock().unwrap().unanswered;
+        if known {
+            unanswered.remove(name)
+        } else {
+            unanswered.insert(name.to_owned())
+        };
+    }
+
     /// From now on no connection to this address is answered.
     pub(crate) fn stay_silent(&self, address: &str) {
         self.0.lock().unwrap().silent.insert(address.parse().unwrap());
+    }
+
+    /// A milter at an address. What it hears.
+    pub(crate) fn milter(&self, address: &str) -> Heard {
+        let heard = Heard::default();
+        self.0.lock().unwrap().milter = Some((address.parse().unwrap(), Arc::clone(&heard)));
+        heard
     }
 
     /// The connections so far.
@@ -131,6 +161,10 @@ impl Network {
             match reply.map(|reply| manner.unwrap_or(reply)) {
                 Some("hang up") => return Ok(()),
                 Some("silence") => std::future::pending().await,
+                Some(reply) if reply.starts_with("slowly ") => {
+                    sleep(SLOWLY).await;
+                    stream.write_all(format!("{}\r\n", &reply["slowly ".len()..]).as_bytes()).await?;
+                }
                 Some(reply) => stream.write_all(format!("{reply}\r\n").as_bytes()).await?,
                 None => {}
             }
@@ -156,6 +190,15 @@ impl Net for Network {
                 std::future::pending::<()>().await;
             }
             let mut state = self.0.lock().unwrap();
+            if let Some((_, heard)) = state.milter.as_ref().filter(|(address, _)| *address == to.ip()) {
+                let (near, far) = duplex(64 * 1024);
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "the milter is another program than the gateway"
+                )]
+                tokio::spawn(refuse_later_greetings(far, Arc::clone(heard)));
+                return Ok(Box::new(near) as Box<dyn Stream>);
+            }
             let visit = state.visits.len() - 1;
             let manners = match state.hosts.get_mut(&to.ip()) {
                 Some(manners) if manners.len() > 1 => manners.pop_front(),
@@ -209,8 +252,12 @@ impl Resolver for Network {
     }
 
     fn addresses<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, DnsError>> {
-        let known = self.0.lock().unwrap().addresses.get(host).cloned();
-        Box::pin(async move { known.ok_or(DnsError::NoSuchName) })
+        let state = self.0.lock().unwrap();
+        let known = match state.unanswered.contains(host) {
+            true => Err(DnsError::NoAnswer("it is down".to_owned())),
+            false => state.addresses.get(host).cloned().ok_or(DnsError::NoSuchName),
+        };
+        Box::pin(async move { known })
     }
 }
 

@@ -102,3 +102,18 @@ async fn a_disk_that_fails_for_a_while_is_not_held_against_the_message_in_hand()
     pass(MINUTE).await;
     assert_eq!((machine.mailbox("alice").len(), machine.spool("bad")), (1, Vec::new()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_is_noted_before_leave_is_taken_of_the_host() {
+    // The historical releases take leave after each message.
+    let configuration = "release = \"5.5 SP3\"";
+    let machine = Machine::with(configuration).await;
+    let slow: Manners = &[("QUIT", "silence")];
+    machine.network.host("partner.test", 10, "mx1.partner.test", "203.0.113.1", &[slow]);
+    machine.send("alice@contoso.test", &["bob@partner.test"]).await;
+    assert_eq!(machine.network.visits()[0].said.last().unwrap(), "QUIT");
+    machine.kill().await;
+    machine.start(configuration).await;
+    pass(HOUR).await;
+    assert_eq!((machine.network.visits().len(), machine.events(2001).len()), (1, 1));
+}

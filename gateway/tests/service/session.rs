@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use gateway::reach::Point;
 use tokio::time::Instant;
 
 use crate::machine::{Machine, RELAY_CLIENT, pass};
@@ -511,4 +512,68 @@ async fn between_chunks_nothing_else_belongs_to_the_message() {
     drop(client);
     pass(MINUTE).await;
     assert!(machine.spool("work").is_empty() && machine.mailbox("alice").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn chunks_that_bring_nothing_keep_no_connection() {
+    let machine = Machine::with("").await;
+    let mut client = machine.greeted().await;
+    client.play(RECIPIENT).await;
+    // EHLO was the first command of that kind.
+    for _ in 0..118 {
+        client.play("C: BDAT 0\n S: 250").await;
+    }
+    client.play("C: BDAT 0\n S: 250\n S: 421 ims.contoso.test too many errors\n S: (closed)").await;
+    assert!(machine.spool("work").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn chunks_whose_octets_come_with_the_command_end_after_an_hour_too() {
+    let machine = Machine::with("").await;
+    let mut client = machine.greeted().await;
+    client.play(RECIPIENT).await;
+    for _ in 0..60 {
+        client.send(b"BDAT 1\r\nx").await;
+        client.play("S: 250 1 octets").await;
+        pass(MINUTE).await;
+    }
+    client.send(b"BDAT 1\r\nx").await;
+    client.play("S: 421 ims.contoso.test the message took too long\n S: (closed)").await;
+    assert!(machine.reached(Point::MessageTooSlow) && machine.spool("work").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn recipients_that_are_put_off_keep_a_connection_only_so_long() {
+    for limits in ["limits.recipients = 100", "limits.recipients_per_minute = 100"] {
+        let machine = Machine::with(limits).await;
+        let mut client = machine.greeted().await;
+        client.play("C: MAIL FROM:<>\n S: 250").await;
+        for number in 0..1119 {
+            let reply = client.say(&format!("RCPT TO:<a{number}@contoso.test>")).await;
+            assert!(reply.starts_with(if number < 100 { "250" } else { "45" }), "{limits}: {number}");
+        }
+        client.play("C: RCPT TO:<bob@contoso.test>\n S: 45").await;
+        client.play("S: 421 ims.contoso.test too many errors\n S: (closed)").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_refused_in_flush_mode_keep_a_connection_only_so_long() {
+    let machine = Machine::with("limits.disk_low_water = 1000").await;
+    machine.leave_free(10);
+    let mut client = machine.greeted().await;
+    for _ in 0..118 {
+        assert!(client.say("MAIL FROM:<>").await.starts_with("452"));
+    }
+    client.play("C: MAIL FROM:<>\n S: 452\n S: 421 ims.contoso.test too many errors\n S: (closed)").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recipient_that_is_named_twice_has_the_message_once() {
+    let machine = Machine::with("").await;
+    machine.network.host("partner.test", 10, "mx1.partner.test", "203.0.113.1", &[&[]]);
+    machine.send("alice@contoso.test", &["bob@partner.test", "carol@partner.test", "bob@partner.test"]).await;
+    let said = &machine.network.visits()[0].said;
+    let recipients: Vec<_> = said.iter().filter(|line| line.starts_with("RCPT")).collect();
+    assert_eq!(recipients, ["RCPT TO:<bob@partner.test>", "RCPT TO:<carol@partner.test>"]);
 }

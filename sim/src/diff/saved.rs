@@ -384,6 +384,8 @@ impl SavedItem {
             returns_whole: false,
             hops: 0,
             fingerprint: 0,
+            before_seven_bits: None,
+            is_ascii: true,
         }
     }
 }

@@ -2,13 +2,17 @@
 //!
 //! The content of every copy, in a mailbox, on a mail server or in the spool, is what the client sent, but for the
 //! trace headers that were put on top (RFC 5321, 4.4), for the line that an extension was told to add, and for what the
-//! milters have changed, by their own record, and for the text of a disclaimer around its text. On its way out it has the sender that it came with, to the code point (RFC
-//! 6531, 3.3); its recipients are the matter of *policy*. No message
-//! is anywhere that a client hid within another behind a false end of data (RFC 5321, 4.1.1.4).
+//! milters have changed, by their own record, and for the text of a disclaimer around its text. A host that does not offer
+//! 8BITMIME has nothing past ASCII, and what it has in its place says the same (RFC 6152, 3). On its way out a message has the
+//! sender that it came with, to the code point (RFC 6531, 3.3); its recipients are the matter of *policy*. No message is
+//! anywhere that a client hid within another behind a false end of data (RFC 5321, 4.1.1.4).
 //!
 //! Not judged: reports and notifications, and a message for which a client's fault changes what is sent.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use gateway::release::Release;
 
 use super::journal::{self, Way};
 use super::{Case, Oracle, Sheet, Where, disclaimer, filters};
@@ -47,11 +51,29 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
             .or_insert_with(|| fingerprints(case, message, &planned.content, ways));
         let rewrites =
             |fault: &Fault| matches!(fault, Fault::ExtensionRewrites { message: about } if about == message);
+        let (mut forms, mut takes_eight_bits) = (vec![item.fingerprint], true);
+        if let Where::Server(name) = place {
+            let server = case.plan.servers.iter().find(|server| &*server.name == name);
+            let is_here = |peer: IpAddr| server.is_some_and(|server| server.address == peer);
+            let sent = ledger.transfers.iter().filter(|sent| sent.message() == Some(message));
+            let hosts = || sent.clone().filter(|sent| !sent.is_inbound && is_here(sent.peer));
+            // The historical releases knew no 8BITMIME.
+            takes_eight_bits =
+                case.plan.release != Release::Current || hosts().any(|sent| sent.takes_eight_bits);
+            forms.extend(item.before_seven_bits.filter(|_| hosts().any(|sent| !sent.takes_eight_bits)));
+        }
+        if !takes_eight_bits && !item.is_ascii {
+            sheet.finds(
+                "octets past ASCII went to a host that takes none",
+                format!("{message}, found at {place:?}"),
+            );
+        }
+        let is = |known: &[u64]| forms.iter().any(|form| known.contains(form));
         let is_intact = match (ledger.bit(rewrites), place) {
-            (false, _) => plain.contains(&item.fingerprint),
+            (false, _) => is(plain),
             // It may not have been asked about yet.
-            (true, Where::Spool(_)) => plain.contains(&item.fingerprint) || added.contains(&item.fingerprint),
-            (true, _) => added.contains(&item.fingerprint),
+            (true, Where::Spool(_)) => is(plain) || is(added),
+            (true, _) => is(added),
         };
         if !is_intact {
             sheet.finds("a message was changed on its way", format!("{message}, found at {place:?}"));

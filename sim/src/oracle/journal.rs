@@ -71,7 +71,7 @@ pub(super) fn judge(case: &Case<'_>, sheet: &mut Sheet) {
         for (message, (_, planned)) in &case.ledger.planned {
             let names_it =
                 |address: &str| is_journal(case.plan, address) || reports_to(case.plan) == Some(address);
-            let is_its_own = planned.to.iter().any(|to| names_it(&to.to_string()));
+            let is_its_own = planned.to.iter().all(|to| names_it(&to.to_string()));
             if case.ledger.is_garbled(message) || is_its_own {
                 continue;
             }

@@ -264,7 +264,7 @@ impl<'a> Model<'a> {
             Some(Hop::Host(host)) => self.host(&host),
             Some(Hop::Here) => match self.mailbox(recipient) {
                 None => Place::Nowhere,
-                Some(MailboxConfig { server: Some(server), .. }) => self.host(server),
+                Some(MailboxConfig { server: Some(server), .. }) => self.host(&server.host),
                 Some(here) => Place::Mailbox(here.address.to_string().to_ascii_lowercase()),
             },
             None => match &self.plan.gateway.config.delivery.smart_host {
@@ -297,7 +297,9 @@ impl<'a> Model<'a> {
         let hop = look_up(&self.extension, &domain, "localhost");
         let routed = match hop.or_else(|| look_up(&self.plan.gateway.routes, &domain, "<inbound>")) {
             Some(Hop::Host(host)) => Some(host),
-            Some(Hop::Here) => self.mailbox(recipient).and_then(|mailbox| mailbox.server.clone()),
+            Some(Hop::Here) => {
+                self.mailbox(recipient).and_then(|mailbox| Some(mailbox.server.as_ref()?.host.clone()))
+            }
             None => self.plan.gateway.config.delivery.smart_host.as_ref().map(|it| it.host.clone()),
         };
         match routed {

@@ -96,6 +96,8 @@ pub struct Transfer<'a> {
     pub recipients: Vec<String>,
     /// What was sent.
     pub content: Content,
+    /// Whether the server takes octets past ASCII (RFC 6152).
+    pub takes_eight_bits: bool,
     /// Whether it was sent over TLS.
     pub is_encrypted: bool,
     /// The reply, if it came.
@@ -296,6 +298,7 @@ pub(super) fn transfers<'a>(sessions: &[Session<'a>], host: &str) -> Vec<Transfe
                     is_declared,
                     recipients: std::mem::take(&mut recipients),
                     content: content.clone(),
+                    takes_eight_bits: session.offers("8BITMIME"),
                     is_encrypted: exchange.is_encrypted,
                     reply: exchange.reply.clone(),
                     index: exchange.index,

@@ -10,12 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::LINE_LIMIT;
 use super::text_parts::{Encoding, TextPart};
-
-/// How many octets one line of base64 stands for: 76 characters (RFC 2045, 6.8).
-const BASE64_LINE: usize = 57;
-
-/// The longest line of quoted-printable, without its end (RFC 2045, 6.7).
-const QUOTED_LINE: usize = 76;
+use crate::transfer_encoding::{base64, quoted_printable};
 
 /// What begins a text that is signed or encrypted within itself (RFC 9580, 6.2.1).
 const BEGIN_PGP: &[u8] = b"-----BEGIN PGP ";
@@ -52,7 +47,7 @@ pub(super) fn into(
         Encoding::Plain { .. } if with.split(|octet| *octet == b'\n').any(is_too_long) => return None,
         Encoding::Plain { .. } => with,
         Encoding::QuotedPrintable => quoted_printable(&with),
-        Encoding::Base64 => in_base64(&with),
+        Encoding::Base64 => base64(&with),
     })
 }
 
@@ -153,41 +148,4 @@ fn is_too_long(line: &[u8]) -> bool {
 fn from_base64(body: &[u8]) -> Option<Vec<u8>> {
     let body: Vec<u8> = body.iter().copied().filter(|octet| !octet.is_ascii_whitespace()).collect();
     BASE64_STANDARD.decode(body).ok()
-}
-
-fn in_base64(text: &[u8]) -> Vec<u8> {
-    let line = |octets| format!("{}\r\n", BASE64_STANDARD.encode(octets));
-    text.chunks(BASE64_LINE).map(line).collect::<String>().into_bytes()
-}
-
-fn quoted_printable(text: &[u8]) -> Vec<u8> {
-    let mut lines = Vec::new();
-    let mut rest = text;
-    loop {
-        let end = find(rest, b"\r\n");
-        quote_line(&rest[..end.unwrap_or(rest.len())], &mut lines);
-        match end {
-            Some(end) => {
-                lines.extend_from_slice(b"\r\n");
-                rest = &rest[end + 2..];
-            }
-            None => return lines,
-        }
-    }
-}
-
-/// One line, broken softly where it is too long.
-fn quote_line(line: &[u8], lines: &mut Vec<u8>) {
-    let mut length = 0;
-    for (at, octet) in line.iter().enumerate() {
-        let is_last = at + 1 == line.len();
-        let stands = matches!(octet, b'!'..=b'<' | b'>'..=b'~') || !is_last && matches!(octet, b' ' | b'\t');
-        let quoted = if stands { vec![*octet] } else { format!("={octet:02X}").into_bytes() };
-        if length + quoted.len() >= QUOTED_LINE {
-            lines.extend_from_slice(b"=\r\n");
-            length = 0;
-        }
-        length += quoted.len();
-        lines.extend(quoted);
-    }
 }

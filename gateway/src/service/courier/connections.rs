@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -131,7 +132,7 @@ impl Connection {
     }
 
     /// Takes leave of the host.
-    pub(super) async fn part(self) {
+    async fn part(self) {
         let Connection { conversation, seat, .. } = self;
         conversation.quit().await;
         drop(seat);
@@ -190,6 +191,7 @@ impl Connections {
             Wait,
         }
         loop {
+            let mut freed = pin!(self.freed.notified());
             let step = {
                 let mut state = self.state();
                 // Called to another host, it has not looked there yet.
@@ -228,6 +230,8 @@ impl Connections {
                 } else if let Some(oldest) = state.take_oldest(None) {
                     Step::MakeRoom(oldest)
                 } else {
+                    // Before anybody else looks: of two seats that are given back at once, each is to wake somebody.
+                    freed.as_mut().enable();
                     Step::Wait
                 }
             };
@@ -242,21 +246,21 @@ impl Connections {
                     reached(Point::KeptConnectionMadeRoom);
                     oldest.part().await;
                 }
-                Step::Wait => self.freed.notified().await,
+                Step::Wait => freed.await,
             }
         }
     }
 
     /// A message has gone over a connection, or was to: keeps it for the next if the host may be given one, or else takes
     /// leave of it.
-    pub(super) async fn put_back(self: &Arc<Self>, mut connection: Connection) {
+    pub(super) fn put_back(self: &Arc<Self>, mut connection: Connection) {
         connection.messages += 1;
         let may_stay = self.limits.keeps
             && connection.conversation.may_go_on()
             && connection.messages < MESSAGES
             && connection.opened.elapsed() < LIFE;
         if !may_stay {
-            return connection.part().await;
+            return self.part(connection);
         }
         connection.kept_since = Instant::now();
         let host = connection.seat.host;
@@ -266,6 +270,11 @@ impl Connections {
         if !std::mem::replace(&mut state.is_watched, true) {
             self.spawn.spawn("kept connections", Box::pin(Arc::clone(self).watch()));
         }
+    }
+
+    /// Takes leave of a host, which may take its time: nobody waits for it.
+    pub(super) fn part(&self, connection: Connection) {
+        self.spawn.spawn("farewell", Box::pin(connection.part()));
     }
 
     /// Takes leave of what was kept for long enough, until nothing is kept any more.
@@ -288,7 +297,7 @@ impl Connections {
             };
             for connection in expired {
                 reached(Point::KeptConnectionUnused);
-                self.spawn.spawn("farewell", Box::pin(connection.part()));
+                self.part(connection);
             }
         }
     }

@@ -28,13 +28,20 @@ const LEADS_BACK: &str = "its mail leads back to this host";
 /// Where an entry goes.
 pub(super) enum Destination {
     /// One of these, in this order.
-    Hosts(Vec<Host>),
+    Hosts(Hosts),
     /// Nowhere, ever.
     Unknown(String),
     /// Nowhere, because the domain says that it takes no mail.
     NoMail,
     /// It is not known now.
     NotNow(String),
+}
+
+/// The hosts to try.
+pub(super) struct Hosts {
+    pub(super) hosts: Vec<Host>,
+    /// Whether these are all that there are: else what they all say is not the last word.
+    pub(super) are_all: bool,
 }
 
 /// A host to connect to.
@@ -48,12 +55,13 @@ pub(super) struct Host {
 pub(super) async fn destination(core: &Core, envelope: &Envelope) -> Destination {
     let port = core.config.delivery.port;
     if let Some(NextHop { host, port: own }) = &envelope.next_hop {
-        return Candidates::of(core, own.unwrap_or(port)).resolve([(0, host.clone())]).await;
+        return Candidates::of(core, own.unwrap_or(port)).resolve(vec![(0, host.clone())]).await;
     }
     let domain: &Domain = envelope.recipients[0].domain();
     if let Some(literal) = domain.literal() {
         let mut candidates = Candidates::of(core, port);
-        candidates.add(0, domain.as_str(), &[literal]).await;
+        // Its name is the address, as a certificate would have it.
+        candidates.add(0, &literal.to_string(), &[literal]).await;
         return candidates.destination(domain.as_str());
     }
     let mut exchangers = match answer(core.resolver.mail_exchangers(domain)).await {
@@ -63,7 +71,7 @@ pub(super) async fn destination(core: &Core, envelope: &Envelope) -> Destination
     };
     if exchangers.is_empty() {
         reached(Point::AddressInsteadOfExchanger);
-        return Candidates::of(core, port).resolve([(0, domain.as_str().to_owned())]).await;
+        return Candidates::of(core, port).resolve(vec![(0, domain.as_str().to_owned())]).await;
     }
     exchangers.retain(|mx| !is_null(mx));
     if exchangers.is_empty() {
@@ -84,9 +92,8 @@ pub(super) async fn destination(core: &Core, envelope: &Envelope) -> Destination
             return Destination::Unknown(LEADS_BACK.to_owned());
         }
     }
-    exchangers.truncate(HOSTS);
     let names = exchangers.into_iter().map(|mx| (mx.preference, mx.host));
-    Candidates::of(core, port).resolve(names).await
+    Candidates::of(core, port).resolve(names.collect()).await
 }
 
 /// Whether this is the root: alone it says that the domain takes no mail (RFC 7505). Beside others it says nothing.
@@ -105,18 +112,31 @@ struct Candidates<'a> {
     /// Whether this host was among them.
     cut: bool,
     found: Vec<(u16, Host)>,
+    /// Whether there are more, which are too many to be looked up.
+    left_out: bool,
     /// Why some may be missing: the first whose addresses are not known now.
     later: Option<(u16, String)>,
 }
 
 impl<'a> Candidates<'a> {
     fn of(core: &'a Core, port: u16) -> Self {
-        Candidates { core, port, asked: false, own: None, cut: false, found: Vec::new(), later: None }
+        Candidates {
+            core,
+            port,
+            asked: false,
+            own: None,
+            cut: false,
+            found: Vec::new(),
+            left_out: false,
+            later: None,
+        }
     }
 
     /// The addresses of some hosts, each with its preference, in the order of the hosts: up to this host, if it is among
     /// them.
-    async fn resolve(mut self, hosts: impl IntoIterator<Item = (u16, String)>) -> Destination {
+    async fn resolve(mut self, mut hosts: Vec<(u16, String)>) -> Destination {
+        self.left_out = hosts.len() > HOSTS;
+        hosts.truncate(HOSTS);
         let mut names = Vec::new();
         for (preference, name) in hosts {
             names.push(name.clone());
@@ -150,6 +170,7 @@ impl<'a> Candidates<'a> {
                 self.found.retain(|(found, _)| *found < preference);
                 self.later.take_if(|(found, _)| *found >= preference);
                 self.cut = true;
+                self.left_out = false;
                 return;
             }
         }
@@ -179,8 +200,10 @@ impl<'a> Candidates<'a> {
 
     fn destination(self, names: &str) -> Destination {
         match (self.found.is_empty(), self.later) {
-            (false, _) => {
-                Destination::Hosts(self.found.into_iter().map(|(_, host)| host).take(HOSTS).collect())
+            (false, later) => {
+                let are_all = later.is_none() && !self.left_out && self.found.len() <= HOSTS;
+                let hosts = self.found.into_iter().map(|(_, host)| host).take(HOSTS).collect();
+                Destination::Hosts(Hosts { hosts, are_all })
             }
             (true, Some((_, why))) => Destination::NotNow(why),
             (true, None) if self.cut => Destination::Unknown(LEADS_BACK.to_owned()),

@@ -13,13 +13,14 @@ mod schedule;
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use self::connections::{Connections, Limits};
 use self::deletion::Deletions;
@@ -27,7 +28,8 @@ pub(super) use self::deletion::{Deletion, Done};
 use self::destination::{Destination, destination};
 use self::round::{Round, Visited};
 use self::schedule::{Ordered, Schedule};
-use super::core::Core;
+use super::CLOSING_TIME;
+use super::core::{Closing, Core};
 use super::filing;
 use super::present::Present;
 use crate::address::Domain;
@@ -115,7 +117,8 @@ impl Courier {
         Ok(Courier { core: Arc::clone(core), present: Arc::clone(present), orders })
     }
 
-    /// Carries for ever.
+    /// Carries until the service is being stopped: then it hands no more over, and finishes what it has begun to if that
+    /// does not take too long.
     pub(super) async fn run(mut self) {
         let delivery = &self.core.config.delivery;
         // An entry that is carried has at most one connection.
@@ -134,10 +137,12 @@ impl Courier {
         );
         let mut deletions = Deletions::default();
         let mut schedule = Schedule::default();
+        let mut closing = pin!(self.core.closes_down(Closing::Gently));
         loop {
             let next = schedule.next();
             tokio::select! {
                 biased;
+                () = &mut closing => break,
                 Some(Carried { name, again }) = carried.recv() => match again {
                     again if deletions.is_due(&name, &again) => {
                         connections.ended(&name);
@@ -171,7 +176,8 @@ impl Courier {
                 },
                 () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
                     let Some(name) = schedule.pop() else { continue };
-                    let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+                    let place = self.core.unless_closed(Arc::clone(&places).acquire_owned());
+                    let Some(Ok(place)) = place.await else { break };
                     let (core, back) = (self.present.get(), back.clone());
                     let connections = Arc::clone(&connections);
                     let spawn = Arc::clone(&core.env.spawn);
@@ -183,7 +189,7 @@ impl Courier {
                             Next::Try(wait) => Again::At(Instant::now() + wait),
                             Next::Suspend => Again::Suspended,
                             Next::Hold(wait) => Again::Held { until: Instant::now() + wait },
-                            Next::Call => return,
+                            Next::Call | Next::Cut => return,
                         };
                         // Without a courier nothing is carried any more.
                         let _ = back.send(Carried { name, again });
@@ -192,6 +198,8 @@ impl Courier {
                 }
             }
         }
+        let all = u32::try_from(delivery.connections).unwrap_or(u32::MAX);
+        let _ = timeout(CLOSING_TIME, places.acquire_many(all)).await;
     }
 }
 
@@ -226,6 +234,8 @@ enum Next {
     Suspend,
     /// Another try, when there is room at the host that it waits for.
     Call,
+    /// Another try, by the next process: the service is being stopped.
+    Cut,
 }
 
 /// One try of one entry, with the exception filter around it.
@@ -306,10 +316,14 @@ async fn attempt(core: &Core, name: &EntryName, connections: &Arc<Connections>) 
         reached(Point::HeldForEtrn);
         return Ok(Next::Hold(round.hold().await?));
     } else {
-        match destination(core, &message.envelope).await {
+        let Some(destination) = core.unless_closed(destination(core, &message.envelope)).await else {
+            return Ok(Next::Cut);
+        };
+        match destination {
             Destination::Hosts(hosts) => match round.visit(hosts, connections).await {
                 Visited::Tried(deferred) => deferred,
                 Visited::MustWait => return Ok(Next::Call),
+                Visited::Cut => return Ok(Next::Cut),
             },
             Destination::NotNow(why) => {
                 reached(Point::NoDnsAnswer);

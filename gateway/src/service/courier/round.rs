@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::DISK_PAUSE;
 use super::connections::{Connection, Connections, Found};
-use super::destination::Host;
+use super::destination::{Host, Hosts};
 use super::history;
 use crate::address::{Address, ReversePath};
 use crate::dsn::Condition;
@@ -39,6 +39,8 @@ pub(super) enum Visited {
     Tried(Option<String>),
     /// There is no room for a connection to the host whose turn it is: the entry is called when there is.
     MustWait,
+    /// The service is being stopped.
+    Cut,
 }
 
 /// What came of calling one host.
@@ -51,6 +53,22 @@ enum Called {
     NoConnection(String),
     /// There is no room for a connection to it.
     Full,
+    /// The service is being stopped, and it was told nothing of the message.
+    Cut,
+}
+
+/// Why there is no conversation with a host.
+enum NotOpened {
+    /// It could not be connected to.
+    NoConnection(String),
+    /// It serves no mail now.
+    NoService(NoService),
+}
+
+impl From<NoService> for NotOpened {
+    fn from(no_service: NoService) -> Self {
+        NotOpened::NoService(no_service)
+    }
 }
 
 /// One try: what it does to the recipients still waiting.
@@ -66,9 +84,9 @@ pub(super) struct Round<'a> {
     waited: Duration,
     /// Whether a host may have the message of which that is not known.
     unanswered: bool,
-    /// Who waits because a host offers no SMTPUTF8, and what of the message takes it; and how many hosts were such.
+    /// Who waits because a host offers too little, and what of the message takes more; and which hosts were such.
     untold: BTreeMap<Address, PastAscii>,
-    without_smtp_utf8: Vec<String>,
+    offering_too_little: Vec<String>,
     /// Whether the entry has ended already.
     is_gone: bool,
     /// What came in the way of the last try.
@@ -115,7 +133,7 @@ impl<'a> Round<'a> {
             waited: history::waited(message.envelope.received, progress),
             unanswered: false,
             untold: BTreeMap::new(),
-            without_smtp_utf8: Vec::new(),
+            offering_too_little: Vec::new(),
             is_gone: false,
             last_why,
             last_shortfall,
@@ -128,9 +146,10 @@ impl<'a> Round<'a> {
     }
 
     /// Tries one host after another until no recipient waits or no host is left.
-    pub(super) async fn visit(&mut self, hosts: Vec<Host>, connections: &Arc<Connections>) -> Visited {
+    pub(super) async fn visit(&mut self, hosts: Hosts, connections: &Arc<Connections>) -> Visited {
         let mut deferred = None;
         let mut without_service = Vec::new();
+        let Hosts { hosts, are_all } = hosts;
         let count = hosts.len();
         let mut came_from = None;
         // Once a host has said something of the message, no host is waited for.
@@ -141,10 +160,11 @@ impl<'a> Round<'a> {
             match self.call(&host, connections, may_wait).await {
                 Called::Full if may_wait => return Visited::MustWait,
                 Called::Full => {}
+                Called::Cut => return Visited::Cut,
                 Called::Said(why) => {
                     (deferred, may_wait) = (why, false);
-                    let is_without = self.without_smtp_utf8.last() == Some(&host.name);
-                    came_from = is_without.then_some(Point::NextAfterNoSmtpUtf8);
+                    let offers_too_little = self.offering_too_little.last() == Some(&host.name);
+                    came_from = offers_too_little.then_some(Point::NextAfterTooLittleOffered);
                 }
                 // Nothing was said of the message: the next host may take it.
                 Called::NoService(no_service) => {
@@ -167,8 +187,15 @@ impl<'a> Round<'a> {
             if self.waiting.is_empty() {
                 return Visited::Tried(None);
             }
+            if self.unanswered {
+                // It may have the message: another one would only have it too.
+                return Visited::Tried(deferred);
+            }
         }
-        if self.without_smtp_utf8.len() + without_service.len() == count && !self.untold.is_empty() {
+        if !are_all {
+            return Visited::Tried(deferred);
+        }
+        if self.offering_too_little.len() + without_service.len() == count && !self.untold.is_empty() {
             self.fail_the_untold();
             if self.waiting.is_empty() {
                 return Visited::Tried(None);
@@ -191,7 +218,12 @@ impl<'a> Round<'a> {
         let needs_tls = |recipient: &Address| self.core.config.routes.is_certified(recipient.domain());
         let is_certified = self.message.envelope.recipients.iter().any(needs_tls);
         let certified = is_certified.then_some(&*host.name);
-        let seat = match connections.find(host.address, certified, self.name, may_wait).await {
+        let found = connections.find(host.address, certified, self.name, may_wait);
+        let seat = match self.core.unless_closed(found).await {
+            None => return Called::Cut,
+            Some(found) => found,
+        };
+        let seat = match seat {
             Found::Full => {
                 reached(Point::NoRoomAtHost);
                 return Called::Full;
@@ -202,7 +234,7 @@ impl<'a> Round<'a> {
                 let sent = self.send(&mut connection).await;
                 if !sent.is_stillborn {
                     reached(Point::ConnectionReused);
-                    connections.put_back(*connection).await;
+                    connections.put_back(*connection);
                     return Called::Said(self.take_note(sent, &host.name).await);
                 }
                 // The host had closed it meanwhile: that was no try.
@@ -210,42 +242,44 @@ impl<'a> Round<'a> {
                 connection.into_seat()
             }
         };
-        let stream = match connect(self.core, host).await {
-            Ok(stream) => stream,
-            Err(why) => {
-                let (name, address) = (host.name.clone(), host.address);
-                Event::ConnectFailed { host: name, address, why: why.clone() }.log();
+        let (conversation, fell_back) = match self.core.unless_closed(self.open(host, is_certified)).await {
+            None => return Called::Cut,
+            Some(Ok(opened)) => opened,
+            Some(Err(NotOpened::NoConnection(why))) => {
                 connections.failed(seat, &why);
                 return Called::NoConnection(why);
             }
-        };
-        let trust = if is_certified { Trust::Certified } else { Trust::Anybody };
-        let mut fell_back = false;
-        let conversation = match self.converse(stream, host, Some(trust)).await {
-            Ok(conversation) => conversation,
-            Err(NoService::NoHandshake { why }) => {
-                Event::HostTlsFailed { host: host.name.clone(), why: why.clone() }.log();
-                let Ok(stream) = connect(self.core, host).await else {
-                    return Called::NoService(NoService::NoHandshake { why });
-                };
-                reached(Point::FellBackToClear);
-                fell_back = true;
-                match self.converse(stream, host, None).await {
-                    Ok(conversation) => conversation,
-                    Err(no_service) => return Called::NoService(no_service),
-                }
-            }
-            Err(no_service) => return Called::NoService(no_service),
+            Some(Err(NotOpened::NoService(no_service))) => return Called::NoService(no_service),
         };
         let mut connection = Connection::new(conversation, seat, certified);
         let sent = self.send(&mut connection).await;
         if fell_back {
             // The next message is to try for TLS anew.
-            connection.part().await;
+            connections.part(connection);
         } else {
-            connections.put_back(connection).await;
+            connections.put_back(connection);
         }
         Called::Said(self.take_note(sent, &host.name).await)
+    }
+
+    /// Connects to a host and begins a conversation with it. Whether that is in clear because there was no handshake.
+    async fn open(&self, host: &Host, is_certified: bool) -> Result<(Conversation, bool), NotOpened> {
+        let stream = connect(self.core, host).await.map_err(|why| {
+            let (name, address) = (host.name.clone(), host.address);
+            Event::ConnectFailed { host: name, address, why: why.clone() }.log();
+            NotOpened::NoConnection(why)
+        })?;
+        let trust = if is_certified { Trust::Certified } else { Trust::Anybody };
+        let why = match self.converse(stream, host, Some(trust)).await {
+            Err(NoService::NoHandshake { why }) => why,
+            conversation => return Ok((conversation?, false)),
+        };
+        Event::HostTlsFailed { host: host.name.clone(), why: why.clone() }.log();
+        let Ok(stream) = connect(self.core, host).await else {
+            return Err(NoService::NoHandshake { why }.into());
+        };
+        reached(Point::FellBackToClear);
+        Ok((self.converse(stream, host, None).await?, true))
     }
 
     /// Begins a conversation with a host: encrypted if the mail needs it or the host offers it, or in clear.
@@ -276,7 +310,7 @@ impl<'a> Round<'a> {
         note_the_differences(&outcomes);
         let (mut deferred, mut delivered) = (None, Vec::new());
         if outcomes.iter().any(|outcome| matches!(outcome, Outcome::NotOffered(_))) {
-            self.without_smtp_utf8.push(host.to_owned());
+            self.offering_too_little.push(host.to_owned());
         }
         for (recipient, outcome) in std::mem::take(&mut self.waiting).into_iter().zip(outcomes) {
             match outcome {
@@ -286,7 +320,7 @@ impl<'a> Round<'a> {
                     self.fail(recipient, Reason::Refused(remote(host, &reply)), &reply.to_string());
                 }
                 Outcome::NotOffered(what) => {
-                    deferred.get_or_insert_with(|| format!("{host}: it offers no SMTPUTF8"));
+                    deferred.get_or_insert_with(|| format!("{host}: it offers no {}", what.extension()));
                     self.untold.insert(recipient.clone(), what);
                     self.waiting.push(recipient);
                 }
@@ -414,20 +448,21 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Every host that there is offers no SMTPUTF8: who takes it will not have the message (RFC 6531, 3.2).
+    /// Every host that there is offers no SMTPUTF8, or no 8BITMIME: who takes it will not have the message (RFC 6531, 3.2).
     fn fail_the_untold(&mut self) {
-        let host = self.without_smtp_utf8.last().cloned().unwrap_or_default();
+        let host = self.offering_too_little.last().cloned().unwrap_or_default();
         let untold = std::mem::take(&mut self.untold);
         let (failed, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
             .into_iter()
             .partition(|recipient| untold.contains_key(recipient));
         self.waiting = waiting;
         for recipient in failed {
-            reached(Point::SmtpUtf8NotOffered);
+            reached(Point::TooLittleOffered);
             let what = untold[&recipient];
+            let noted = format!("no host offers {}", what.extension());
             let id = self.name.id.clone();
-            Event::SmtpUtf8NotOffered { id, host: host.clone(), recipient: recipient.clone(), what }.log();
-            self.fail(recipient, Reason::PastAscii { what, host: host.clone() }, "no host offers SMTPUTF8");
+            Event::TooLittleOffered { id, host: host.clone(), recipient: recipient.clone(), what }.log();
+            self.fail(recipient, Reason::PastAscii { what, host: host.clone() }, &noted);
         }
     }
 

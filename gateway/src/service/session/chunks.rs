@@ -3,6 +3,8 @@
 //! The first chunk opens the draft, and from then on the recipients are what they are. Every chunk is read to its end
 //! before it is answered, also where it cannot be taken: what follows it is the next command.
 
+use tokio::time::Instant;
+
 use super::message::Work;
 use super::{Go, Over, Session, out_of_order, too_large};
 use crate::reach::{Point, reached};
@@ -24,7 +26,16 @@ impl Chunks {
 
 impl Session {
     pub(super) async fn bdat(&mut self, octets: u64, is_last: bool) -> Go {
+        if octets == 0 && !is_last {
+            self.note_idle_command();
+        }
         let mut chunks = match self.chunks.take() {
+            // A chunk that is at hand already, or has nothing in it, is waited for by nobody.
+            Some(chunks) if chunks.work.end <= Instant::now() => {
+                let over = self.part_from_the_slow(chunks.work.end).await;
+                chunks.discard().await;
+                return Err(over);
+            }
             Some(chunks) => chunks,
             None => {
                 let Some((hello, transaction)) = self.ready() else {

@@ -14,6 +14,9 @@ use crate::smtp::reply::Reply;
 /// What is said of a name that is told about in no other way.
 const VAGUE: &str = "Cannot VRFY user, but will accept message and attempt delivery";
 
+/// What is said of a mailbox that a reply, which is always in ASCII, cannot name (RFC 6531, 3.7.4).
+const UNSAID: &str = "Its address cannot be said in ASCII";
+
 /// What a name stands for.
 enum Found<'a> {
     /// A mailbox, and whether the name is another than its own.
@@ -35,6 +38,9 @@ impl Session {
         }
         reached(Point::LookupAnswered);
         let reply = match self.find(name) {
+            Found::Mailbox { mailbox, .. } if !mailbox.address.is_ascii() => {
+                Reply::new(252, UNSAID).with_status("2.6.8")
+            }
             Found::Mailbox { mailbox, .. } => {
                 Reply::new(250, format!("<{}>", mailbox.address)).with_status("2.1.5")
             }
@@ -55,6 +61,9 @@ impl Session {
         }
         reached(Point::LookupAnswered);
         let reply = match self.find(name) {
+            Found::Mailbox { mailbox, is_alias: true } if !mailbox.address.is_ascii() => {
+                Reply::new(550, UNSAID).with_status("5.6.8")
+            }
             Found::Mailbox { mailbox, is_alias: true } => {
                 Reply::new(250, format!("<{}>", mailbox.address)).with_status("2.1.5")
             }

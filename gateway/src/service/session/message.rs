@@ -51,7 +51,7 @@ pub(super) struct Work {
     octets: u64,
     failure: Option<DiskError>,
     /// When it must be here.
-    end: Instant,
+    pub(super) end: Instant,
 }
 
 impl Work {
@@ -202,7 +202,7 @@ impl Session {
     }
 
     /// Parts from a client that fell silent within a message, or took too long over the whole of it.
-    async fn part_from_the_slow(&mut self, end: Instant) -> Over {
+    pub(super) async fn part_from_the_slow(&mut self, end: Instant) -> Over {
         if Instant::now() < end {
             return self.part_from_the_silent().await;
         }
@@ -260,7 +260,7 @@ impl Session {
             Ok(Filtered::Discarded { by }) => {
                 let facts = self.facts(&work);
                 let _ = work.draft.discard().await;
-                self.idle_commands = 0;
+                self.note_progress();
                 self.log_received(&id, &work.envelope, facts.as_ref());
                 self.log_discarded(&work.envelope, &by);
                 self.taken(&id).await
@@ -283,7 +283,7 @@ impl Session {
         let octets = work.draft.octets();
         match work.draft.commit().await {
             Ok(id) => {
-                self.idle_commands = 0;
+                self.note_progress();
                 self.core.counters.inbound.count(envelope.recipients.len(), octets);
                 self.core.arrived(id.clone());
                 self.log_received(&id, envelope, facts.as_ref());
@@ -316,7 +316,7 @@ impl Session {
         match draft.set_aside(Aside::Bad).commit().await {
             Ok(id) => {
                 reached(Point::MilterQuarantined);
-                self.idle_commands = 0;
+                self.note_progress();
                 self.log_received(&id, &envelope, facts.as_ref());
                 Event::InboundSetAside { file: id.to_string(), folder: "bad", why }.log();
                 filing::announce(&self.core, &about);

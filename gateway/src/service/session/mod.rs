@@ -49,6 +49,9 @@ const ERRORS: usize = 20;
 /// How many commands may bring no message nearer, such as NOOP, before each of them counts as wrong: a client that
 /// only keeps its connection takes it from another.
 const IDLE_COMMANDS: usize = 100;
+/// How many recipients may be put off, since the last message, before each of them counts as wrong: a client may name
+/// more than there is room for before it has heard so (RFC 2920). Postfix lets as many be (`smtpd_recipient_overshoot_limit`).
+const PUT_OFF: usize = 1000;
 
 /// One client's conversation.
 pub(super) struct Session {
@@ -74,6 +77,8 @@ pub(super) struct Session {
     errors: usize,
     /// The commands since the last message that bring none nearer.
     idle_commands: usize,
+    /// The recipients since then that were put off.
+    put_off: usize,
     failed_authentications: usize,
 }
 
@@ -141,6 +146,7 @@ impl Session {
             chunks: None,
             errors: 0,
             idle_commands: 0,
+            put_off: 0,
             failed_authentications: 0,
         }
     }
@@ -259,30 +265,11 @@ impl Session {
     async fn obey(&mut self, command: Command) -> Go {
         use Command::{Auth, Bdat, Data, Mail, Rcpt};
         if !matches!(command, Mail(_) | Rcpt(_) | Data | Bdat { .. } | Auth { .. }) {
-            self.idle_commands += 1;
-            if self.idle_commands > IDLE_COMMANDS {
-                reached(Point::IdleCommands);
-                self.errors += 1;
-            }
+            self.note_idle_command();
         }
         match command {
-            Command::Helo(name) => {
-                let verdict = self.milters.helo(&name).await;
-                if self.heed(verdict).await? {
-                    return Ok(());
-                }
-                self.greet(name, Protocol::Smtp).await;
-                self.say_plainly(&Reply::new(250, "OK")).await
-            }
-            Command::Ehlo(name) => {
-                let verdict = self.milters.helo(&name).await;
-                if self.heed(verdict).await? {
-                    return Ok(());
-                }
-                let capabilities = self.capabilities(&name);
-                self.greet(name, Protocol::Esmtp).await;
-                self.say_plainly(&Reply::multi(250, capabilities)).await
-            }
+            Command::Helo(name) => self.greet(name, Protocol::Smtp).await,
+            Command::Ehlo(name) => self.greet(name, Protocol::Esmtp).await,
             Command::StartTls => self.starttls().await,
             Command::Mail(mail) => self.mail(mail).await,
             Command::Rcpt(rcpt) => self.rcpt(rcpt).await,
@@ -306,9 +293,34 @@ impl Session {
         }
     }
 
-    async fn greet(&mut self, name: String, protocol: Protocol) {
-        self.hello = Some(Hello { name, protocol });
+    /// A command brings no message nearer.
+    fn note_idle_command(&mut self) {
+        self.idle_commands += 1;
+        if self.idle_commands > IDLE_COMMANDS {
+            reached(Point::IdleCommands);
+            self.errors += 1;
+        }
+    }
+
+    /// A message was taken: the client has not come in vain.
+    fn note_progress(&mut self) {
+        self.idle_commands = 0;
+        self.put_off = 0;
+    }
+
+    async fn greet(&mut self, name: String, protocol: Protocol) -> Go {
+        // The milters know of no message any more, whatever they say to this.
+        let verdict = self.milters.helo(&name).await;
         self.forget_the_message().await;
+        if self.heed(verdict).await? {
+            return Ok(());
+        }
+        let reply = match protocol {
+            Protocol::Smtp => Reply::new(250, "OK"),
+            _ => Reply::multi(250, self.capabilities(&name)),
+        };
+        self.hello = Some(Hello { name, protocol });
+        self.say_plainly(&reply).await
     }
 
     /// Forgets the message that is being handed over, and what was stored of it.
@@ -366,6 +378,7 @@ impl Session {
         }
         if self.core.is_in_flush_mode().await {
             reached(Point::RefusedInFlushMode);
+            self.note_idle_command();
             let full = "Requested action not taken: insufficient system storage, try again later";
             return self.answer(&Reply::new(452, full).with_status("4.3.1")).await;
         }
@@ -398,11 +411,11 @@ impl Session {
         if transaction.recipients.len() >= self.core.config.limits.recipients {
             reached(Point::RecipientLimit);
             let full = "Requested action not taken: Exceed Recipient Limit";
-            return self.answer(&Reply::new(452, full).with_status("4.5.3")).await;
+            return self.put_off(Reply::new(452, full).with_status("4.5.3")).await;
         }
         if let Err(excess) = self.guest.names_recipient() {
             reached(Point::RecipientOverLimit);
-            return self.answer(&too_many(excess)).await;
+            return self.put_off(too_many(excess)).await;
         }
         let recipient = rcpt.forward_path.into_address(&self.core.config.host);
         let onward = self.core.route(recipient.domain()) != Route::Inbound;
@@ -428,8 +441,12 @@ impl Session {
         }
         let reply = Reply::new(250, format!("OK - Recipient <{recipient}>")).with_status("2.1.5");
         if let Some(Transaction { recipients, dsn, .. }) = &mut self.transaction {
-            dsn.ask(&recipient, rcpt.request, recipients.contains(&recipient));
-            recipients.push(recipient);
+            let was_named = recipients.contains(&recipient);
+            dsn.ask(&recipient, rcpt.request, was_named);
+            // Who is named twice has the message once.
+            if !was_named {
+                recipients.push(recipient);
+            }
         }
         self.answer(&reply).await
     }
@@ -468,6 +485,12 @@ impl Session {
     async fn refuse(&mut self, reply: Reply) -> Go {
         self.errors += 1;
         self.answer(&reply).await
+    }
+
+    /// Answers for a recipient that is to come with another message.
+    async fn put_off(&mut self, reply: Reply) -> Go {
+        self.put_off += 1;
+        if self.put_off > PUT_OFF { self.refuse(reply).await } else { self.answer(&reply).await }
     }
 
     async fn say(&mut self, code: u16, text: &str) -> Go {

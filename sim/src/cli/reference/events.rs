@@ -121,7 +121,7 @@ fn examples() -> Vec<Event> {
             host: Ipv4Addr::new(198, 51, 100, 66).into(),
             what: "connections at one time",
         },
-        Event::SmtpUtf8NotOffered {
+        Event::TooLittleOffered {
             id: id.clone(),
             host: host.clone(),
             recipient: "jürgen@partner.test".parse().expect("it is an address"),
