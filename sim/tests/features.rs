@@ -21,11 +21,11 @@ const NOT_DRAWN: [&str; 2] = [
      a lock on the spool",
 ];
 
-/// Whether a feature is there in a plan, for the row whose name begins so.
-/// A row, by how it begins, and whether a plan has it.
+/// How the name of a row begins, and whether its feature is there in a plan.
 type Drawn = (&'static str, fn(&Plan) -> bool);
 
 const DRAWN: &[Drawn] = &[
+    ("routes to servers behind it", |plan| plan.gateway.public.iter().any(|(_, public)| *public)),
     ("PIPELINING", |plan| any(plan, |message| message.uses.pipelining) && offers(plan, Offer::Pipelining)),
     ("SIZE; 8BITMIME", |plan| {
         let limit = plan.gateway.config.limits.message_size;
