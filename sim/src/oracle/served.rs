@@ -13,7 +13,7 @@ use std::time::Duration;
 use gateway::release::Release;
 
 use super::session::verb;
-use super::{Case, Session, Sheet, filters, liveness};
+use super::{Case, Reply, Session, Sheet, filters, liveness};
 use crate::fault::Fault;
 use crate::plan::ClientTls;
 use crate::record::{Outcome, What};
@@ -80,15 +80,13 @@ fn may_be_put_off(case: &Case<'_>, reply: &str) -> bool {
 fn answered(case: &Case<'_>, session: &Session<'_>, sheet: &mut Sheet) {
     let at = |index: usize| case.record.entries[index].at;
     let last = session.span[1];
-    // With its process the connection ends, and nobody says so.
-    let mut after = case.record.entries.iter().skip(last);
-    let is_over = |what: &What| ends_the_service(what) || matches!(what, What::Service(_));
-    let died = after.find(|entry| is_over(&entry.what)).map(|entry| entry.at);
-    let ended = match (session.is_closed, died) {
-        (true, _) => at(last),
-        (false, Some(died)) => died,
-        (false, None) if case.record.end.service_up => case.record.ended,
-        (false, None) => return,
+    let ended = match session.is_closed {
+        true => at(last),
+        false => match died(case, last).into_iter().chain(no_handshake(case, session)).min() {
+            Some(ended) => ended,
+            None if case.record.end.service_up => case.record.ended,
+            None => return,
+        },
     };
     sheet.judges();
     for exchange in &session.exchanges {
@@ -109,4 +107,30 @@ fn answered(case: &Case<'_>, session: &Session<'_>, sheet: &mut Sheet) {
     if is_waited_for && ended > at(last) + patience {
         sheet.finds("a client that says nothing was waited for for too long", session.peer.to_string());
     }
+}
+
+/// When the process ended that had a connection, of which nobody said anything after this: it ended with it.
+fn died(case: &Case<'_>, last: usize) -> Option<Duration> {
+    let is_over = |what: &What| ends_the_service(what) || matches!(what, What::Service(_));
+    let mut after = case.record.entries.iter().skip(last);
+    after.find(|entry| is_over(&entry.what)).map(|entry| entry.at)
+}
+
+/// When it was said that no handshake came about with a client that was to begin one: nobody says anything to it then.
+fn no_handshake(case: &Case<'_>, session: &Session<'_>) -> Option<Duration> {
+    let awaited = session.exchanges.last()?;
+    let is_due = match verb(awaited.command).as_str() {
+        "STARTTLS" => awaited.reply.as_ref().is_some_and(Reply::is_positive),
+        "" => awaited.reply.is_none(),
+        _ => false,
+    };
+    if !is_due {
+        return None;
+    }
+    let says = format!("the client at {} came about", session.peer);
+    let after = case.record.entries.iter().skip(session.span[1]);
+    let mut failed = after.filter(|entry| {
+        matches!(&entry.what, What::Event(event) if event.id == 3040 && event.description.contains(&says))
+    });
+    failed.next().map(|entry| entry.at)
 }
