@@ -137,7 +137,7 @@ fn turned_away(case: &Case<'_>, limit: usize, sheet: &mut Sheet) {
     let says = |line: &&str| line.contains(" too many connections, try again later");
     for session in inbound() {
         let reply = session.exchanges[0].reply.as_ref();
-        if !reply.is_some_and(|reply| reply.lines.iter().any(|line| says(&line))) {
+        if !reply.is_some_and(|reply| reply.lines.iter().any(says)) {
             continue;
         }
         sheet.judges();
