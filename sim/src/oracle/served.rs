@@ -1,21 +1,23 @@
 //! Whether clients are served: heard, answered and let go. Part of *liveness*.
 //!
 //! - A client that behaves, in a world that is well, hands its message over, or is told for good that it cannot. "Not
-//!   now" is for who asks for too much (*bounds* judges whether he did), and for what a milter puts off.
+//!   now" is for who asks for too much (*bounds* judges whether he did), and for what a milter puts off; a client that
+//!   names twenty whom nobody is may be parted from.
 //! - Every command is answered, or the connection closed, within the time that the gateway has for it; so is a client
 //!   parted from that says nothing any more.
 //!
 //! The historical releases are not judged: what brings them down is found by *service*.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use gateway::release::Release;
 
 use super::session::verb;
-use super::{Case, Reply, Session, Sheet, filters, liveness};
+use super::{Case, Exchange, Reply, Session, Sheet, filters, liveness};
 use crate::fault::Fault;
-use crate::plan::ClientTls;
+use crate::plan::{ClientPlan, ClientTls};
 use crate::record::{Outcome, What};
 use crate::service_control::ends_the_service;
 
@@ -27,6 +29,10 @@ const ANSWER: Duration = Duration::from_mins(20);
 /// down before it has come.
 const SILENCE: Duration = Duration::from_mins(6);
 const WITHIN_A_MESSAGE: Duration = Duration::from_mins(70);
+
+/// How many errors a client may make in one dialogue.
+const ERRORS: usize = 20;
+const WAITED: &str = "a client that says nothing was waited for for too long";
 
 pub(super) fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     if case.plan.release != Release::Current {
@@ -64,12 +70,26 @@ fn clients(case: &Case<'_>, sheet: &mut Sheet) {
             Outcome::Refused { reply, .. } if !reply.starts_with('4') || may_be_put_off(case, reply) => {
                 continue;
             }
+            Outcome::Lost { .. } if has_erred(case, client, begins..entry.at) => continue,
             Outcome::Refused { .. } => "a client was put off though all was well",
             Outcome::Lost { .. } => "a client was not answered though all was well",
             Outcome::Unreachable(_) => "a client found nobody to talk to though all was well",
         };
         sheet.finds(cause, format!("{message}, try {}: {what}", attempt.number));
     }
+}
+
+/// Whether a client has named so many whom nobody is, at this try, that it may be parted from.
+fn has_erred(case: &Case<'_>, client: &ClientPlan, during: Range<Duration>) -> bool {
+    let is_nobody = |exchange: &&Exchange<'_>| {
+        verb(exchange.command) == "RCPT" && exchange.reply.as_ref().is_some_and(|reply| reply.code == 550)
+    };
+    case.ledger.sessions.iter().any(|session| {
+        session.is_inbound
+            && session.peer == client.address
+            && during.contains(&case.record.entries[session.span[0]].at)
+            && session.exchanges.iter().filter(is_nobody).count() >= ERRORS
+    })
 }
 
 fn may_be_put_off(case: &Case<'_>, reply: &str) -> bool {
@@ -96,6 +116,15 @@ fn answered(case: &Case<'_>, session: &Session<'_>, sheet: &mut Sheet) {
             sheet.finds("a command was not answered in time", what);
         }
     }
+    // A chunk is written down when it is whole, and what comes behind 354 when all of it is there.
+    let pairs = session.exchanges.windows(2).filter(|pair| verb(pair[1].command) != "BDAT");
+    let silences = pairs.filter_map(|pair| {
+        let reply = pair[0].reply.as_ref().filter(|reply| reply.code != 354)?;
+        at(pair[1].index).checked_sub(reply.at)
+    });
+    if silences.max().is_some_and(|silence| silence > SILENCE) {
+        sheet.finds(WAITED, session.peer.to_string());
+    }
     let is_within = session
         .exchanges
         .last()
@@ -105,7 +134,7 @@ fn answered(case: &Case<'_>, session: &Session<'_>, sheet: &mut Sheet) {
     let patience = if is_within { WITHIN_A_MESSAGE } else { SILENCE };
     let is_waited_for = session.exchanges.last().is_some_and(|exchange| exchange.reply.is_some());
     if is_waited_for && ended > at(last) + patience {
-        sheet.finds("a client that says nothing was waited for for too long", session.peer.to_string());
+        sheet.finds(WAITED, session.peer.to_string());
     }
 }
 
