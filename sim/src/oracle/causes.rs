@@ -18,7 +18,7 @@ use std::time::Duration;
 use gateway::extension::OnFailure;
 
 use super::session::{path, verb};
-use super::{Case, Exchange, Place, Reply, Session, copies, liveness};
+use super::{Case, Exchange, Place, Reply, Session, copies, exchangers, liveness};
 use crate::fault::{DnsAnswer, Family, Fault};
 use crate::machine::FAULTY_EXTENSION;
 use crate::mailbag::Item;
@@ -68,7 +68,13 @@ impl Said<'_> {
 
     /// Whether this host refused the message for this recipient for good, and with what is said that it did.
     fn was_refused(&self, case: &Case<'_>, host: &str, status: &str, diagnostic: &str) -> bool {
-        let Place::Hosts(addresses) = case.model.host(host) else { return false };
+        let addresses = match self.once(case).filter(|(name, _)| **name == *host) {
+            Some((_, address)) => BTreeSet::from([*address]),
+            None => match case.model.host(host) {
+                Place::Hosts(addresses) => addresses,
+                _ => return false,
+            },
+        };
         let is_it = |exchange: &Exchange<'_>| {
             exchange.reply.as_ref().is_some_and(|reply| {
                 reply.is_permanent()
@@ -98,6 +104,12 @@ impl Said<'_> {
                     })
             })
         })
+    }
+
+    /// The host to which the recipient's mail was led for a while, if it was.
+    fn once<'a>(&self, case: &'a Case<'_>) -> Option<&'a (String, IpAddr)> {
+        let stranger = case.plan.names.stranger.as_ref();
+        stranger.filter(|(name, _)| exchangers::once_led(case, name, self.recipient))
     }
 
     /// Whether the names were made to say this of where the recipient's mail goes.
@@ -141,7 +153,8 @@ impl Said<'_> {
 
     /// Whether a host to which the message may go was found to offer no SMTPUTF8.
     fn was_offered_no_utf8(&self, case: &Case<'_>) -> bool {
-        let Place::Hosts(addresses) = self.place(case) else { return false };
+        let Place::Hosts(mut addresses) = self.place(case) else { return false };
+        addresses.extend(self.once(case).map(|(_, address)| *address));
         let is_hello = |exchange: &&Exchange<'_>| matches!(verb(exchange.command).as_str(), "EHLO" | "HELO");
         outbound(case, &addresses).any(|session| {
             let hellos = session.exchanges.iter().filter(is_hello);
