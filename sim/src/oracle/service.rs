@@ -103,7 +103,7 @@ impl Watch<'_> {
             sheet.finds(format!("the process died: {signature}"), shown);
         } else {
             self.planned_ends += 1;
-            if self.planned_ends == planned_ends(case) + 1 {
+            if self.planned_ends == planned_ends(case).saturating_add(1) {
                 let what = format!("{} times, where {} are enough", self.planned_ends, planned_ends(case));
                 sheet.finds("the same message ended the process again and again", what);
             }
