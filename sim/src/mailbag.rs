@@ -26,6 +26,14 @@ pub struct Item {
     pub reported: Vec<String>,
     /// In a report, the status code of each of them (RFC 3463), and ` from HOST` if another host gave it.
     pub statuses: Vec<String>,
+    /// In a report, what another host said of each of them (`Diagnostic-Code`), without its type; empty if it does not say.
+    pub diagnostics: Vec<String>,
+    /// In a report, who reports (`Reporting-MTA`).
+    pub reporter: Option<String>,
+    /// Whether it says that no person wrote it, and how it came about (`Auto-Submitted`, RFC 3834).
+    pub auto_submitted: Option<String>,
+    /// When it was written, by its `Date` header, in seconds of Unix time.
+    pub written: Option<i64>,
     /// In a report, the recipients that the sender knows (`Original-Recipient`), with their types.
     pub originals: Vec<String>,
     /// In a report, the sender's name for the sending (`Original-Envelope-Id`).
@@ -126,6 +134,10 @@ pub(crate) fn identify(content: &[u8]) -> Item {
         subject: message.subject().unwrap_or_default().to_owned(),
         reported: status.split("\r\n\r\n").filter_map(final_recipient).collect(),
         statuses: status.split("\r\n\r\n").filter_map(status_code).collect(),
+        diagnostics: status.split("\r\n\r\n").filter_map(diagnostic).collect(),
+        reporter: field(&status, "Reporting-MTA: dns;"),
+        auto_submitted: message.header_raw("Auto-Submitted").map(|said| said.trim().to_owned()),
+        written: message.date().map(mail_parser::DateTime::to_timestamp),
         originals: status.split("\r\n\r\n").filter_map(original_recipient).collect(),
         envelope_id: field(&status, "Original-Envelope-Id:"),
         returns_whole: message.parts.iter().any(|part| matches!(part.body, PartType::Message(_))),
@@ -147,6 +159,10 @@ impl Item {
             subject: nothing(),
             reported: Vec::new(),
             statuses: Vec::new(),
+            diagnostics: Vec::new(),
+            reporter: None,
+            auto_submitted: None,
+            written: None,
             originals: Vec::new(),
             envelope_id: None,
             returns_whole: false,
@@ -241,6 +257,12 @@ fn status_code(about: &str) -> Option<String> {
         Some(host) => format!("{code} from {host}"),
         None => code,
     })
+}
+
+/// What is said of a recipient that has a status code: nothing where no other host gave it.
+fn diagnostic(about: &str) -> Option<String> {
+    field(about, "Status:")?;
+    Some(field(about, "Diagnostic-Code: smtp;").unwrap_or_default())
 }
 
 fn field(about: &str, name: &str) -> Option<String> {

@@ -51,6 +51,9 @@ pub(crate) const TLS_BEGINS: &str = "TLS begins";
 /// What it says when a side then goes on with what is no record of TLS: that is in clear, and so is all that follows.
 pub(crate) const TLS_ENDS: &str = "TLS ends";
 
+/// What is said of a service that is told to stop.
+pub(crate) const TOLD_TO_STOP: &str = "the service is told to stop";
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {

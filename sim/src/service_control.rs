@@ -14,7 +14,7 @@ use crate::machine::doom::{How, Stop};
 use crate::machine::gateway_machine::GatewayMachine;
 use crate::machine::{by_hand, points};
 use crate::plan::{Errand, Plan, Task};
-use crate::record::{Service, What};
+use crate::record::{Service, TOLD_TO_STOP, What};
 use crate::scene::Scene;
 use crate::timed::{self, TimedFaults};
 
@@ -235,7 +235,7 @@ impl ServiceControl {
         }
         self.restart_after_stop = Some(restart_after);
         self.scene.bites.bit(fault, now);
-        let what = What::Fault("the service is told to stop".to_owned());
+        let what = What::Fault(TOLD_TO_STOP.to_owned());
         self.scene.journal.note_at(now, self.name(GATEWAY), what);
         self.gateway.tell_to_stop();
     }

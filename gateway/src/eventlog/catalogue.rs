@@ -374,6 +374,8 @@ pub enum Event {
     /// 4123: a message was dropped on purpose: an extension or a milter said so, or it failed and its null reverse path
     /// asks for no report (Q192939).
     Dropped {
+        /// The message.
+        id: SpoolId,
         /// To whom it would have gone.
         recipient: Address,
         /// Why.
@@ -694,7 +696,9 @@ impl fmt::Display for Event {
                     "A report on message {id} could not be made, and its sender will not be told: {why}."
                 )
             }
-            Event::Dropped { recipient, why } => write!(f, "A message to {recipient} was dropped: {why}."),
+            Event::Dropped { id, recipient, why } => {
+                write!(f, "Message {id} to {recipient} was dropped: {why}.")
+            }
             Event::SenderMismatch { account, sender } => {
                 write!(f, "The account {account} may not send as {sender}.")
             }

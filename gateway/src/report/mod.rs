@@ -26,6 +26,7 @@ use mail_builder::headers::content_type::ContentType;
 use mail_builder::headers::date::Date;
 use mail_builder::headers::raw::Raw;
 use mail_builder::mime::MimePart;
+use mail_parser::MessageParser;
 
 pub use non_delivery::NonDelivery;
 pub use notice::{News, Notice};
@@ -143,6 +144,13 @@ fn mailer(release: Release) -> String {
 /// The boundary of a report's parts. It holds the unpredictable spool name, so no quoted message has it.
 fn boundary(id: &SpoolId) -> String {
     format!("----_=_NextPart_000_{id}")
+}
+
+/// The message that one of the gateway's own is about, by its `Message-ID` without angle brackets. Nothing if it had none
+/// that can be quoted.
+pub fn answers(content: &[u8]) -> Option<String> {
+    let header = MessageParser::new().parse_headers(trace::header_section(content))?;
+    header.in_reply_to().as_text().map(|id| harmless::line(id, 255))
 }
 
 /// The lines about one failure, as the original wrote them.

@@ -16,7 +16,7 @@ use crate::envelope::{Envelope, Origin, SpoolId};
 use crate::eventlog::Event;
 use crate::extension::Copied;
 use crate::reach::{Point, reached};
-use crate::report::{Category, Direction, Failure, News, NonDelivery, Notice, Notification, Report};
+use crate::report::{self, Category, Direction, Failure, News, NonDelivery, Notice, Notification, Report};
 use crate::spool::{EntryName, Folder};
 use crate::tracking::{Record, Step};
 
@@ -90,7 +90,7 @@ pub(super) async fn report(
     let drop_all = |failures: &[&Failure], why: &str| {
         for failure in failures {
             let why = format!("it could not be delivered, and {why}");
-            Event::Dropped { recipient: failure.recipient.clone(), why }.log();
+            Event::Dropped { id: about.id.clone(), recipient: failure.recipient.clone(), why }.log();
         }
     };
     if !unwanted.is_empty() {
@@ -118,7 +118,10 @@ pub(super) async fn report(
                     wanted.iter().map(|failure| failure.recipient.clone()).collect();
                 track_report(core, original, content, about, None, &recipients, false);
                 let all: Vec<&Failure> = wanted.iter().collect();
-                drop_all(&all, "its null reverse path asks for no report");
+                let of_ours = Some(content).filter(|_| original.origin == Origin::Gateway);
+                let answers = of_ours.and_then(report::answers).map(|id| format!("; it is about <{id}>"));
+                let why = "its null reverse path asks for no report";
+                drop_all(&all, &format!("{why}{}", answers.unwrap_or_default()));
             }
         }
     }

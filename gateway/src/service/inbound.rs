@@ -384,7 +384,7 @@ impl Hand<'_> {
         // Before the message is gone: after it, a crash would leave no trace of them.
         for Dropped { recipient, extension } in sorted.dropped {
             let why = format!("the extension `{extension}` said that it is not for this recipient");
-            Event::Dropped { recipient, why }.log();
+            Event::Dropped { id: id.clone(), recipient, why }.log();
         }
         core.spool.remove(Folder::In, &name).await?;
         tracked.into_iter().for_each(|tracked| tracked.write(core, id, &message.envelope));

@@ -3,7 +3,7 @@
 //! So many clients converse at once, and so many of one host; in a minute one host begins so many connections, messages
 //! and recipients, or twice as many where the minute is not the gateway's. So many conversations with other hosts are
 //! open at once, so many of them with one host; one that is kept for another message is not kept for long when there is
-//! none. A message that is
+//! none. A host is told of a message and tried again no sooner than the retry schedule has it. A message that is
 //! taken has so many recipients and so many octets; a command line is not obeyed that is longer than 512 octets; and
 //! no file in the spool is much larger than its message.
 //!
@@ -12,12 +12,15 @@
 
 mod hosts;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::protocol::{LINE_LIMIT, longest, octets};
-use super::session::verb;
-use super::{Case, Oracle, Reply, Session, Sheet};
+use super::reports::restarts;
+use super::session::{path, verb};
+use super::{Case, Oracle, Reply, Session, Sheet, etrn, journal};
+use crate::fault::Family;
 use crate::mailbag::Kind;
 use crate::record::What;
 
@@ -61,6 +64,7 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
         kept(case, session, sheet);
     }
     hosts::judge(case, sheet);
+    turned_away(case, limits.inbound_connections, sheet);
     for transfer in
         case.ledger.transfers.iter().filter(|transfer| transfer.is_inbound && transfer.is_answered())
     {
@@ -79,6 +83,76 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
         command_lines(session, sheet);
     }
     spool(case, sheet);
+    retries(case, sheet);
+}
+
+/// Judges how often a host was told of a recipient: a message waits between its tries, for as long as the shortest wait is.
+/// A try may begin twice: over a connection that turns out to be closed, or after a handshake that fails.
+fn retries(case: &Case<'_>, sheet: &mut Sheet) {
+    let at = |index: usize| case.record.entries[index].at;
+    let Some(wait) = case.plan.gateway.config.delivery.retry.iter().min() else { return };
+    // A disk that fails after a try has it made again.
+    if case.ledger.bit(|fault| fault.family() == Family::Disk) {
+        return;
+    }
+    let mut told: BTreeMap<(IpAddr, &str, &str), Vec<Duration>> = BTreeMap::new();
+    for session in case.ledger.sessions.iter().filter(|session| !session.is_inbound) {
+        let mut sender = "";
+        for exchange in &session.exchanges {
+            match verb(exchange.command).as_str() {
+                "MAIL" => sender = path(exchange.command),
+                "RCPT" => {
+                    let key = (session.peer, sender, path(exchange.command));
+                    told.entry(key).or_default().push(at(exchange.index));
+                }
+                _ => {}
+            }
+        }
+    }
+    let more = restarts(case) + etrn::granted(case).count();
+    for ((peer, sender, recipient), times) in told {
+        // What the gateway writes itself is not counted.
+        if sender.is_empty() || journal::is_journal(case.plan, recipient) {
+            continue;
+        }
+        sheet.judges();
+        let taken =
+            case.ledger.transfers.iter().filter(|transfer| transfer.is_inbound && transfer.sender == sender);
+        let taken = taken.filter(|transfer| transfer.is_for(recipient)).count().max(1);
+        let most = times
+            .iter()
+            .enumerate()
+            .map(|(nth, first)| times[nth..].iter().take_while(|time| **time < *first + *wait).count());
+        let most = most.max().unwrap_or_default();
+        if most > 2 * taken + more {
+            let what = format!("{peer} of {recipient}, {most} times within {wait:?}");
+            sheet.finds("a host was told of the same mail too often", what);
+        }
+    }
+}
+
+/// Judges who was turned away because there are too many clients: so many may be open.
+fn turned_away(case: &Case<'_>, limit: usize, sheet: &mut Sheet) {
+    let inbound = || case.ledger.sessions.iter().filter(|session| session.is_inbound);
+    let says = |line: &&str| line.contains(" too many connections, try again later");
+    for session in inbound() {
+        let reply = session.exchanges[0].reply.as_ref();
+        if !reply.is_some_and(|reply| reply.lines.iter().any(says)) {
+            continue;
+        }
+        sheet.judges();
+        let begins = session.span[0];
+        let at = |index: usize| case.record.entries[index].at;
+        // The gateway may be busy with the farewell of one that is closed.
+        let may_be_open = |other: &&Session<'_>| {
+            other.span[0] < begins && (!other.is_closed || at(other.span[1]) + KEPT > at(begins))
+        };
+        let others = inbound().filter(may_be_open).count();
+        if others < limit {
+            let what = format!("{}: {others} others, where {limit} are allowed", session.peer);
+            sheet.finds("a client was turned away though there are not too many", what);
+        }
+    }
 }
 
 /// Judges how long a connection was kept after each message that went over it.

@@ -3,6 +3,8 @@
 //!
 //! It counts for the oracles; it does not judge.
 
+use std::time::Duration;
+
 use super::session::Transfer;
 use super::{Case, filters};
 use crate::fault::{Family, Fault};
@@ -30,6 +32,15 @@ pub(super) fn may_be_accepted(case: &Case<'_>, transfer: &Transfer<'_>) -> bool 
         // What could not be made durable is taken back, if the disk allows.
         Some(reply) => reply.is_positive() || (reply.code == 451 && disk_fails()),
     }
+}
+
+/// When each message was begun that the gateway may have taken, from anybody: it is no older than that.
+pub(super) fn arrivals(case: &Case<'_>, message: &str) -> impl Iterator<Item = Duration> {
+    let transfers = case.ledger.transfers.iter();
+    let mine = transfers.filter(move |transfer| {
+        transfer.is_inbound && transfer.message() == Some(message) && may_be_accepted(case, transfer)
+    });
+    mine.map(|transfer| case.record.entries[transfer.begun].at)
 }
 
 /// Counts the copies of a message, or of a report, for a recipient.

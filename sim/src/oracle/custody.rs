@@ -50,9 +50,9 @@ pub(super) fn is_accounted_for(case: &Case<'_>, accepted: &Acceptance, recipient
     taken_by_hand(case.plan, case.record).contains(message.as_str())
         || case.ledger.vanished(message, &[DiskFolder::In, DiskFolder::Out, DiskFolder::Bad])
         || is_delivered(case, message, recipient)
-        || is_reported(case, message, recipient)
+        || is_reported(case, accepted, recipient)
         || is_in_spool(case, accepted, recipient)
-        || is_dropped(case, message, recipient)
+        || is_dropped(case, accepted, recipient)
         || filters::is_dropped(case, accepted, recipient)
         || unwanted::is_deleted(case, accepted)
 }
@@ -94,27 +94,30 @@ fn is_delivered(case: &Case<'_>, message: &str, recipient: &str) -> bool {
 
 /// A report is owed to the sender; a message with a null reverse path is owed none (RFC 5321, 4.5.5), but then its
 /// failure must be in the event log. So must that of a report.
-fn is_reported(case: &Case<'_>, message: &str, recipient: &str) -> bool {
+fn is_reported(case: &Case<'_>, accepted: &Acceptance, recipient: &str) -> bool {
+    let message = accepted.message.as_str();
+    let was_dropped = || case.ledger.was_dropped(accepted.spool_id(), recipient);
     if case.ledger.reports_on(message).any(|report| names(&report.reported, recipient)) {
         return true;
     }
     let sender = case.ledger.planned.get(message).map(|(_, message)| message.from.as_str());
     match sender {
-        Some("") => case.ledger.has_event(&[4123], recipient),
+        Some("") => was_dropped(),
         // Or the sender asked not to hear of it (RFC 3461), and then its failure must be there too.
         Some(sender) => {
-            case.ledger.has_event(&[4123], sender)
-                || case.ledger.has_event(&[4123], recipient) && dsn::may_be_silenced(case, message, recipient)
+            case.ledger.was_report_lost(message, sender)
+                || was_dropped() && dsn::may_be_silenced(case, message, recipient)
         }
         None => false,
     }
 }
 
-fn is_dropped(case: &Case<'_>, message: &str, recipient: &str) -> bool {
+fn is_dropped(case: &Case<'_>, accepted: &Acceptance, recipient: &str) -> bool {
+    let Acceptance { message, .. } = accepted;
     let told = case
         .ledger
         .bit(|fault| matches!(fault, Fault::ExtensionDrops { message: about } if about == message));
-    told && case.ledger.has_event(&[4123], recipient)
+    told && case.ledger.was_dropped(accepted.spool_id(), recipient)
 }
 
 fn is_in_spool(case: &Case<'_>, accepted: &Acceptance, recipient: &str) -> bool {

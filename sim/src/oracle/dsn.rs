@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use gateway::release::Release;
 
+use super::liveness::CONVERSATION;
 use super::reports::restarts;
 use super::session::{Session, path, verb};
 use super::{Case, Exchange, Oracle, Place, Reply, Sheet, copies, journal, ledger};
@@ -139,6 +140,10 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
             }
             names(case, item, recipient, asked, sheet);
         }
+        form(case, item, sheet);
+        if what == Hears::Delay {
+            not_too_soon(case, message, item, sheet);
+        }
         if what != Hears::Failure && !goes_to_the_sender(case, at, &planned.from) {
             sheet.finds("a notice went to somebody else than the sender", format!("{} at {at:?}", item.kind));
         }
@@ -155,6 +160,35 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     }
     for session in case.ledger.sessions.iter().filter(|session| !session.is_inbound) {
         passed_on(case, session, &requests, sheet);
+    }
+}
+
+/// A report says who reports (RFC 3464, 2.2.2), and that no person wrote it (RFC 3834, 5): who answers it by himself would
+/// answer a machine.
+fn form(case: &Case<'_>, item: &Item, sheet: &mut Sheet) {
+    let host = &case.plan.gateway.name;
+    if !item.reporter.as_ref().is_some_and(|reporter| reporter.eq_ignore_ascii_case(host)) {
+        sheet.finds("a report does not say who reports", format!("{}: {:?}", item.kind, item.reporter));
+    }
+    if item.auto_submitted.as_deref() != Some("auto-replied") {
+        let what = format!("{}: {:?}", item.kind, item.auto_submitted);
+        sheet.finds("a report does not say that no person wrote it", what);
+    }
+}
+
+/// A message is late when it has waited for so long, and no sooner.
+fn not_too_soon(case: &Case<'_>, message: &str, item: &Item, sheet: &mut Sheet) {
+    let after = case.plan.gateway.config.delivery.delay_notice;
+    let arrived = copies::arrivals(case, message).min();
+    let (Some(after), Some(arrived)) = (after, arrived) else {
+        return sheet.finds("a sender heard of a delay that is not told of", item.kind.to_string());
+    };
+    let written = item.written.unwrap_or_default() - case.record.starts.as_second();
+    let written = Duration::from_secs(u64::try_from(written).unwrap_or_default() + 1);
+    if written < arrived + after && !case.ledger.bit(|fault| fault.family() == Family::Clock) {
+        let what =
+            format!("{}, after {:?}, where it is told of after {after:?}", item.kind, written - arrived);
+        sheet.finds("a sender heard of a delay too soon", what);
     }
 }
 
@@ -200,7 +234,8 @@ fn goes_to_the_sender(case: &Case<'_>, at: super::Where<'_>, sender: &str) -> bo
 fn is_told(case: &Case<'_>, kind: &Kind, recipient: &str, sender: &str) -> bool {
     let tells =
         |item: &Item| item.kind == *kind && item.reported.iter().any(|to| to.eq_ignore_ascii_case(recipient));
-    case.ledger.items().any(|(_, item)| tells(item)) || case.ledger.has_event(&[4123], sender)
+    let (Kind::Receipt(message) | Kind::Delay(message)) = kind else { return false };
+    case.ledger.items().any(|(_, item)| tells(item)) || case.ledger.was_report_lost(message, sender)
 }
 
 /// Whether nothing of a message for a recipient is under way any more, and nobody took it off the disk.
@@ -224,7 +259,7 @@ fn success(
     sheet: &mut Sheet,
 ) {
     // Whoever was taken off a message on purpose has it by another name at the most: that is custody's matter.
-    let was_dropped = case.ledger.has_event(&[4123], recipient);
+    let was_dropped = case.ledger.was_ever_dropped(message, recipient);
     if !asked.wants_in_any_case(Hears::Success) || was_dropped || !is_done_with(case, message, recipient) {
         return;
     }
@@ -282,7 +317,8 @@ fn how_often(case: &Case<'_>, message: &str, recipient: &str, kind: &Kind, sheet
     }
 }
 
-/// A message that expired was late before: its sender has heard so, where a try fell between.
+/// A message that expired was late before, and so was one that came so late: its sender has heard so, where a try fell
+/// between.
 fn delay(
     case: &Case<'_>,
     message: &str,
@@ -302,9 +338,16 @@ fn delay(
     }
     let has_expired = case.ledger.reports_on(message).any(|report| {
         let about = report.reported.iter().zip(&report.statuses);
-        about.into_iter().any(|(to, status)| to.eq_ignore_ascii_case(recipient) && status == "4.4.7")
+        about.into_iter().any(|(to, status)| {
+            to.eq_ignore_ascii_case(recipient) && matches!(&**status, "4.4.7" | "4.7.4" | "4.7.5")
+        })
     });
-    if has_expired && asked.wants_in_any_case(Hears::Delay) {
+    let came = case.ledger.taken.iter().filter(|taken| taken.message == message);
+    let came = came.filter(|taken| taken.recipients.iter().any(|to| to.eq_ignore_ascii_case(recipient)));
+    let came = came.map(|taken| taken.entry.at).min();
+    let late = copies::arrivals(case, message).max().map(|at| at + after + longest + CONVERSATION);
+    let came_late = came.zip(late).is_some_and(|(came, late)| came > late);
+    if (has_expired || came_late) && asked.wants_in_any_case(Hears::Delay) {
         sheet.judges();
         if !is_told(case, &Kind::Delay(message.to_owned()), recipient, sender) {
             sheet.finds("a sender did not hear of a delay", format!("{message} for {recipient}"));

@@ -2,7 +2,7 @@
 //! ask here what they have to allow for.
 //!
 //! - What a milter refuses is not taken; what is taken, every milter was asked about. Only one that failed, and whose
-//!   failure stands in no mail's way, may have been passed over.
+//!   failure stands in no mail's way, may have been passed over, for a message of which it has said nothing.
 //! - What a milter would have thrown away or set aside is delivered to nobody; what it would have set aside is in `bad/`.
 //! - Whom a milter added has the message, or it is accounted for; what it was not allowed is in the event log, and was
 //!   not done.
@@ -13,8 +13,7 @@ use std::collections::BTreeSet;
 use gateway::config::MilterConfig;
 use gateway::milter::OnFailure;
 
-use super::session::Reply;
-use super::{Acceptance, Case, Sheet, Where, custody, unwanted};
+use super::{Acceptance, Case, Sheet, Transfer, Where, custody, unwanted};
 use crate::fault::DiskFolder;
 use crate::filter::{MilterDoes, new_body};
 use crate::mailbag::Kind;
@@ -90,7 +89,8 @@ fn taken(case: &Case<'_>, accepted: &Acceptance, sheet: &mut Sheet) {
             // What the others would have is of no account.
             return;
         }
-        if is_trusted(milter, client) || may_be_missed(case, config) {
+        // What failed before it came to the message may have been passed over.
+        if is_trusted(milter, client) || said.is_none() && may_be_missed(case, config) {
             continue;
         }
         sheet.judges();
@@ -142,6 +142,12 @@ fn taken(case: &Case<'_>, accepted: &Acceptance, sheet: &mut Sheet) {
     }
 }
 
+/// The names in the spool that a message had, each time that it was taken.
+fn ids<'a>(case: &'a Case<'_>, message: &'a str) -> impl Iterator<Item = &'a str> {
+    let taken = case.ledger.transfers.iter().filter(|transfer| transfer.is_inbound);
+    taken.filter(move |transfer| transfer.message() == Some(message)).filter_map(Transfer::spool_id)
+}
+
 /// Whether a milter keeps a message from being delivered, whoever hands it over.
 fn keeps_back(milter: &MilterPlan, message: &str) -> bool {
     let mine = || milter.acts.iter().filter(|(about, _)| about == message).map(|(_, does)| does);
@@ -153,7 +159,11 @@ fn keeps_back(milter: &MilterPlan, message: &str) -> bool {
 fn kept_back(case: &Case<'_>, sheet: &mut Sheet) {
     for (message, (client, _)) in &case.ledger.planned {
         let keeps = |(config, milter): &(&MilterConfig, &MilterPlan)| {
-            keeps_back(milter, message) && !is_trusted(milter, client) && !may_be_missed(case, config)
+            let may_be_missed = || {
+                may_be_missed(case, config)
+                    && ids(case, message).any(|id| said_of(case, milter, id).is_none())
+            };
+            keeps_back(milter, message) && !is_trusted(milter, client) && !may_be_missed()
         };
         let Some((_, milter)) = chain(case).find(keeps) else { continue };
         if case.ledger.is_garbled(message) {
@@ -196,12 +206,13 @@ fn refusals(case: &Case<'_>, sheet: &mut Sheet) {
 }
 
 /// Whether a reply is a milter's, or what is said where one has failed.
-pub(super) fn excuses(case: &Case<'_>, reply: &Reply<'_>) -> bool {
+pub(super) fn excuses(case: &Case<'_>, lines: &[&str]) -> bool {
     if case.plan.milters.is_empty() {
         return false;
     }
-    let texts: Vec<&str> = reply.lines.iter().map(|line| line.get(4..).unwrap_or_default()).collect();
-    let shown = format!("{} {}", reply.code, texts.join(" / "));
+    let texts: Vec<&str> = lines.iter().map(|line| line.get(4..).unwrap_or_default()).collect();
+    let code = lines.first().and_then(|line| line.get(..3)).unwrap_or_default();
+    let shown = format!("{code} {}", texts.join(" / "));
     let is_failure = shown == "550 5.5.0 Service unavailable";
     is_failure && case.ledger.has_event(&[3030], "done with the mail: reject")
         || case.ledger.has_event(&[3032], &format!("sent: {shown}"))
@@ -226,7 +237,7 @@ pub(super) fn is_dropped(case: &Case<'_>, accepted: &Acceptance, recipient: &str
         _ => false,
     };
     said(case).any(|(_, said)| said.id == id && said.does.iter().any(drops))
-        && case.ledger.has_event(&[4123], recipient)
+        && case.ledger.was_dropped(id, recipient)
 }
 
 /// The contents that a message may have that was sent like this.
@@ -255,7 +266,7 @@ pub(super) fn contents(case: &Case<'_>, message: &str, sent: &[u8]) -> Vec<Vec<u
 /// What the milters may have made of a content that had this name in the spool.
 fn filtered(case: &Case<'_>, id: &str, content: &[u8]) -> Vec<Vec<u8>> {
     let mut made = vec![content.to_vec()];
-    for (config, milter) in chain(case) {
+    for (_, milter) in chain(case) {
         let Some(said) = said_of(case, milter, id) else { continue };
         let change = |content: &Vec<u8>| {
             // A new body is there when everything has been said; what was said twice is there twice.
@@ -266,12 +277,7 @@ fn filtered(case: &Case<'_>, id: &str, content: &[u8]) -> Vec<Vec<u8>> {
             let again = bodies.iter().skip(1).map(|_| new_body(&milter.name));
             [once, again.collect::<String>().into_bytes()].concat()
         };
-        let changed: Vec<Vec<u8>> = made.iter().map(change).collect();
-        if may_be_missed(case, config) {
-            made.extend(changed);
-        } else {
-            made = changed;
-        }
+        made = made.iter().map(change).collect();
     }
     made
 }

@@ -33,8 +33,10 @@ const SMUGGLED: &str = "-smuggled";
 fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     let ledger = &case.ledger;
     senders(case, sheet);
+    let mut taken = Takings::of(case);
     let mut sent: BTreeMap<(&str, [bool; 3]), [Vec<u64>; 2]> = BTreeMap::new();
     for (place, item) in ledger.items() {
+        let to = taken.next(place);
         let Kind::Message(message) = &item.kind else { continue };
         let Some((_, planned)) = ledger.planned.get(message.as_str()) else {
             sheet.judges();
@@ -45,7 +47,7 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
             continue;
         }
         sheet.judges();
-        let ways = ways(case, place, planned);
+        let ways = ways(case, place, to, planned);
         let [plain, added] = sent
             .entry((message.as_str(), ways))
             .or_insert_with(|| fingerprints(case, message, &planned.content, ways));
@@ -111,16 +113,39 @@ fn unplanned(case: &Case<'_>, message: &str, sheet: &mut Sheet) {
     }
 }
 
-/// In which forms a message may be at a place: without the text of a disclaimer, with the inbound, with the outbound one.
-fn ways(case: &Case<'_>, place: Where<'_>, planned: &MessagePlan) -> [bool; 3] {
+/// For whom each server took what it has, in the order in which it has it.
+struct Takings<'a>(BTreeMap<&'a str, std::vec::IntoIter<&'a [String]>>);
+
+impl<'a> Takings<'a> {
+    fn of(case: &'a Case<'_>) -> Self {
+        let mut takings: BTreeMap<&str, Vec<&[String]>> = BTreeMap::new();
+        for taken in &case.ledger.taken {
+            takings.entry(&*taken.entry.machine).or_default().push(taken.recipients);
+        }
+        Takings(takings.into_iter().map(|(server, takings)| (server, takings.into_iter())).collect())
+    }
+
+    /// For whom the next item at a place is, if it is on a server.
+    fn next(&mut self, place: Where<'_>) -> &'a [String] {
+        let Where::Server(server) = place else { return &[] };
+        self.0.get_mut(server).and_then(Iterator::next).unwrap_or_default()
+    }
+}
+
+/// In which forms a message may be at a place, for these recipients: without the text of a disclaimer, with the inbound,
+/// with the outbound one.
+fn ways(case: &Case<'_>, place: Where<'_>, to: &[String], planned: &MessagePlan) -> [bool; 3] {
     let names_a_journal = || planned.to.iter().any(|to| journal::is_journal(case.plan, &to.to_string()));
     match place {
         Where::Mailbox(directory) if journal::is_journals_mailbox(case.plan, directory) => {
             [true, names_a_journal(), false]
         }
         Where::Mailbox(_) => [false, true, false],
-        // A copy for a journal elsewhere has no text of ours.
-        Where::Server(_) => [journal::reports_to(case.plan).is_some(), false, true],
+        // A copy for a journal elsewhere has no text of ours, unless the message was for the journal itself.
+        Where::Server(_) => {
+            let is_copy = !to.is_empty() && to.iter().all(|to| journal::is_journal(case.plan, to));
+            [is_copy, false, !is_copy || names_a_journal()]
+        }
         Where::Spool(_) => [true, true, true],
     }
 }

@@ -3,13 +3,13 @@
 //!
 //! - What was delivered to a mailbox, or taken by a mail server, has a copy for the journal of that way: it is there, on
 //!   its way, reported to whom the copies' reports go, or in the event log.
-//! - A journal has a message no more often than it was taken, for each way, and once more where the process ended in
-//!   the middle.
+//! - A journal, here or elsewhere, has a message no more often than it was taken, for each way that it may go, and once
+//!   more where the process ended in the middle or an acknowledgement was lost.
 //!
 //! Not judged: a message that is under way still or set aside, and one that somebody took off the disk.
 
-use super::{Case, Sheet, Where, copies, ledger, reports};
-use crate::fault::DiskFolder;
+use super::{Case, Place, Sheet, Where, copies, filters, ledger, reports};
+use crate::fault::{DiskFolder, Fault};
 use crate::mailbag::{Item, Kind};
 use crate::plan::Plan;
 
@@ -122,18 +122,20 @@ fn is_copied(case: &Case<'_>, message: &str, journal: &str) -> bool {
             .iter()
             .any(|(_, file)| file.item.as_ref().is_some_and(is_it) && names(&file.recipients))
         || case.ledger.reports_on(message).any(|report| names(&report.reported))
-        || case.ledger.has_event(&[4123], journal)
-        || reports_to(case.plan).is_some_and(|to| case.ledger.has_event(&[4123], to))
+        || is_copy_dropped(case, message) && case.ledger.has_event(&[4123], journal)
+        || reports_to(case.plan).is_some_and(|to| case.ledger.was_report_lost(message, to))
         || case.ledger.vanished(message, &[DiskFolder::Mailboxes])
 }
 
+/// Whether an extension may have dropped the copy as it did the message.
+fn is_copy_dropped(case: &Case<'_>, message: &str) -> bool {
+    case.ledger.bit(|fault| matches!(fault, Fault::ExtensionDrops { message: about } if about == message))
+}
+
 fn how_often(case: &Case<'_>, message: &str, journal: &str, sheet: &mut Sheet) {
-    let count = case.ledger.items().filter(|(place, item)| {
-        matches!(place, Where::Mailbox(directory) if ledger::mailbox_of(directory).eq_ignore_ascii_case(journal))
-            && item.kind == Kind::Message(message.to_owned())
-    });
-    let count = count.count();
-    if count == 0 {
+    let copies = copies::count(case, message, journal);
+    let count = copies.in_mailbox + copies.taken;
+    if count == 0 || copies::memory_is_lost(case, message) {
         return;
     }
     sheet.judges();
@@ -142,10 +144,27 @@ fn how_often(case: &Case<'_>, message: &str, journal: &str, sheet: &mut Sheet) {
     });
     let ways = [Way::Inbound, Way::Outbound].into_iter();
     let ways = ways
-        .filter(|way| self::journal(case.plan, *way).is_some_and(|own| own.eq_ignore_ascii_case(journal)));
-    let allowed = taken.count() * ways.count() + reports::restarts(case);
+        .filter(|way| self::journal(case.plan, *way).is_some_and(|own| own.eq_ignore_ascii_case(journal)))
+        .filter(|way| may_go(case, message, *way));
+    let allowed = taken.count() * ways.count() + copies.unacknowledged + reports::restarts(case);
     if count > allowed {
         let what = format!("{message} for {journal}: {count} copies, {allowed} allowed");
         sheet.finds("a journal has a message once too often", what);
     }
+}
+
+/// Whether a message may go this way, for any of those whom it is for.
+fn may_go(case: &Case<'_>, message: &str, way: Way) -> bool {
+    let is_rerouted = case
+        .ledger
+        .bit(|fault| matches!(fault, Fault::ExtensionReroutes { message: about } if about == message));
+    let transfers = case.ledger.transfers.iter().filter(|transfer| transfer.message() == Some(message));
+    let named = transfers.flat_map(|transfer| transfer.recipients.iter().cloned());
+    let mut recipients = named.chain(filters::added_to(case, message));
+    is_rerouted
+        || recipients.any(|recipient| match case.model.place(&recipient, false) {
+            Place::Mailbox(_) => way == Way::Inbound,
+            Place::Hosts(_) | Place::Nowhere => way == Way::Outbound,
+            Place::Nobody => false,
+        })
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use super::session::{self, Session, Transfer};
 use crate::fault::{DiskFolder, Fault};
-use crate::mailbag::{Item, Kind};
+use crate::mailbag::{self, Item, Kind};
 use crate::plan::{ClientPlan, MessagePlan, Plan};
 use crate::record::{Attempt, Entry, Outcome, Record, Spooled, What};
 
@@ -178,6 +178,42 @@ impl<'a> Ledger<'a> {
     pub fn has_event(&self, ids: &[u16], says: &str) -> bool {
         self.record.entries.iter().any(|entry| {
             matches!(&entry.what, What::Event(event) if ids.contains(&event.id) && event.description.contains(says))
+        })
+    }
+
+    /// Whether the event log says that the message with this name in the spool was dropped for a recipient.
+    pub fn was_dropped(&self, id: &str, recipient: &str) -> bool {
+        self.drops(recipient).any(|(dropped, _)| dropped == id)
+    }
+
+    /// Whether it says so of a message, whichever time it was taken.
+    pub fn was_ever_dropped(&self, message: &str, recipient: &str) -> bool {
+        let mut drops = self.drops(recipient).peekable();
+        if drops.peek().is_none() {
+            return false;
+        }
+        let taken = self.transfers.iter().filter(|transfer| transfer.is_inbound);
+        let ids = taken.filter(|transfer| transfer.message() == Some(message)).filter_map(Transfer::spool_id);
+        let ids: BTreeSet<&str> = ids.collect();
+        drops.any(|(id, _)| ids.contains(id))
+    }
+
+    /// Whether it says that something that the gateway wrote about a message was lost on its way to its reader.
+    pub fn was_report_lost(&self, message: &str, reader: &str) -> bool {
+        let about = format!("it is about <{}>", mailbag::message_id(message));
+        self.drops(reader).any(|(_, why)| why.contains(&about))
+    }
+
+    /// The messages that were dropped for a recipient, by their names in the spool, and why.
+    fn drops(&self, recipient: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let recipient = recipient.to_lowercase();
+        self.record.entries.iter().filter_map(move |entry| match &entry.what {
+            What::Event(event) if event.id == 4123 => {
+                let (id, rest) = event.description.strip_prefix("Message ")?.split_once(" to ")?;
+                let (to, why) = rest.split_once(" was dropped: ")?;
+                (to.to_lowercase() == recipient).then_some((id, why))
+            }
+            _ => None,
         })
     }
 

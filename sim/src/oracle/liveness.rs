@@ -13,6 +13,8 @@
 //! Mail that waits for ETRN may do so until it expires. Once somebody has asked for it in a world that is well, it has the
 //! time of any.
 //!
+//! Clients are served: see `oracle/served.rs`.
+//!
 //! A run that ends sooner says nothing of a message that is still under way. On the historical releases a service that
 //! is down proves nothing: what brings it down is found by *service*.
 
@@ -24,12 +26,12 @@ use gateway::extension::OnFailure;
 use gateway::release::Release;
 use jiff::SignedDuration;
 
-use super::{Case, Oracle, Place, Sheet, etrn};
+use super::{Case, Oracle, Place, Sheet, etrn, served};
 use crate::fault::{Family, Fault};
 use crate::machine::FAULTY_EXTENSION;
 use crate::mailbag::Kind;
 use crate::plan::{Offer, Task};
-use crate::record::{Service, What};
+use crate::record::What;
 
 pub(super) const ORACLE: Oracle = Oracle {
     name: "liveness",
@@ -38,7 +40,7 @@ pub(super) const ORACLE: Oracle = Oracle {
 };
 
 /// When a conversation is given up that never ends.
-const CONVERSATION: Duration = Duration::from_hours(2);
+pub(super) const CONVERSATION: Duration = Duration::from_hours(2);
 /// How long a message waits when the disk fails it.
 const DISK_PAUSE: Duration = Duration::from_mins(1);
 /// What an extension may take before it is no longer waited for.
@@ -47,6 +49,7 @@ const EXTENSION: Duration = Duration::from_mins(10);
 fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     let healed = healed(case);
     service(case, healed, sheet);
+    served::judge(case, sheet);
     if !case.record.end.service_up {
         return;
     }
@@ -89,8 +92,15 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     }
 }
 
-/// When the world was well again.
-fn healed(case: &Case<'_>) -> Duration {
+/// When the world was well again, and the last message taken.
+pub(super) fn healed(case: &Case<'_>) -> Duration {
+    let taken = case.ledger.transfers.iter().filter(|transfer| transfer.is_inbound);
+    let taken = taken.filter_map(|transfer| Some(transfer.reply.as_ref()?.at));
+    taken.chain([well(case)]).max().unwrap_or_default()
+}
+
+/// When the world was well again: nothing goes wrong any more, and the service was started last.
+pub(super) fn well(case: &Case<'_>) -> Duration {
     let faults = case.plan.faults.iter().zip(&case.record.bites).map(|(fault, bite)| {
         let again = match fault {
             Fault::Stop { restart_after, .. }
@@ -103,24 +113,31 @@ fn healed(case: &Case<'_>) -> Duration {
         };
         // An extension that is asked again and again is no longer ill for that: the message has its time.
         let last = bite.last.filter(|_| !(fault.family() == Family::Extension && retries(case)));
-        last.map(|last| last + again).max(fault.heals_at()).unwrap_or_default()
+        let healed = last.map(|last| last + again).max(fault.heals_at());
+        healed.max(last.and_then(|_| tried(case, fault))).unwrap_or_default()
     });
     let errands = case.plan.errands.iter().map(|errand| errand.at);
     let starts = case.record.entries.iter().filter(|entry| matches!(entry.what, What::Service(_)));
     let starts = starts.map(|entry| entry.at);
-    let taken = case.ledger.transfers.iter().filter(|transfer| transfer.is_inbound);
-    let taken = taken.filter_map(|transfer| Some(transfer.reply.as_ref()?.at));
-    faults.chain(errands).chain(starts).chain(taken).max().unwrap_or_default()
+    faults.chain(errands).chain(starts).max().unwrap_or_default()
+}
+
+/// When the try was over at which a client misbehaved.
+fn tried(case: &Case<'_>, fault: &Fault) -> Option<Duration> {
+    let Fault::Client { message, attempt, .. } = fault else { return None };
+    let mut attempts = case.ledger.attempts.iter();
+    let (entry, _) = attempts.find(|(_, tried)| tried.message == *message && tried.number == *attempt)?;
+    Some(entry.at)
 }
 
 /// Whether a message is kept over which the plan's extension fails.
-fn retries(case: &Case<'_>) -> bool {
+pub(super) fn retries(case: &Case<'_>) -> bool {
     let mut chain = case.plan.gateway.config.extensions.iter();
     chain.any(|link| link.name == FAULTY_EXTENSION && link.on_failure == OnFailure::Retry)
 }
 
 /// What every message may take, wherever it goes.
-fn base_bound(case: &Case<'_>) -> Duration {
+pub(super) fn base_bound(case: &Case<'_>) -> Duration {
     let delays = case.plan.faults.iter().filter_map(|fault| match fault {
         Fault::ExtensionDelays { message, by } => {
             let recipients =
@@ -138,8 +155,19 @@ fn longest_wait(case: &Case<'_>) -> Duration {
 
 /// What mail may take besides because it goes to hosts that take none, or its report does, or it is kept.
 fn waits(case: &Case<'_>, message: &str, recipients: &[&String], sender: &str) -> Duration {
-    let takes_none = |address: &str| match case.model.place(address, false) {
-        Place::Mailbox(_) | Place::Nowhere => false,
+    let too_old = too_old(case);
+    let once = if recipients.iter().any(|to| takes_none(case, to)) { too_old } else { Duration::ZERO };
+    let again = if !sender.is_empty() && takes_none(case, sender) { too_old } else { Duration::ZERO };
+    let is_about_it = |fault: &Fault| fault.family() == Family::Extension && fault.message() == Some(message);
+    let kept = if retries(case) && case.ledger.bit(is_about_it) { too_old } else { Duration::ZERO };
+    once + again + kept
+}
+
+/// Whether the mail for an address goes to a host that never takes it: there is none, or it has no TLS where that is
+/// needed.
+pub(super) fn takes_none(case: &Case<'_>, address: &str) -> bool {
+    match case.model.place(address, false) {
+        Place::Mailbox(_) | Place::Nobody | Place::Nowhere => false,
         Place::Hosts(hosts) => {
             let has_no_tls = |host: &IpAddr| {
                 !case
@@ -152,13 +180,7 @@ fn waits(case: &Case<'_>, message: &str, recipients: &[&String], sender: &str) -
                 || hosts.is_empty()
                 || case.model.is_certified(address) && hosts.iter().any(has_no_tls)
         }
-    };
-    let too_old = too_old(case);
-    let once = if recipients.iter().any(|to| takes_none(to)) { too_old } else { Duration::ZERO };
-    let again = if !sender.is_empty() && takes_none(sender) { too_old } else { Duration::ZERO };
-    let is_about_it = |fault: &Fault| fault.family() == Family::Extension && fault.message() == Some(message);
-    let kept = if retries(case) && case.ledger.bit(is_about_it) { too_old } else { Duration::ZERO };
-    once + again + kept
+    }
 }
 
 /// When a message has grown too old, at the latest.
@@ -204,14 +226,10 @@ fn asked_for(case: &Case<'_>, recipients: &[&String], healed: Duration) -> Asked
 /// Judges whether the service is up at the end, where it is today's and nobody has decided otherwise.
 fn service(case: &Case<'_>, healed: Duration, sheet: &mut Sheet) {
     let (plan, record) = (case.plan, case.record);
-    let ends = record.entries.iter().filter(|entry| {
-        matches!(entry.what, What::Service(Service::Died(_) | Service::Refused(_) | Service::Stopped))
-    });
-    let is_given_up = ends.count() > plan.service.restarts;
     let last = plan.errands.iter().rfind(|errand| matches!(errand.task, Task::Start | Task::CutPower));
     let is_cut_off = last.is_some_and(|errand| matches!(errand.task, Task::CutPower));
     let is_too_soon = record.ended < healed + plan.service.restart_after + DISK_PAUSE;
-    if plan.release != Release::Current || is_given_up || is_cut_off {
+    if plan.release != Release::Current || is_cut_off {
         return;
     }
     if record.end.service_up {

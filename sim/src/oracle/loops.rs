@@ -76,8 +76,8 @@ fn came_round(case: &Case<'_>, message: &str, planned: &MessagePlan, limit: usiz
             .map(|report| report.fingerprint)
             .collect();
         let ends = copies.taken + copies.in_mailbox + waits.count() + reports.len();
-        let is_told_of = case.ledger.has_event(&[4123], &recipient)
-            || !planned.from.is_empty() && case.ledger.has_event(&[4123], &planned.from);
+        let is_told_of = case.ledger.was_ever_dropped(message, &recipient)
+            || !planned.from.is_empty() && case.ledger.was_report_lost(message, &planned.from);
         let everything =
             [crate::fault::DiskFolder::In, crate::fault::DiskFolder::Out, crate::fault::DiskFolder::Bad];
         if ends < answered && !is_told_of && !case.ledger.vanished(message, &everything) {

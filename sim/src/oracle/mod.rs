@@ -7,6 +7,7 @@
 //! What each module says at its top is its section of `docs/reference/oracles.md`.
 
 mod bounds;
+mod causes;
 mod copies;
 mod custody;
 mod disclaimer;
@@ -25,8 +26,10 @@ mod policy;
 mod proof;
 mod protocol;
 mod reports;
+mod served;
 mod service;
 pub(crate) mod session;
+mod stop;
 mod unwanted;
 
 pub(crate) use ledger::address_of;

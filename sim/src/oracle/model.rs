@@ -39,7 +39,9 @@ pub enum Place {
     Mailbox(String),
     /// At one of these machines.
     Hosts(BTreeSet<IpAddr>),
-    /// Nowhere: it fails.
+    /// Here, where nobody has the address: it fails.
+    Nobody,
+    /// Nowhere: its domain has no host, and it fails.
     Nowhere,
 }
 
@@ -241,7 +243,8 @@ impl<'a> Model<'a> {
         !is_within(client, &self.plan.gateway.config.relay.networks)
     }
 
-    fn is_inbound(&self, domain: &str) -> bool {
+    /// Whether the mail for a domain is for this host.
+    pub fn is_inbound(&self, domain: &str) -> bool {
         a_labels(domain).eq_ignore_ascii_case(&self.plan.gateway.name)
             || matches!(look_up(&self.plan.gateway.routes, domain, "<inbound>"), Some(Hop::Here))
     }
@@ -263,7 +266,7 @@ impl<'a> Model<'a> {
         match hop {
             Some(Hop::Host(host)) => self.host(&host),
             Some(Hop::Here) => match self.mailbox(recipient) {
-                None => Place::Nowhere,
+                None => Place::Nobody,
                 Some(MailboxConfig { server: Some(server), .. }) => self.host(&server.host),
                 Some(here) => Place::Mailbox(here.address.to_string().to_ascii_lowercase()),
             },
@@ -335,7 +338,8 @@ impl<'a> Model<'a> {
         Place::Hosts(addresses.flatten().collect())
     }
 
-    fn host(&self, name: &str) -> Place {
+    /// Where a host of this name is.
+    pub fn host(&self, name: &str) -> Place {
         let name = without_port(name);
         match name.parse().ok().or(self.address(name)) {
             Some(address) => Place::Hosts(BTreeSet::from([address])),

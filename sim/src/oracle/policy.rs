@@ -99,7 +99,7 @@ impl<'a, 'b> Guest<'a, 'b> {
     fn go_through(mut self, sheet: &mut Sheet) {
         for (place, exchange) in self.session.exchanges.iter().enumerate() {
             let Some(reply) = &exchange.reply else { return };
-            if filters::excuses(self.case, reply) {
+            if filters::excuses(self.case, &reply.lines) {
                 continue;
             }
             let (yes, no) = (reply.is_positive(), reply.is_permanent());
@@ -179,11 +179,12 @@ impl<'a, 'b> Guest<'a, 'b> {
         // Whose proof is right hears the gateway's, and then has an empty line to say.
         let is_scram = asked.mechanism == SCRAM;
         let is_over = !is_scram || asked.said.len() == 3 && response.is_empty();
-        let is_refused = reply.code == 535 || is_scram && asked.said.len() == 2 && reply.is_permanent();
+        // Not now, in its order or in clear: that is said of the command, and not of who says it.
+        let is_refused = (reply.is_permanent() || reply.code == 454) && !matches!(reply.code, 503 | 538);
         if reply.code == 235 && !(is_right && is_over) {
             sheet.finds(WRONG_PASSWORD, account.as_str());
         }
-        if is_refused && is_right {
+        if is_refused && is_right && (is_over || asked.has_proof()) {
             sheet.finds("the right password was refused", account.as_str());
         }
         if reply.code == 235 {
@@ -253,7 +254,8 @@ impl<'a, 'b> Guest<'a, 'b> {
         if yes && !may {
             sheet.finds("mail was started for a client that may not ask for it", exchange.command);
         }
-        if may && matches!(code, 459 | 530) {
+        // Out of its order is the matter of *protocol*.
+        if may && !yes && !matches!(code, 421 | 503) {
             sheet.finds("a client was refused mail that it may ask for", exchange.command);
         }
     }
@@ -267,6 +269,13 @@ impl<'a, 'b> Guest<'a, 'b> {
             sheet.finds("a client was told who exists that may not hear it", command);
         }
         let name = command.split_once(' ').map_or("", |(_, name)| name);
+        if let Some(due) = self.due(command, name)
+            && reply.code != due
+            && !matches!(reply.code, 421)
+        {
+            let what = format!("{command}: {}, and {due} is due", reply.lines.join(" / "));
+            sheet.finds("a client was not told of who exists as the policy has it", what);
+        }
         let found = self.model.mailbox(name).map(|mailbox| mailbox.address.to_string());
         let says = |found: &String| reply.lines.iter().any(|line| line.ends_with(&format!("<{found}>")));
         let is_true = match reply.code {
@@ -278,6 +287,26 @@ impl<'a, 'b> Guest<'a, 'b> {
             sheet
                 .finds("a client was told an untruth of who exists", format!("{command}: {:?}", reply.lines));
         }
+    }
+
+    /// The code that VRFY or EXPN of an address must be answered with.
+    fn due(&self, command: &str, name: &str) -> Option<u16> {
+        let domain = name.split_once('@').filter(|_| is_path(name) && name.is_ascii())?.1;
+        let is_expn = verb(command) == "EXPN";
+        let mailbox = self.model.mailbox(name);
+        Some(match self.case.plan.gateway.config.policy.vrfy {
+            Lookups::Refuse => 502,
+            Lookups::Vague if is_expn => 502,
+            Lookups::Authenticated if self.account.is_none() && is_expn => 550,
+            Lookups::Vague => 252,
+            Lookups::Authenticated if self.account.is_none() => 252,
+            Lookups::Authenticated => match mailbox {
+                Some(mailbox) if is_expn && mailbox.address.to_string().eq_ignore_ascii_case(name) => 550,
+                Some(_) if self.model.is_inbound(domain) => 250,
+                None if is_expn || self.model.is_inbound(domain) => 550,
+                _ => return None,
+            },
+        })
     }
 
     fn end_of_data(&self, exchange: &Exchange<'_>, yes: bool, no: bool, sheet: &mut Sheet) {
@@ -360,7 +389,7 @@ impl Asked {
     }
 }
 
-fn is_path(path: &str) -> bool {
+pub(super) fn is_path(path: &str) -> bool {
     path.is_empty() || path.eq_ignore_ascii_case("postmaster") || path.parse::<Address>().is_ok()
 }
 

@@ -7,12 +7,18 @@
 //! the session allows; lines of printable ASCII, of at most 512 octets, ended by CRLF (4.5.3.1.5); nothing after a
 //! farewell; to EHLO the service extensions that its release has; and nothing of what was said in clear is obeyed or
 //! believed under TLS, so that a message needs EHLO anew. An address past ASCII is taken where the client has declared
-//! SMTPUTF8, and nowhere else. As a client: commands in their order, none before the reply to the last, and no extension
-//! that was not offered (RFC 6152, RFC 1870); an address past ASCII, and a message that was declared to have such a header,
+//! SMTPUTF8, and nowhere else. What is said as it should be, in its order, and makes use of what is offered, is not refused
+//! for its form. As a client: commands in their order, none before the reply to the last, and no extension
+//! that was not offered, nor one left unused that was (RFC 6152, RFC 1870, RFC 2920, RFC 3207); an address past ASCII, and a message that was declared to have such a header,
 //! go to a host that offers SMTPUTF8, declared, and to no other (RFC 6531, 3.2).
 //!
 //! A dialogue that breaks off is judged up to there; so is one in which the other server answers with what is no reply.
 //! Not judged: whether a request is granted that the rules allow or not (policy), and the texts of replies.
+
+mod refusals;
+mod unused;
+
+use std::collections::BTreeSet;
 
 use gateway::config::Lookups;
 use gateway::release::Release;
@@ -47,7 +53,12 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
             true => inbound(session, case, answers_lookups, sheet),
             // What the gateway took for which reply is the other server's doing.
             false if session.early > 0 => {}
-            false => outbound(session, sheet),
+            false => {
+                outbound(session, sheet);
+                if case.plan.release == Release::Current {
+                    unused::judge(case, session, sheet);
+                }
+            }
         }
     }
     international(case, sheet);
@@ -140,6 +151,9 @@ fn inbound(session: &Session<'_>, case: &Case<'_>, answers_lookups: bool, sheet:
             let cause = format!("{command} was answered {}, which it cannot have", reply.code);
             sheet.finds(cause, exchange.command);
         }
+        if let Some(cause) = refusals::objects(case, session, place, &command, reply, &state) {
+            sheet.finds(cause, format!("{}: {}", exchange.command, reply.lines.join(" / ")));
+        }
         if let Some(cause) = state.past_ascii(exchange.command, reply) {
             sheet.finds(cause, exchange.command);
         }
@@ -200,6 +214,22 @@ fn offers(reply: &Reply<'_>, case: &Case<'_>, answers_lookups: bool, sheet: &mut
         let says = |line: &&str| line.get(4..).unwrap_or_default().split(' ').next() == Some(*keyword);
         if !reply.lines.iter().skip(1).any(says) {
             sheet.finds(format!("EHLO was answered without {keyword}"), reply.lines.join(" / "));
+        }
+    }
+    // What is said with them: how large a message may be, and how a client may show who it is.
+    let limit = case.plan.gateway.config.limits.message_size.map_or(0, std::num::NonZeroU64::get);
+    let limit = limit.to_string();
+    let mechanisms: &[&str] = match case.plan.release {
+        Release::Current => &["LOGIN", "PLAIN", "SCRAM-SHA-256"],
+        _ => &["LOGIN", "PLAIN"],
+    };
+    for (keyword, values) in [("SIZE", &[limit.as_str()][..]), ("AUTH", mechanisms)] {
+        let said = reply.lines.iter().skip(1).find_map(|line| line.get(4..)?.strip_prefix(keyword));
+        let are_right =
+            |said: &str| said.split_whitespace().collect::<BTreeSet<_>>() == values.iter().copied().collect();
+        if said.is_some_and(|said| !are_right(said)) {
+            let cause = format!("EHLO was answered with another {keyword} than there is");
+            sheet.finds(cause, reply.lines.join(" / "));
         }
     }
     for line in reply.lines.iter().skip(1) {
@@ -326,6 +356,14 @@ impl State {
                 Some("MAIL in its order was refused")
             }
             _ if self.is_in_chunks => None,
+            ("AUTH", 503)
+                if self.may_authenticate && !self.is_authenticated && self.transaction.is_none() =>
+            {
+                Some("AUTH in its order was refused")
+            }
+            ("ETRN", 503) if self.is_greeted && self.transaction.is_none() => {
+                Some("ETRN in its order was refused")
+            }
             ("RCPT", 503) if self.transaction.is_some() => Some("RCPT in its order was refused"),
             ("DATA", 503) if recipients > 0 => Some("DATA in its order was refused"),
             ("BDAT" | "the last chunk", 503) if recipients > 0 => Some("a chunk in its order was refused"),

@@ -6,6 +6,9 @@
 //! administrator chose to hear of there is a notification (Q217195, Q190708), refused submissions and messages set
 //! aside included; for other kinds there is none.
 //!
+//! Each failure that is reported has a cause outside the gateway, for which its status code stands (RFC 3463): see
+//! `oracle/causes.rs`.
+//!
 //! That a failure is reported at all is what *custody* asks. Not judged: the wording, and the notification of a
 //! failure that no report tells of, because the reverse path is null.
 
@@ -13,8 +16,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gateway::report::Category;
 
+use super::causes::Said;
 use super::{Case, Oracle, Place, Sheet, Where, copies, exchangers, journal, ledger, policy};
 use crate::mailbag::{Item, Kind};
+use crate::plan::MessagePlan;
 use crate::record::{Entry, Service, What};
 
 pub(super) const ORACLE: Oracle = Oracle {
@@ -57,6 +62,7 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
         }
         to_the_sender(case, message, &planned.from, reports, sheet);
         recipients(case, message, reports, sheet);
+        justified(case, message, planned, reports, sheet);
         told_of_reports(case, message, reports, sheet);
     }
     told_of_refusals(case, sheet);
@@ -153,6 +159,26 @@ fn recipients(case: &Case<'_>, message: &str, reports: &Reports<'_>, sheet: &mut
     }
 }
 
+/// Judges whether each failure that was reported is one.
+fn justified(
+    case: &Case<'_>,
+    message: &str,
+    planned: &MessagePlan,
+    reports: &Reports<'_>,
+    sheet: &mut Sheet,
+) {
+    for (_, report) in reports.values().filter_map(|copies| copies.first()) {
+        let said = report.reported.iter().zip(report.statuses.iter().zip(&report.diagnostics));
+        for (recipient, (status, diagnostic)) in said {
+            sheet.judges();
+            if !(Said { message, planned, recipient, report }).has_a_cause(case, status, diagnostic) {
+                let what = format!("{message} for {recipient}: {status} {diagnostic}");
+                sheet.finds("a failure was reported that was none, or for another cause", what);
+            }
+        }
+    }
+}
+
 /// The kind of failure that a status code of ours stands for.
 fn category(status: &str) -> Category {
     match status {
@@ -221,8 +247,9 @@ fn is_told(case: &Case<'_>, message: &str, category: Category, sheet: &mut Sheet
         matches!(&item.kind, Kind::Notification(about) if about == message)
             && item.subject.ends_with(category.sentence())
     };
-    let could_not =
-        || case.ledger.has_event(&[4120], "") || case.ledger.has_event(&[4123], &administrator.to_string());
+    let could_not = || {
+        case.ledger.has_event(&[4120], "") || case.ledger.was_report_lost(message, &administrator.to_string())
+    };
     if !case.ledger.items().any(|(_, item)| is_it(item)) && !could_not() {
         let what = format!("{message}: {}", category.sentence());
         sheet.finds("the administrator was not told of a failure", what);

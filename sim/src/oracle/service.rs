@@ -1,21 +1,27 @@
 //! Service: no message stops the service (Q169681, Q178091, Q168883).
 //!
 //! Event 4037 is an exception in the handling of a message, and a process that ends of itself takes every other
-//! message's handling with it. Either is a finding, unless the plan has an extension panic, end the process, or keep
-//! the service from coming up. On the historical releases that is how the documented crashes are found; the signature
+//! message's handling with it. Either is a finding, unless the plan has an extension panic, end the process as often as it
+//! takes for a message to be set aside, or keep the service from coming up. On the historical releases that is how the documented crashes are found; the signature
 //! has the exception's code and address, and says whether each new start ended the same way without anybody sending
 //! anything: a crash loop.
+//!
+//! How it ends when it is told to is in `oracle/stop.rs`.
 //!
 //! Whether the service is up in the end is asked by *liveness*. What is done to the process from outside, and what an
 //! administrator does, is not judged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use gateway::exception::Exception;
+use gateway::release::Release;
 
-use super::{Case, Oracle, Sheet};
+use super::{Case, Oracle, Sheet, stop};
 use crate::fault::{Family, Fault};
-use crate::record::{Service, Speaker, What};
+use crate::machine::doom::How;
+use crate::record::{Service, Speaker, TOLD_TO_STOP, What};
+use crate::service_control::ends_the_service;
 
 pub(super) const ORACLE: Oracle = Oracle {
     name: "service",
@@ -34,17 +40,25 @@ struct Watch<'a> {
     logged: Option<&'a str>,
     /// What the process before this one ended by.
     ended_by: Option<String>,
+    /// When this process was started.
+    started: Duration,
     /// Whether a message was begun since the start.
     is_busy: bool,
+    /// Whether it was told to stop since the start.
+    is_told_to_stop: bool,
+    /// How often the plan's extension has ended the process.
+    planned_ends: usize,
 }
 
 fn judge(case: &Case<'_>, sheet: &mut Sheet) {
+    stop::judge(case, sheet);
     let mut watch = Watch::default();
     for entry in &case.record.entries {
         match &entry.what {
             What::Service(Service::Starts) => {
                 sheet.judges();
-                (watch.logged, watch.is_busy) = (None, false);
+                (watch.logged, watch.is_busy, watch.is_told_to_stop) = (None, false, false);
+                watch.started = entry.at;
             }
             What::Smtp { speaker: Speaker::Server, line, .. } if line.starts_with("354") => {
                 watch.is_busy = true
@@ -60,10 +74,11 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
                 }
             }
             What::Service(Service::Died(exception)) => watch.died(case, exception, sheet),
-            What::Service(Service::Refused(why)) if !is_kept_from_starting(case) => {
+            What::Service(Service::Refused(why)) if !is_kept_from_starting(case, watch.started) => {
                 sheet.finds("the service does not come up", why);
             }
-            What::Service(Service::Stopped) if !is_told_to_stop(case) => {
+            What::Fault(what) if what == TOLD_TO_STOP => watch.is_told_to_stop = true,
+            What::Service(Service::Stopped) if !watch.is_told_to_stop => {
                 sheet.finds("the service stopped unasked", "nobody told it to")
             }
             _ => {}
@@ -75,11 +90,6 @@ fn judge(case: &Case<'_>, sheet: &mut Sheet) {
     }
 }
 
-/// Whether the plan has the service told to stop.
-fn is_told_to_stop(case: &Case<'_>) -> bool {
-    case.ledger.bit(|fault| matches!(fault, Fault::Stop { .. }))
-}
-
 impl Watch<'_> {
     fn died(&mut self, case: &Case<'_>, exception: &Exception, sheet: &mut Sheet) {
         let shown = exception.to_string();
@@ -89,8 +99,14 @@ impl Watch<'_> {
             if let Some((_, is_loop)) = self.exceptions.get_mut(&signature) {
                 *is_loop |= is_again;
             }
-        } else if !is_planned_end(case, exception) {
+        } else if exception.address != 0 || planned_ends(case) == 0 {
             sheet.finds(format!("the process died: {signature}"), shown);
+        } else {
+            self.planned_ends += 1;
+            if self.planned_ends == planned_ends(case).saturating_add(1) {
+                let what = format!("{} times, where {} are enough", self.planned_ends, planned_ends(case));
+                sheet.finds("the same message ended the process again and again", what);
+            }
         }
         self.ended_by = Some(signature);
     }
@@ -128,28 +144,51 @@ fn is_planned_panic(case: &Case<'_>, description: &str) -> bool {
         })
 }
 
-/// Whether the plan ends the process so: an extension does, asked about a message that was taken.
-fn is_planned_end(case: &Case<'_>, exception: &Exception) -> bool {
-    let is_taken = |message: &str| {
-        case.ledger
-            .transfers
-            .iter()
-            .any(|transfer| transfer.is_inbound && transfer.message() == Some(message))
-    };
-    let kills = case
-        .plan
-        .faults
-        .iter()
-        .any(|fault| matches!(fault, Fault::ExtensionKills { message } if is_taken(message)));
-    kills && exception.address == 0
+/// How often the plan's extension may end the process, asked about messages that were taken: today as often as it takes
+/// for a message to be set aside, each time that it was taken.
+fn planned_ends(case: &Case<'_>) -> usize {
+    let kills = case.plan.faults.iter().filter_map(|fault| match fault {
+        Fault::ExtensionKills { message } => Some(message.as_str()),
+        _ => None,
+    });
+    let kills: BTreeSet<&str> = kills.collect();
+    let transfers = case.ledger.transfers.iter().filter(|transfer| transfer.is_inbound);
+    let taken = transfers
+        .filter(|transfer| transfer.message().is_some_and(|message| kills.contains(message)))
+        .count();
+    match case.plan.release {
+        // With the power may go what was noted of a death.
+        Release::Current => {
+            taken * case.plan.gateway.config.quarantine.deaths as usize * (1 + power_cuts(case))
+        }
+        _ if taken > 0 => usize::MAX,
+        _ => 0,
+    }
 }
 
-/// Whether the plan keeps the service from coming up: by its disk, or without a file that an extension needs.
-fn is_kept_from_starting(case: &Case<'_>) -> bool {
+/// How often the machine lost its power.
+fn power_cuts(case: &Case<'_>) -> usize {
+    let is_one = |what: &What| match what {
+        What::Fault(what) => what == How::PowerCut.words(),
+        What::Administrator(_) => ends_the_service(what),
+        _ => false,
+    };
+    case.record.entries.iter().filter(|entry| is_one(&entry.what)).count()
+}
+
+/// Whether the plan keeps a process from coming up that was started then: by its disk, or without a file that an extension
+/// needs.
+fn is_kept_from_starting(case: &Case<'_>, started: Duration) -> bool {
     let plan = case.plan;
     let lacks_file = plan.gateway.config.extensions.iter().any(|extension| {
         let path = extension.settings.get("routes").and_then(|path| path.as_str());
         path.is_some_and(|path| !plan.gateway.files.iter().any(|(file, _)| file.as_os_str() == path))
     });
-    lacks_file || case.ledger.bit(|fault| fault.family() == Family::Disk)
+    // A disk that is well again keeps nobody from coming up, whatever it did before.
+    let mut faults = plan.faults.iter().zip(&case.record.bites);
+    lacks_file
+        || faults.any(|(fault, bite)| {
+            fault.family() == Family::Disk
+                && bite.last.is_some_and(|last| started <= last.max(fault.heals_at().unwrap_or_default()))
+        })
 }

@@ -102,6 +102,8 @@ pub struct Transfer<'a> {
     pub is_encrypted: bool,
     /// The reply, if it came.
     pub reply: Option<Reply<'a>>,
+    /// When it was begun with MAIL, as a place in the Record.
+    pub begun: usize,
     /// When the final dot was said, as a place in the Record.
     pub index: usize,
 }
@@ -115,6 +117,12 @@ impl Transfer<'_> {
     /// Whether the sending side was told that it was taken.
     pub fn is_answered(&self) -> bool {
         self.reply.as_ref().is_some_and(Reply::is_positive)
+    }
+
+    /// What the gateway says that it is called in the spool, where it was taken.
+    pub fn spool_id(&self) -> Option<&str> {
+        let reply = self.reply.as_ref().filter(|reply| reply.is_positive())?;
+        reply.lines.last()?.rsplit(' ').next()
     }
 
     /// Whether it is for this recipient.
@@ -288,6 +296,7 @@ pub(super) fn transfers<'a>(sessions: &[Session<'a>], host: &str) -> Vec<Transfe
     let mut transfers = Vec::new();
     for session in sessions {
         let (mut sender, mut is_declared, mut recipients) = ("", false, Vec::new());
+        let mut begun = session.span[0];
         for exchange in &session.exchanges {
             let said_yes = exchange.reply.as_ref().is_some_and(Reply::is_positive);
             if let Some(content) = &exchange.content {
@@ -301,6 +310,7 @@ pub(super) fn transfers<'a>(sessions: &[Session<'a>], host: &str) -> Vec<Transfe
                     takes_eight_bits: session.offers("8BITMIME"),
                     is_encrypted: exchange.is_encrypted,
                     reply: exchange.reply.clone(),
+                    begun,
                     index: exchange.index,
                 });
                 continue;
@@ -308,6 +318,7 @@ pub(super) fn transfers<'a>(sessions: &[Session<'a>], host: &str) -> Vec<Transfe
             match verb(exchange.command).as_str() {
                 "MAIL" if said_yes => {
                     (sender, recipients) = (path(exchange.command), Vec::new());
+                    begun = exchange.index;
                     is_declared = parameters(exchange.command).any(|word| word == "SMTPUTF8");
                 }
                 "RCPT" if said_yes => recipients.push(match path(exchange.command).to_ascii_lowercase() {

@@ -3,6 +3,7 @@
 //!
 //! - What is of an unwanted sender, by its reverse path or its From field (Q155683, Q193926), is in no mailbox, on no
 //!   server, and in no folder of the spool but `turf/`; where it is to be refused, it was not taken either.
+//!   Nobody is told of it who may not have sent it: there is no report on it.
 //! - What is of anybody else is not in `turf/`.
 
 use gateway::config::FilterAction;
@@ -36,6 +37,12 @@ pub(super) fn judge(case: &Case<'_>, sheet: &mut Sheet) {
                 false => "mail was set aside whose sender is not unwanted",
             };
             sheet.finds(cause, format!("{message} of <{}> is at {place:?}", planned.from));
+        }
+        let answers = |kind: &Kind| matches!(kind, Kind::Report(name) | Kind::Receipt(name) | Kind::Delay(name) if name == message);
+        let answer = case.ledger.items().find(|(_, item)| answers(&item.kind));
+        if let Some((place, item)) = answer.filter(|_| is_unwanted) {
+            let what = format!("{} is at {place:?}", item.kind);
+            sheet.finds("the sender of mail that is not wanted was answered", what);
         }
         let is_taken = || case.ledger.accepted.iter().any(|accepted| accepted.message == **message);
         if is_unwanted && action(case) == FilterAction::Refuse && is_taken() {

@@ -116,7 +116,8 @@ fn places(end: &End, is_it: impl Fn(&Kind) -> bool) -> Vec<String> {
 fn drops(record: &Record) -> BTreeSet<String> {
     let said = record.entries.iter().filter_map(|entry| match &entry.what {
         What::Event(event) if event.id == DROPPED => {
-            Some(event.description.trim_end_matches('.').replacen("A message", "a message", 1))
+            let said = without_spool_names(event.description.trim_end_matches('.'));
+            Some(said.replacen("Message", "a message", 1))
         }
         _ => None,
     });

@@ -120,7 +120,7 @@ impl Session {
         }
         for (recipient, milter) in taken_off {
             let why = format!("the milter {milter} took this recipient off it");
-            Event::Dropped { recipient, why }.log();
+            Event::Dropped { id: id.clone(), recipient, why }.log();
         }
         Ok(quarantine.map_or(Filtered::Taken, |(milter, why)| Filtered::Quarantined {
             why: format!("the milter {milter} asked for it: {why}"),
@@ -128,11 +128,11 @@ impl Session {
     }
 
     /// A message was thrown away, as a milter would have it.
-    pub(super) fn log_discarded(&self, envelope: &Envelope, by: &str) {
+    pub(super) fn log_discarded(&self, id: &SpoolId, envelope: &Envelope, by: &str) {
         reached(Point::MilterDiscarded);
         for recipient in &envelope.recipients {
             let why = format!("the milter {by} discarded it");
-            Event::Dropped { recipient: recipient.clone(), why }.log();
+            Event::Dropped { id: id.clone(), recipient: recipient.clone(), why }.log();
         }
     }
 

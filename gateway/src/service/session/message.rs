@@ -262,7 +262,7 @@ impl Session {
                 let _ = work.draft.discard().await;
                 self.note_progress();
                 self.log_received(&id, &work.envelope, facts.as_ref());
-                self.log_discarded(&work.envelope, &by);
+                self.log_discarded(&id, &work.envelope, &by);
                 self.taken(&id).await
             }
             Ok(Filtered::Refused(reply)) => {

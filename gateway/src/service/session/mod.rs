@@ -75,6 +75,8 @@ pub(super) struct Session {
     chunks: Option<Chunks>,
     milters: Milters,
     errors: usize,
+    /// How many more recipients of a message whose MAIL was refused are no errors: they were said with it (RFC 2920).
+    forgiven: usize,
     /// The commands since the last message that bring none nearer.
     idle_commands: usize,
     /// The recipients since then that were put off.
@@ -145,6 +147,7 @@ impl Session {
             transaction: None,
             chunks: None,
             errors: 0,
+            forgiven: 0,
             idle_commands: 0,
             put_off: 0,
             failed_authentications: 0,
@@ -206,6 +209,9 @@ impl Session {
             };
             if went.is_err() {
                 return;
+            }
+            if line.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"MAIL")) {
+                self.forgiven = if self.is_sending() { 0 } else { self.core.config.limits.recipients };
             }
         }
         reached(Point::TooManyErrors);
@@ -401,9 +407,12 @@ impl Session {
 
     async fn rcpt(&mut self, rcpt: Rcpt) -> Go {
         let Some(transaction) = &self.transaction else {
-            return self
-                .refuse(out_of_order(if self.chunks.is_some() { IN_CHUNKS } else { "say MAIL first" }))
-                .await;
+            let refusal = out_of_order(if self.chunks.is_some() { IN_CHUNKS } else { "say MAIL first" });
+            if self.forgiven > 0 {
+                self.forgiven -= 1;
+                return self.answer(&refusal).await;
+            }
+            return self.refuse(refusal).await;
         };
         if !transaction.is_international && !rcpt.is_ascii() {
             return self.refuse_undeclared().await;

@@ -157,7 +157,7 @@ fn examples() -> Vec<Event> {
         Event::OutboundSetAside { id: id.clone(), folder: "bad", why: "the file is damaged".to_owned() },
         Event::InboundSetAside { file: id.to_string(), folder: "bad", why: "the file is damaged".to_owned() },
         Event::ReportFailed { id: id.clone(), why: why() },
-        Event::Dropped { recipient: erin.clone(), why: "an extension said so".to_owned() },
+        Event::Dropped { id: id.clone(), recipient: erin.clone(), why: "an extension said so".to_owned() },
         Event::SenderMismatch { account: "bob".to_owned(), sender: alice },
         Event::Turfed {
             id: id.clone(),
