@@ -9,6 +9,7 @@ mod explore;
 mod findings;
 mod interrupt;
 mod list;
+mod live;
 mod matrix;
 mod merge;
 mod parity;
@@ -34,6 +35,7 @@ use explain::ExplainArgs;
 use explore::ExploreArgs;
 use gateway::release::Release;
 pub(crate) use interrupt::INTERRUPTED;
+use live::LiveArgs;
 use matrix::MatrixArgs;
 use merge::MergeArgs;
 use miette::{IntoDiagnostic, WrapErr};
@@ -86,6 +88,8 @@ enum Command {
     Audit(AuditArgs),
     /// Runs each scenario on both engines, and compares what happened.
     Parity(ParityArgs),
+    /// Runs scenarios with the real gateway too, on sockets and in time, and compares the event logs.
+    Live(LiveArgs),
     /// Checks everything: replays, canaries, seeds that nobody has run before, and a sample for determinism.
     Ci(CiArgs),
     /// Joins the results of the shards of `ci`, or of several explorations, and says what is missing.
@@ -264,6 +268,7 @@ impl Cli {
             }
             Some(Command::Audit(args)) => return audit::audit(&args.wanted.library(&here)?, &args),
             Some(Command::Parity(args)) => return parity::run(&args.wanted.library(&here)?, &args),
+            Some(Command::Live(args)) => live::run(&Library::open(&here)?, &args)?,
             Some(Command::Ci(args)) => ci::run(&Library::open(&here)?, &args)?,
             Some(Command::Reference { into }) => {
                 reference::write(Library::open(&here)?.root(), &into)?;

@@ -62,18 +62,24 @@ pub fn event_log(title: &str, plan: &Plan, record: &Record) -> String {
 /// What happened, in order but without times: events, the state of the service, and what the administrator did; then
 /// what the clients got, message by message, and what became of the mail.
 pub fn without_times(record: &Record) -> Vec<String> {
+    happened(record).into_iter().chain(answers(record)).chain(end::lines(&record.end)).collect()
+}
+
+/// Events, the state of the service, and what the administrator did, in order but without times.
+pub(crate) fn happened(record: &Record) -> Vec<String> {
+    named(record, |what| matches!(what, What::Event(_) | What::Service(_) | What::Administrator(_)))
+}
+
+/// What the clients got, in order but without times.
+pub(crate) fn answers(record: &Record) -> Vec<String> {
+    named(record, |what| matches!(what, What::Client(_)))
+}
+
+/// The entries of some kinds, with the messages' names in the place of the spool's.
+fn named(record: &Record, is_wanted: impl Fn(&What) -> bool) -> Vec<String> {
     let names = spool_names(&record.entries);
-    let (mut happened, mut answers) = (Vec::new(), Vec::new());
-    for entry in &record.entries {
-        let text = rename(&entry.what.to_string(), &names);
-        match &entry.what {
-            What::Event(_) | What::Service(_) | What::Administrator(_) => happened.push(text),
-            What::Client(_) => answers.push(text),
-            What::Smtp { .. } | What::Accepted { .. } | What::Milter(_) => {}
-            What::Fault(_) | What::FaultSpan { .. } => {}
-        }
-    }
-    happened.into_iter().chain(answers).chain(end::lines(&record.end)).collect()
+    let wanted = record.entries.iter().filter(|entry| is_wanted(&entry.what));
+    wanted.map(|entry| rename(&entry.what.to_string(), &names)).collect()
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {

@@ -1,0 +1,147 @@
+//! `postmortem live`: scenarios with the real gateway.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use anstyle::{AnsiColor, Style};
+use clap::Args;
+use gateway::release::Release;
+use indicatif::ProgressBar;
+use miette::{IntoDiagnostic, miette};
+use sim::count::count;
+use sim::live::{self, Live, LiveError, Program};
+use sim::scenario::{Library, Scenario, Source};
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const DIM: Style = Style::new().dimmed();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// How many scenarios are run at the same time: most of the time each waits.
+const SIDE_BY_SIDE: usize = 16;
+
+/// The folder of the scenarios that are run if none is named.
+const USUAL: &str = "kb";
+
+/// What to run.
+#[derive(Args)]
+pub(crate) struct LiveArgs {
+    /// The scenarios; all in `scenarios/kb` if none is given.
+    scenarios: Vec<String>,
+    /// The release, such as `5.0`.
+    #[arg(long, short, value_parser = super::wanted::release, default_value = "current")]
+    release: Release,
+    /// The `gateway` program; the one beside `postmortem` if none is given.
+    #[arg(long, value_name = "FILE")]
+    gateway: Option<PathBuf>,
+}
+
+impl LiveArgs {
+    /// The gateway's program.
+    ///
+    /// # Errors
+    /// It is not there.
+    fn program(&self) -> miette::Result<Program> {
+        let beside = || std::env::current_exe().map(|postmortem| postmortem.with_file_name("gateway"));
+        let file = self.gateway.clone().map_or_else(beside, Ok).into_diagnostic()?;
+        if !file.is_file() {
+            let help =
+                "build it with `cargo build --release -p gateway`, or name another with --gateway FILE";
+            return Err(miette!(help = help, "there is no program `{}`", file.display()));
+        }
+        Ok(Program { file, arguments: vec!["serve".to_owned()] })
+    }
+
+    /// The scenarios.
+    ///
+    /// # Errors
+    /// One of those that are named is not there, or not replayed on the release.
+    fn wanted<'a>(&self, library: &'a Library) -> miette::Result<Vec<&'a Scenario>> {
+        let is_replayed = |scenario: &Scenario| scenario.releases().contains(&self.release);
+        if self.scenarios.is_empty() {
+            return Ok(library.in_folder(USUAL).filter(|scenario| is_replayed(scenario)).collect());
+        }
+        let named = self.scenarios.iter().map(|name| match super::find(library, name)? {
+            Source::Scenario(scenario) if is_replayed(scenario) => Ok(scenario),
+            Source::Scenario(scenario) => {
+                let releases: Vec<&str> = scenario.releases().iter().copied().map(Release::name).collect();
+                let help = format!("it is on {}", releases.join(", "));
+                Err(miette!(help = help, "`{name}` is not replayed on {}", self.release))
+            }
+            Source::Profile(_) => Err(miette!(
+                help = "write what a seed draws to a file of `scenarios/` with `postmortem plan`",
+                "`{name}` is a profile"
+            )),
+        });
+        named.collect()
+    }
+}
+
+/// Runs the scenarios and prints the table. True if all that can be run agree.
+///
+/// # Errors
+/// There is no such scenario, or no gateway.
+pub(super) fn run(library: &Library, args: &LiveArgs) -> miette::Result<bool> {
+    let program = args.program()?;
+    let wanted = args.wanted(library)?;
+    let results = side_by_side(&wanted, args.release, &program);
+
+    let width = wanted.iter().map(|scenario| scenario.name.len()).max().unwrap_or_default();
+    anstream::println!("{:width$}  {:8}  {:>6}  {:>4}  ", "scenario", "live", "took", "pace");
+    let (mut agree, mut differ, mut not_live) = (0, 0, 0);
+    for (scenario, result) in wanted.iter().zip(&results) {
+        let (style, mark, rest) = match result {
+            Ok(Live::Ran(run)) => {
+                let (style, mark) = match run.is_good() {
+                    true => (GOOD, "agrees"),
+                    false => (BAD, "DIFFERS"),
+                };
+                (style, mark, format!("{:>4.1} s  ×{:<3}", run.took.as_secs_f64(), run.pace))
+            }
+            Ok(Live::NotLive(why)) => (DIM, "not live", why.clone()),
+            Err(error) => (BAD, "FAILED", error.to_string()),
+        };
+        match mark {
+            "agrees" => agree += 1,
+            "not live" => not_live += 1,
+            _ => differ += 1,
+        }
+        anstream::println!("{:width$}  {style}{mark:8}{style:#}  {}", scenario.name, rest.trim_end());
+    }
+    for (scenario, result) in wanted.iter().zip(&results) {
+        if let Ok(Live::Ran(run)) = result
+            && !run.is_good()
+        {
+            anstream::println!("\n{BAD}{} on {}{BAD:#}", scenario.name, args.release);
+            run.unmet.iter().for_each(|unmet| anstream::println!("not as expected: {unmet}"));
+            anstream::print!("{}", run.difference);
+        }
+    }
+    anstream::println!(
+        "\n{} live on {}: {agree} agree, {differ} differ; {not_live} cannot be",
+        count(agree + differ, "scenario"),
+        args.release
+    );
+    Ok(differ == 0)
+}
+
+/// Each scenario's result, in their order.
+fn side_by_side(wanted: &[&Scenario], release: Release, program: &Program) -> Vec<Result<Live, LiveError>> {
+    let progress = ProgressBar::new(wanted.len() as u64);
+    let left = Mutex::new(wanted.iter().enumerate());
+    let results = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..SIDE_BY_SIDE.min(wanted.len()) {
+            scope.spawn(|| {
+                let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+                while let Some((place, scenario)) = next() {
+                    let result = live::run(scenario, release, program);
+                    results.lock().unwrap_or_else(PoisonError::into_inner).insert(place, result);
+                    progress.inc(1);
+                }
+            });
+        }
+    });
+    progress.finish_and_clear();
+    results.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
+}

@@ -1,0 +1,138 @@
+//! The gateway's process: how it is started, what it says, how it ends.
+#![expect(clippy::disallowed_methods, reason = "a live run is on the real machine")]
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+use gateway::eventlog::Entry;
+use gateway::exception::Exception;
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::record::Service;
+
+/// A program and its arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The file.
+    pub file: PathBuf,
+    /// What comes before `--config FILE`.
+    pub arguments: Vec<String>,
+}
+
+/// A running process. It ends at the latest when this is dropped.
+pub(super) struct Process {
+    child: Child,
+    /// What it logs. It ends with the process.
+    pub(super) events: UnboundedReceiver<Entry>,
+    complaints: PathBuf,
+    came_up: bool,
+    last_exception: Option<Exception>,
+}
+
+/// A line of the event log in JSON.
+#[derive(Deserialize)]
+struct Line {
+    id: u16,
+    severity: String,
+    category: String,
+    text: String,
+}
+
+impl Process {
+    /// Starts it with a configuration. What it writes on standard error goes into the file `complaints`.
+    pub(super) fn start(program: &Program, config: &Path, complaints: PathBuf) -> io::Result<Self> {
+        let mut child = Command::new(&program.file)
+            .args(&program.arguments)
+            .arg("--config")
+            .arg(config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::create(&complaints)?)
+            .spawn()?;
+        let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let events = read(stdout);
+        Ok(Process { child, events, complaints, came_up: false, last_exception: None })
+    }
+
+    /// It has logged an event.
+    pub(super) fn logged(&mut self, event: &Entry) {
+        const STARTED: u16 = 1000;
+        self.came_up |= event.id == STARTED;
+        self.last_exception = exception(&event.description).or(self.last_exception.take());
+    }
+
+    /// Kills it.
+    pub(super) fn kill(mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
+    }
+
+    /// Tells it to stop.
+    pub(super) fn tell_to_stop(&self) -> io::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), Signal::TERM)?)
+    }
+
+    /// How it ended, once nothing more comes from it.
+    pub(super) fn end(mut self) -> io::Result<Service> {
+        let status: ExitStatus = self.child.wait()?;
+        let complaint = std::fs::read_to_string(&self.complaints).unwrap_or_default();
+        Ok(match exception(&complaint).or(self.last_exception.take()) {
+            _ if status.success() => Service::Stopped,
+            Some(exception) if self.came_up => Service::Died(exception),
+            _ => Service::Refused(format!("{status}: {}", complaint.trim())),
+        })
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that has ended cannot be killed, and is waited for all the same.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads the event log on a thread of its own, until the process closes its end.
+fn read(stdout: ChildStdout) -> UnboundedReceiver<Entry> {
+    let (events, logged) = unbounded_channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let Ok(Line { id, severity, category, text }) = serde_json::from_str(&line) else { continue };
+            if events.send(Entry { id, severity, category, description: text }).is_err() {
+                return;
+            }
+        }
+    });
+    logged
+}
+
+/// The last exception that a text shows, in the words of [`Exception`].
+fn exception(text: &str) -> Option<Exception> {
+    let (_, shown) = text.rsplit_once("Code: 0x")?;
+    let (code, rest) = shown.split_once(" Flags: 0x")?;
+    let (flags, rest) = rest.split_once(" Address: 0x")?;
+    let (address, rest) = rest.split_at_checked(8)?;
+    let hex = |digits| u32::from_str_radix(digits, 16).ok();
+    let said = rest.strip_prefix(" (").and_then(|rest| rest.rsplit_once(')'));
+    let message = said.map(|(message, _)| message.to_owned());
+    Some(Exception { code: hex(code)?, flags: hex(flags)?, address: hex(address)?, message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exception_is_read_as_it_is_shown() {
+        let panic = Exception { code: 0xe06d_7363, flags: 1, address: 0, message: Some("no (x)".to_owned()) };
+        for shown in [Exception::access_violation(0x0040_2674), panic] {
+            assert_eq!(exception(&format!("It has occurred. {shown}")), Some(shown.clone()));
+            assert_eq!(exception(&format!("raised an exception, {shown}.\n")), Some(shown));
+        }
+        assert_eq!(exception("the disk is full"), None);
+    }
+}
