@@ -7,10 +7,11 @@ use std::sync::{Mutex, PoisonError};
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use gateway::release::Release;
+use gateway::service::Exit;
 use indicatif::ProgressBar;
 use miette::{IntoDiagnostic, miette};
 use sim::count::count;
-use sim::live::{self, Live, LiveError, Program};
+use sim::live::{self, Live, LiveError, Programs};
 use sim::scenario::{Library, Scenario, Source};
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -36,20 +37,41 @@ pub(crate) struct LiveArgs {
     gateway: Option<PathBuf>,
 }
 
+/// What the other program serves.
+#[derive(Args)]
+pub(crate) struct ServeFailingArgs {
+    /// The scenario that says how the extension fails.
+    scenario: PathBuf,
+    /// How many times as fast as the machine's clock the scenario's goes.
+    pace: u32,
+    /// The gateway's configuration.
+    #[arg(long)]
+    config: PathBuf,
+}
+
+/// Is the gateway of a live run whose extension fails. True if it was told to stop.
+///
+/// # Errors
+/// It does not come up.
+pub(super) fn serve_failing(args: &ServeFailingArgs) -> miette::Result<bool> {
+    let exit = live::serve(&args.config, &args.scenario, args.pace);
+    exit.map(|exit| exit == Exit::Stopped).map_err(|why| miette!("{why}"))
+}
+
 impl LiveArgs {
-    /// The gateway's program.
+    /// The programs that are run.
     ///
     /// # Errors
-    /// It is not there.
-    fn program(&self) -> miette::Result<Program> {
-        let beside = || std::env::current_exe().map(|postmortem| postmortem.with_file_name("gateway"));
-        let file = self.gateway.clone().map_or_else(beside, Ok).into_diagnostic()?;
-        if !file.is_file() {
+    /// The gateway is not there.
+    fn programs(&self) -> miette::Result<Programs> {
+        let postmortem = std::env::current_exe().into_diagnostic()?;
+        let gateway = self.gateway.clone().unwrap_or_else(|| postmortem.with_file_name("gateway"));
+        if !gateway.is_file() {
             let help =
                 "build it with `cargo build --release -p gateway`, or name another with --gateway FILE";
-            return Err(miette!(help = help, "there is no program `{}`", file.display()));
+            return Err(miette!(help = help, "there is no program `{}`", gateway.display()));
         }
-        Ok(Program { file, arguments: vec!["serve".to_owned()] })
+        Ok(Programs { gateway, postmortem })
     }
 
     /// The scenarios.
@@ -82,9 +104,9 @@ impl LiveArgs {
 /// # Errors
 /// There is no such scenario, or no gateway.
 pub(super) fn run(library: &Library, args: &LiveArgs) -> miette::Result<bool> {
-    let program = args.program()?;
+    let programs = args.programs()?;
     let wanted = args.wanted(library)?;
-    let results = side_by_side(&wanted, args.release, &program);
+    let results = side_by_side(&wanted, args.release, &programs);
 
     let width = wanted.iter().map(|scenario| scenario.name.len()).max().unwrap_or_default();
     anstream::println!("{:width$}  {:8}  {:>6}  {:>4}  ", "scenario", "live", "took", "pace");
@@ -96,7 +118,8 @@ pub(super) fn run(library: &Library, args: &LiveArgs) -> miette::Result<bool> {
                     true => (GOOD, "agrees"),
                     false => (BAD, "DIFFERS"),
                 };
-                (style, mark, format!("{:>4.1} s  ×{:<3}", run.took.as_secs_f64(), run.pace))
+                let notes = run.notes.join("; ");
+                (style, mark, format!("{:>4.1} s  ×{:<3}  {notes}", run.took.as_secs_f64(), run.pace))
             }
             Ok(Live::NotLive(why)) => (DIM, "not live", why.clone()),
             Err(error) => (BAD, "FAILED", error.to_string()),
@@ -126,7 +149,7 @@ pub(super) fn run(library: &Library, args: &LiveArgs) -> miette::Result<bool> {
 }
 
 /// Each scenario's result, in their order.
-fn side_by_side(wanted: &[&Scenario], release: Release, program: &Program) -> Vec<Result<Live, LiveError>> {
+fn side_by_side(wanted: &[&Scenario], release: Release, programs: &Programs) -> Vec<Result<Live, LiveError>> {
     let progress = ProgressBar::new(wanted.len() as u64);
     let left = Mutex::new(wanted.iter().enumerate());
     let results = Mutex::new(BTreeMap::new());
@@ -135,7 +158,7 @@ fn side_by_side(wanted: &[&Scenario], release: Release, program: &Program) -> Ve
             scope.spawn(|| {
                 let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
                 while let Some((place, scenario)) = next() {
-                    let result = live::run(scenario, release, program);
+                    let result = live::run(scenario, release, programs);
                     results.lock().unwrap_or_else(PoisonError::into_inner).insert(place, result);
                     progress.inc(1);
                 }

@@ -35,7 +35,7 @@ use explain::ExplainArgs;
 use explore::ExploreArgs;
 use gateway::release::Release;
 pub(crate) use interrupt::INTERRUPTED;
-use live::LiveArgs;
+use live::{LiveArgs, ServeFailingArgs};
 use matrix::MatrixArgs;
 use merge::MergeArgs;
 use miette::{IntoDiagnostic, WrapErr};
@@ -100,6 +100,9 @@ enum Command {
         /// The folder to write into.
         into: PathBuf,
     },
+    /// The gateway of a live run whose extension fails.
+    #[command(hide = true)]
+    ServeFailing(ServeFailingArgs),
     /// The other process of an audit: makes the runs that are asked for on standard input.
     #[command(hide = true)]
     Answer {
@@ -242,6 +245,9 @@ impl Cli {
         if let Some(Command::Answer { root, engine }) = &self.command {
             return audit::answer(root, *engine).map(Ending::from);
         }
+        if let Some(Command::ServeFailing(args)) = &self.command {
+            return live::serve_failing(args).map(Ending::from);
+        }
         let here = std::env::current_dir().into_diagnostic().wrap_err("the current folder cannot be read")?;
         let good = match self.command {
             None => suite::run(&Library::open(&here)?, self.engine),
@@ -275,7 +281,7 @@ impl Cli {
                 true
             }
             Some(Command::Merge(args)) => merge::run(&Library::open(&here)?, &args)?,
-            Some(Command::Answer { .. }) => unreachable!("answered above"),
+            Some(Command::Answer { .. } | Command::ServeFailing(_)) => unreachable!("answered above"),
         };
         Ok(good.into())
     }

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::addresses::port_here;
 use super::home::Home;
-use crate::fault::Family;
+use super::possible::has_its_extension_fail;
 use crate::plan::Plan;
 use crate::scenario::config::add_faulty_extension;
 use crate::scenario::{SPOOL, STORE, secrets};
@@ -20,7 +20,7 @@ pub(super) fn text(mut own: Table, plan: &Plan, home: &Home, name_server: IpAddr
     let address = plan.gateway.address;
     own.iter_mut().for_each(|(_, value)| find_here(value, home));
     secrets::store(&mut own);
-    if plan.faults.iter().any(|fault| fault.family() == Family::Extension) {
+    if has_its_extension_fail(plan) {
         add_faulty_extension(&mut own);
     }
     let at = |path: &str| Value::from(home.at(path).display().to_string());

@@ -4,14 +4,14 @@
 use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
-use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::eventlog::Entry;
 
 use super::home::Home;
-use super::process::{Process, Program};
+use super::process::Process;
 use crate::machine::doom::Stop;
 use crate::plan::{Errand, Task};
 use crate::record::{Service, What};
@@ -23,8 +23,8 @@ use crate::timed::{self, TimedFaults};
 pub(super) struct Control<'a> {
     scene: &'a Scene,
     home: &'a Home,
-    program: &'a Program,
-    config: PathBuf,
+    /// What starts the process.
+    command: &'a dyn Fn() -> Command,
     process: Option<Process>,
     restarts: usize,
     restart: Option<Restart>,
@@ -42,13 +42,12 @@ struct Restart {
 }
 
 impl<'a> Control<'a> {
-    pub(super) fn new(scene: &'a Scene, home: &'a Home, program: &'a Program, config: PathBuf) -> Self {
+    pub(super) fn new(scene: &'a Scene, home: &'a Home, command: &'a dyn Fn() -> Command) -> Self {
         let plan = &scene.plan;
         Control {
             scene,
             home,
-            program,
-            config,
+            command,
             process: None,
             restarts: plan.service.restarts,
             restart: None,
@@ -71,7 +70,7 @@ impl<'a> Control<'a> {
         (self.restart, self.restart_after_stop) = (None, None);
         self.note(What::Service(Service::Starts));
         let complaints = self.home.at("/complaints");
-        self.process = Some(Process::start(self.program, &self.config, complaints)?);
+        self.process = Some(Process::start((self.command)(), complaints)?);
         Ok(())
     }
 

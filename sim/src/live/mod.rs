@@ -14,6 +14,7 @@
 //! | [`home`] | the gateway's disk |
 //! | [`config`] | its configuration |
 //! | [`process`] | its process |
+//! | [`stand_in`] | that process, with an extension that fails |
 //! | [`control`] | who looks after that process |
 //! | [`possible`] | what cannot be had here |
 
@@ -25,9 +26,10 @@ mod net;
 mod pace;
 mod possible;
 mod process;
+mod stand_in;
 
 use std::io;
-use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,7 +57,8 @@ use control::Control;
 use home::Home;
 use net::{HostNet, OwnThread};
 use pace::Pendulum;
-pub use process::Program;
+pub use process::Programs;
+pub use stand_in::serve;
 
 /// How long the process may take to come up before the clients are let loose all the same.
 const COMING_UP: Duration = Duration::from_secs(10);
@@ -74,6 +77,8 @@ pub struct Comparison {
     pub pace: u32,
     /// How long it took.
     pub took: Duration,
+    /// What was otherwise than in the scenario, and had to be.
+    pub notes: Vec<&'static str>,
     /// What the scenario expects and was not so.
     pub unmet: Vec<String>,
     /// What the event log, the answers and the mail differ in, as a unified diff from the simulated run to the live one;
@@ -106,7 +111,7 @@ pub enum LiveError {
 ///
 /// # Errors
 /// One of the two runs cannot be made. What happens in them is no error.
-pub fn run(scenario: &Scenario, release: Release, program: &Program) -> Result<Live, LiveError> {
+pub fn run(scenario: &Scenario, release: Release, programs: &Programs) -> Result<Live, LiveError> {
     let plan = scenario.plan(release, scenario.seed());
     if let Some(why) = possible::why_not(&plan) {
         return Ok(Live::NotLive(why));
@@ -116,16 +121,22 @@ pub fn run(scenario: &Scenario, release: Release, program: &Program) -> Result<L
         Ok(pace) => pace,
         Err(why) => return Ok(Live::NotLive(why)),
     };
-    let (live, took) = live(scenario, release, program, pace)?;
+    let (live, took) = live(scenario, release, programs, pace)?;
     let unmet = scenario.expectations(release).flat_map(|expected| expected.unmet(&live)).collect();
-    Ok(Live::Ran(Comparison { pace, took, unmet, difference: difference(&simulated, &live) }))
+    Ok(Live::Ran(Comparison {
+        pace,
+        took,
+        notes: possible::notes(&plan),
+        unmet,
+        difference: difference(&simulated, &live),
+    }))
 }
 
 /// Makes the run on this machine.
 fn live(
     scenario: &Scenario,
     release: Release,
-    program: &Program,
+    programs: &Programs,
     pace: u32,
 ) -> Result<(Record, Duration), LiveError> {
     let text = scenario.to_toml();
@@ -144,10 +155,25 @@ fn live(
     }
     let config = config::text(own, &plan, &home, addresses.name_server(), pace);
     let config = home.write("/gateway.toml", &config)?;
+    let scenario = home.write("/scenario.toml", &here)?;
+    let has_its_extension_fail = possible::has_its_extension_fail(&plan);
+    let command = || {
+        let mut command = match has_its_extension_fail {
+            true => Command::new(&programs.postmortem),
+            false => Command::new(&programs.gateway),
+        };
+        if has_its_extension_fail {
+            command.args(["serve-failing".as_ref(), scenario.as_os_str(), pace.to_string().as_ref()]);
+        } else {
+            command.arg("serve");
+        }
+        command.arg("--config").arg(&config);
+        command
+    };
 
     let runtime = runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
     let tasks = LocalSet::new();
-    let conducted = tasks.block_on(&runtime, conduct(plan, &addresses, &home, program, config, pace));
+    let conducted = tasks.block_on(&runtime, conduct(plan, &addresses, &home, &command, pace));
     let (record, took) = conducted?;
     Ok((as_in_the_scenario(record, &addresses, &home), took))
 }
@@ -158,8 +184,7 @@ async fn conduct(
     plan: Plan,
     addresses: &Addresses,
     home: &Home,
-    program: &Program,
-    config: PathBuf,
+    command: &dyn Fn() -> Command,
     pace: u32,
 ) -> io::Result<(Record, Duration)> {
     let began = std::time::Instant::now();
@@ -170,7 +195,7 @@ async fn conduct(
     let scene = Scene::new(Arc::new(plan), clock, trace);
     let plan = &scene.plan;
     let taken: Vec<Taken> = plan.servers.iter().map(|_| Taken::default()).collect();
-    let mut control = Control::new(&scene, home, program, config);
+    let mut control = Control::new(&scene, home, command);
     control.start()?;
 
     let (mut clients, mut others) = (JoinSet::new(), JoinSet::new());

@@ -1,9 +1,9 @@
-//! What of a plan cannot be had on the real machine, and why.
+//! What of a plan cannot be had on the real machine, and why; and what can be had in another form.
 
 use std::net::IpAddr;
 
 use crate::fault::{Family, Fault, When};
-use crate::plan::Plan;
+use crate::plan::{Plan, Task};
 
 /// Why a plan cannot be carried out with real processes, if it cannot.
 pub(super) fn why_not(plan: &Plan) -> Option<String> {
@@ -15,6 +15,22 @@ pub(super) fn why_not(plan: &Plan) -> Option<String> {
         let beyond = plan.addresses().any(|(address, _)| matches!(address, IpAddr::V6(_)));
         beyond.then(|| "a host has an IPv6 address, and this machine has one of them to itself".to_owned())
     })
+}
+
+/// Whether the gateway's process has to have the extension that fails.
+pub(super) fn has_its_extension_fail(plan: &Plan) -> bool {
+    plan.faults.iter().any(|fault| fault.family() == Family::Extension)
+}
+
+/// What of a plan is carried out in another form than it says.
+pub(super) fn notes(plan: &Plan) -> Vec<&'static str> {
+    let cuts_power = plan.errands.iter().any(|errand| matches!(errand.task, Task::CutPower))
+        || plan.faults.iter().any(|fault| matches!(fault, Fault::PowerCut { .. }));
+    let notes = [
+        (has_its_extension_fail(plan), "the process is postmortem's, with the extension that fails"),
+        (cuts_power, "the power cut is a kill: what was not synchronised stays"),
+    ];
+    notes.into_iter().filter_map(|(applies, note)| applies.then_some(note)).collect()
 }
 
 fn why_no_fault(fault: &Fault) -> Option<&'static str> {

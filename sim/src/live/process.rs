@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use gateway::eventlog::Entry;
@@ -14,13 +14,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::record::Service;
 
-/// A program and its arguments.
+/// The programs that a gateway's process can be of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Program {
-    /// The file.
-    pub file: PathBuf,
-    /// What comes before `--config FILE`.
-    pub arguments: Vec<String>,
+pub struct Programs {
+    /// `gateway`, as it ships.
+    pub gateway: PathBuf,
+    /// `postmortem`: the same gateway with the extension that fails.
+    pub postmortem: PathBuf,
 }
 
 /// A running process. It ends at the latest when this is dropped.
@@ -43,16 +43,10 @@ struct Line {
 }
 
 impl Process {
-    /// Starts it with a configuration. What it writes on standard error goes into the file `complaints`.
-    pub(super) fn start(program: &Program, config: &Path, complaints: PathBuf) -> io::Result<Self> {
-        let mut child = Command::new(&program.file)
-            .args(&program.arguments)
-            .arg("--config")
-            .arg(config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(File::create(&complaints)?)
-            .spawn()?;
+    /// Starts it. What it writes on standard error goes into the file `complaints`.
+    pub(super) fn start(mut command: Command, complaints: PathBuf) -> io::Result<Self> {
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&complaints)?).spawn()?;
         let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let events = read(stdout);
         Ok(Process { child, events, complaints, came_up: false, last_exception: None })
