@@ -137,6 +137,9 @@ pub(super) fn run(library: &Library, args: &LiveArgs) -> miette::Result<bool> {
         {
             anstream::println!("\n{BAD}{} on {}{BAD:#}", scenario.name, args.release);
             run.unmet.iter().for_each(|unmet| anstream::println!("not as expected: {unmet}"));
+            for sim::oracle::Finding { oracle, cause, what } in &run.findings {
+                anstream::println!("broken oracle: {oracle}: {cause}: {what}");
+            }
             anstream::print!("{}", run.difference);
         }
     }

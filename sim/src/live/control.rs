@@ -11,7 +11,7 @@ use std::time::Duration;
 use gateway::eventlog::Entry;
 
 use super::home::Home;
-use super::process::Process;
+use super::process::{Process, Said};
 use crate::machine::doom::Stop;
 use crate::plan::{Errand, Task};
 use crate::record::{Service, What};
@@ -75,21 +75,25 @@ impl<'a> Control<'a> {
     }
 
     /// What the process says next: nothing once it has ended.
-    pub(super) async fn hears(&mut self) -> Option<Entry> {
+    pub(super) async fn hears(&mut self) -> Option<Said> {
         match &mut self.process {
-            Some(process) => process.events.recv().await,
+            Some(process) => process.said.recv().await,
             None => pending().await,
         }
     }
 
     /// The process has said this.
-    pub(super) fn heard(&mut self, said: Option<Entry>) -> io::Result<()> {
-        if let (Some(event), Some(process)) = (&said, &mut self.process) {
-            process.logged(event);
-        }
+    pub(super) fn heard(&mut self, said: Option<Said>) -> io::Result<()> {
         match said {
-            Some(event) => self.note(What::Event(event)),
             None => self.ended()?,
+            Some(Said::Bit { fault }) => self.scene.bit(fault),
+            Some(Said::Event { id, severity, category, text: description }) => {
+                let event = Entry { id, severity, category, description };
+                if let Some(process) = &mut self.process {
+                    process.logged(&event);
+                }
+                self.note(What::Event(event));
+            }
         }
         Ok(())
     }

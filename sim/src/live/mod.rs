@@ -9,7 +9,7 @@
 //! | module | what it knows |
 //! |---|---|
 //! | [`addresses`] | where the scenario's hosts are on this machine |
-//! | [`net`] | the sockets of each of them |
+//! | [`net`], [`overheard`] | the sockets of each of them, and what is said on them |
 //! | [`pace`] | how fast time passes |
 //! | [`home`] | the gateway's disk |
 //! | [`config`] | its configuration |
@@ -17,12 +17,15 @@
 //! | [`stand_in`] | that process, with an extension that fails |
 //! | [`control`] | who looks after that process |
 //! | [`possible`] | what cannot be had here |
+//! | [`likeness`] | what is the same as in the simulator |
 
 mod addresses;
 mod config;
 mod control;
 mod home;
+mod likeness;
 mod net;
+mod overheard;
 mod pace;
 mod possible;
 mod process;
@@ -33,9 +36,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway::env::host;
+use gateway::env::{Net, host};
 use gateway::release::Release;
-use similar::TextDiff;
 use tokio::runtime;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
@@ -43,19 +45,22 @@ use toml::Table;
 
 use crate::end;
 use crate::engine::{Clock, Leap, Seat};
+use crate::oracle::{self, Finding};
 use crate::peer::Taken;
 use crate::plan::Plan;
 use crate::record::{Attempt, Entry, Outcome, Record, What};
-use crate::render;
 use crate::run::{RunError, peers, run as simulate, taken_by};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::scene::Scene;
 use crate::subject::ShippedGateway;
 use crate::trace::{Keep, Trace};
+use crate::verdict;
 use addresses::Addresses;
 use control::Control;
 use home::Home;
+use likeness::Likeness;
 use net::{HostNet, OwnThread};
+use overheard::OverheardNet;
 use pace::Pendulum;
 pub use process::Programs;
 pub use stand_in::serve;
@@ -81,15 +86,17 @@ pub struct Comparison {
     pub notes: Vec<&'static str>,
     /// What the scenario expects and was not so.
     pub unmet: Vec<String>,
+    /// What the oracles found and the scenario does not expect.
+    pub findings: Vec<Finding>,
     /// What the event log, the answers and the mail differ in, as a unified diff from the simulated run to the live one;
     /// empty if in nothing.
     pub difference: String,
 }
 
 impl Comparison {
-    /// Whether the two agree, and all is as expected.
+    /// Whether the two agree, and all is as it should be.
     pub fn is_good(&self) -> bool {
-        self.unmet.is_empty() && self.difference.is_empty()
+        self.unmet.is_empty() && self.findings.is_empty() && self.difference.is_empty()
     }
 }
 
@@ -122,14 +129,22 @@ pub fn run(scenario: &Scenario, release: Release, programs: &Programs) -> Result
         Err(why) => return Ok(Live::NotLive(why)),
     };
     let (live, took) = live(scenario, release, programs, pace)?;
-    let unmet = scenario.expectations(release).flat_map(|expected| expected.unmet(&live)).collect();
-    Ok(Live::Ran(Comparison {
-        pace,
-        took,
-        notes: possible::notes(&plan),
-        unmet,
-        difference: difference(&simulated, &live),
-    }))
+    let mut findings = oracle::judge(&plan, &live);
+    // What it holds the gateway to are times of the gateway's own, which no pace changes.
+    findings.retain(|finding| pace == 1 || finding.oracle != "bounds");
+    let unmet = verdict::unmet(scenario, &plan, &live, &findings);
+    let broken = verdict::broken(scenario, release);
+    let findings = findings.into_iter().filter(|finding| !broken.contains(finding.oracle)).collect();
+    let mut notes = possible::notes(&plan);
+    let difference = match likeness::likeness(&simulated, &live) {
+        Likeness::Same => String::new(),
+        Likeness::InAnotherOrder => {
+            notes.push("events of different messages in another order");
+            String::new()
+        }
+        Likeness::Other(difference) => difference,
+    };
+    Ok(Live::Ran(Comparison { pace, took, notes, unmet, findings, difference }))
 }
 
 /// Makes the run on this machine.
@@ -204,7 +219,12 @@ async fn conduct(
         let is_a_client = place < plan.clients.len();
         let is_a_name_server = place == plan.clients.len() + plan.servers.len() + plan.milters.len();
         let address = if is_a_name_server { addresses.name_server() } else { peer.address };
-        let net = Arc::new(HostNet { address, machine: Arc::clone(&machine) });
+        let net = HostNet { address, machine: Arc::clone(&machine) };
+        let speaks_smtp = place < plan.clients.len() + plan.servers.len();
+        let net: Arc<dyn Net> = match speaks_smtp {
+            true => Arc::new(OverheardNet { net, scene: scene.clone() }),
+            false => Arc::new(net),
+        };
         let software = (peer.software)(Seat { net, spawn: Arc::new(OwnThread) });
         let set = if is_a_client { &mut clients } else { &mut others };
         set.spawn_local(software);
@@ -256,6 +276,7 @@ fn as_in_the_scenario(mut record: Record, addresses: &Addresses, home: &Home) ->
     for Entry { what, .. } in &mut record.entries {
         match what {
             What::Event(event) => there(&mut event.description),
+            What::Smtp { line, .. } => there(line),
             What::Client(Attempt { outcome: Outcome::Accepted { reply, .. }, .. }) => there(reply),
             What::Client(Attempt { outcome: Outcome::Refused { command, reply }, .. }) => {
                 there(command);
@@ -265,22 +286,4 @@ fn as_in_the_scenario(mut record: Record, addresses: &Addresses, home: &Home) ->
         }
     }
     record
-}
-
-/// What two runs differ in, but for times: a unified diff. What the clients got is compared client by client, and mail
-/// without the order in which it came: these go side by side on a real machine.
-fn difference(simulated: &Record, live: &Record) -> String {
-    let text = |record: &Record| {
-        let mut answers = render::answers(record);
-        answers.sort();
-        let mut end = render::end_lines(&record.end);
-        end.sort();
-        let lines = render::happened(record).into_iter().chain(answers).chain(end);
-        lines.map(|line| line + "\n").collect::<String>()
-    };
-    TextDiff::from_lines(&text(simulated), &text(live))
-        .unified_diff()
-        .context_radius(2)
-        .header("simulated", "live")
-        .to_string()
 }

@@ -26,21 +26,32 @@ const TICK: Duration = Duration::from_millis(5);
 /// # Errors
 /// It would take too long at any pace that keeps the planned things in their order.
 pub(super) fn pace(plan: &Plan, takes: Duration) -> Result<u32, String> {
+    let own = own_pace(plan);
     let wanted = u32::try_from(takes.as_millis().div_ceil(AIM.as_millis())).unwrap_or(u32::MAX);
     let moments = moments(plan);
     let gaps = moments.iter().zip(moments.iter().skip(1)).map(|(one, next)| *next - *one);
     let fastest = gaps.min().map_or(u32::MAX, |gap| {
         u32::try_from(gap.as_millis() / APART.as_millis()).unwrap_or(u32::MAX).max(1)
     });
-    let pace = wanted.clamp(1, fastest);
+    let pace = if own.is_some() { 1 } else { wanted.clamp(1, fastest) };
     let lasts = takes / pace;
     if lasts <= LONGEST {
         return Ok(pace);
     }
-    Err(format!(
-        "it takes {} s at {pace} times the pace, and what it has planned comes too close together for more",
-        lasts.as_secs()
-    ))
+    let why = own.unwrap_or("what is planned would come too close together at more");
+    Err(format!("it takes {} s at {pace} times its pace: {why}", lasts.as_secs()))
+}
+
+/// Why a plan has to go at its own pace, if it has to: what it is about is a time that the gateway has of its own.
+fn own_pace(plan: &Plan) -> Option<&'static str> {
+    let limits = &plan.gateway.config.limits;
+    let per_minute =
+        [limits.connections_per_minute, limits.messages_per_minute, limits.recipients_per_minute];
+    if per_minute.iter().any(Option::is_some) {
+        return Some("a limit is for a minute");
+    }
+    let is_told_to_stop = plan.faults.iter().any(|fault| matches!(fault, Fault::Stop { .. }));
+    is_told_to_stop.then_some("a service that is told to stop has its own patience")
 }
 
 /// When something is planned to happen.
@@ -141,7 +152,10 @@ mod tests {
         assert_eq!(of(["40s", "50s"], 20), Ok(1));
         assert_eq!(of(["40s", "50s"], 300), Ok(10));
         assert_eq!(of(["40s", "42s"], 900), Ok(20));
-        assert!(of(["40s", "42s"], 9_000).is_err_and(|why| why.starts_with("it takes 450 s at 20 times")));
+        assert!(
+            of(["40s", "42s"], 9_000)
+                .is_err_and(|why| why.starts_with("it takes 450 s at 20 times its pace"))
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::fault::{Family, Fault, When};
+use crate::fault::{Family, Fault, MilterFails, When};
 use crate::plan::{Plan, Task};
 
 /// Why a plan cannot be carried out with real processes, if it cannot.
@@ -41,6 +41,9 @@ fn why_no_fault(fault: &Fault) -> Option<&'static str> {
         Fault::Kill { when: When::Event { .. } | When::Disk { .. }, .. }
         | Fault::PowerCut { when: When::Event { .. } | When::Disk { .. }, .. } => {
             Some("no signal comes at that very moment")
+        }
+        Fault::Milter { does: MilterFails::IsDown, .. } => {
+            Some("this machine refuses no connection to who listens")
         }
         Fault::FileVanishes { .. } => Some("nobody sees the very moment at which the file is there"),
         _ => match fault.family() {

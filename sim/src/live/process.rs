@@ -26,20 +26,24 @@ pub struct Programs {
 /// A running process. It ends at the latest when this is dropped.
 pub(super) struct Process {
     child: Child,
-    /// What it logs. It ends with the process.
-    pub(super) events: UnboundedReceiver<Entry>,
+    /// What it says. It ends with the process.
+    pub(super) said: UnboundedReceiver<Said>,
     complaints: PathBuf,
     came_up: bool,
     last_exception: Option<Exception>,
 }
 
-/// A line of the event log in JSON.
+/// What a process says: a line of its event log in JSON, or of the [stand-in](super::stand_in).
 #[derive(Deserialize)]
-struct Line {
-    id: u16,
-    severity: String,
-    category: String,
-    text: String,
+#[serde(untagged)]
+pub(super) enum Said {
+    /// An event.
+    Event { id: u16, severity: String, category: String, text: String },
+    /// The line at this place in the plan has changed what happens.
+    Bit {
+        #[serde(rename = "bit")]
+        fault: usize,
+    },
 }
 
 impl Process {
@@ -48,8 +52,8 @@ impl Process {
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&complaints)?).spawn()?;
         let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        let events = read(stdout);
-        Ok(Process { child, events, complaints, came_up: false, last_exception: None })
+        let said = read(stdout);
+        Ok(Process { child, said, complaints, came_up: false, last_exception: None })
     }
 
     /// It has logged an event.
@@ -90,18 +94,18 @@ impl Drop for Process {
     }
 }
 
-/// Reads the event log on a thread of its own, until the process closes its end.
-fn read(stdout: ChildStdout) -> UnboundedReceiver<Entry> {
-    let (events, logged) = unbounded_channel();
+/// Reads standard output on a thread of its own, until the process closes its end.
+fn read(stdout: ChildStdout) -> UnboundedReceiver<Said> {
+    let (says, said) = unbounded_channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            let Ok(Line { id, severity, category, text }) = serde_json::from_str(&line) else { continue };
-            if events.send(Entry { id, severity, category, description: text }).is_err() {
+            let Ok(line) = serde_json::from_str(&line) else { continue };
+            if says.send(line).is_err() {
                 return;
             }
         }
     });
-    logged
+    said
 }
 
 /// The last exception that a text shows, in the words of [`Exception`].

@@ -62,24 +62,36 @@ pub fn event_log(title: &str, plan: &Plan, record: &Record) -> String {
 /// What happened, in order but without times: events, the state of the service, and what the administrator did; then
 /// what the clients got, message by message, and what became of the mail.
 pub fn without_times(record: &Record) -> Vec<String> {
-    happened(record).into_iter().chain(answers(record)).chain(end::lines(&record.end)).collect()
+    let happened = happened(record).into_iter().map(|happened| happened.text);
+    happened.chain(answers(record)).chain(end::lines(&record.end)).collect()
 }
 
-/// Events, the state of the service, and what the administrator did, in order but without times.
-pub(crate) fn happened(record: &Record) -> Vec<String> {
-    named(record, |what| matches!(what, What::Event(_) | What::Service(_) | What::Administrator(_)))
+/// An event, a change in the state of the service, or what the administrator did, without its time.
+pub(crate) struct Happened {
+    /// The message that an event is about, by its name; of a report its number.
+    pub(crate) about: Option<String>,
+    pub(crate) text: String,
+}
+
+/// What happened, in order.
+pub(crate) fn happened(record: &Record) -> Vec<Happened> {
+    let names = spool_names(&record.entries);
+    let happened = |entry: &Entry| {
+        let about = match &entry.what {
+            What::Event(event) => spool_name(&event.description).and_then(|name| names.get(name)).cloned(),
+            What::Service(_) | What::Administrator(_) => None,
+            _ => return None,
+        };
+        Some(Happened { about, text: rename(&entry.what.to_string(), &names) })
+    };
+    record.entries.iter().filter_map(happened).collect()
 }
 
 /// What the clients got, in order but without times.
 pub(crate) fn answers(record: &Record) -> Vec<String> {
-    named(record, |what| matches!(what, What::Client(_)))
-}
-
-/// The entries of some kinds, with the messages' names in the place of the spool's.
-fn named(record: &Record, is_wanted: impl Fn(&What) -> bool) -> Vec<String> {
     let names = spool_names(&record.entries);
-    let wanted = record.entries.iter().filter(|entry| is_wanted(&entry.what));
-    wanted.map(|entry| rename(&entry.what.to_string(), &names)).collect()
+    let answers = record.entries.iter().filter(|entry| matches!(entry.what, What::Client(_)));
+    answers.map(|entry| rename(&entry.what.to_string(), &names)).collect()
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
@@ -94,7 +106,9 @@ fn second(time: Timestamp) -> String {
 pub(crate) fn spool_names(entries: &[Entry]) -> BTreeMap<String, String> {
     let accepted = entries.iter().filter_map(|entry| match &entry.what {
         What::Client(attempt) => match &attempt.outcome {
-            Outcome::Accepted { reply, .. } => Some((spool_name(reply)?.to_owned(), attempt.message.clone())),
+            Outcome::Accepted { reply, .. } => {
+                Some((accepted_as(reply)?.to_owned(), attempt.message.clone()))
+            }
             _ => None,
         },
         _ => None,
@@ -111,6 +125,12 @@ pub(crate) fn spool_names(entries: &[Entry]) -> BTreeMap<String, String> {
         }
     }
     names
+}
+
+/// The spool name that a client is told. It is the last word, whatever it looks like.
+fn accepted_as(reply: &str) -> Option<&str> {
+    let last = reply.rsplit(' ').next().filter(|word| word.parse::<gateway::envelope::SpoolId>().is_ok());
+    last.or_else(|| spool_name(reply))
 }
 
 /// The first spool name in a text: a word of eight upper-case letters and digits, which is no number and no command.
