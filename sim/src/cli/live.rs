@@ -11,8 +11,12 @@ use gateway::service::Exit;
 use indicatif::ProgressBar;
 use miette::{IntoDiagnostic, miette};
 use sim::count::count;
-use sim::live::{self, Live, LiveError, Programs};
+use sim::live::{self, Comparison, Live, LiveError, Programs};
+use sim::oracle::Finding;
 use sim::scenario::{Library, Scenario, Source};
+
+use super::Ending;
+use super::interrupt::Interrupt;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const DIM: Style = Style::new().dimmed();
@@ -99,60 +103,75 @@ impl LiveArgs {
     }
 }
 
-/// Runs the scenarios and prints the table. True if all that can be run agree.
+/// Runs the scenarios and prints the table. Good if all that can be run agree.
 ///
 /// # Errors
 /// There is no such scenario, or no gateway.
-pub(super) fn run(library: &Library, args: &LiveArgs) -> miette::Result<bool> {
+pub(super) fn run(library: &Library, args: &LiveArgs) -> miette::Result<Ending> {
     let programs = args.programs()?;
     let wanted = args.wanted(library)?;
-    let results = side_by_side(&wanted, args.release, &programs);
+    let interrupt = Interrupt::watch();
+    let run = |scenario: &Scenario| live::run(scenario, args.release, &programs, &|| interrupt.pressed());
+    let results = side_by_side(&wanted, run);
 
     let width = wanted.iter().map(|scenario| scenario.name.len()).max().unwrap_or_default();
-    anstream::println!("{:width$}  {:8}  {:>6}  {:>4}  ", "scenario", "live", "took", "pace");
-    let (mut agree, mut differ, mut not_live) = (0, 0, 0);
+    anstream::println!("{:width$}  {:8}    took  pace", "scenario", "live");
     for (scenario, result) in wanted.iter().zip(&results) {
-        let (style, mark, rest) = match result {
-            Ok(Live::Ran(run)) => {
-                let (style, mark) = match run.is_good() {
-                    true => (GOOD, "agrees"),
-                    false => (BAD, "DIFFERS"),
-                };
-                let notes = run.notes.join("; ");
-                (style, mark, format!("{:>4.1} s  ×{:<3}  {notes}", run.took.as_secs_f64(), run.pace))
-            }
-            Ok(Live::NotLive(why)) => (DIM, "not live", why.clone()),
-            Err(error) => (BAD, "FAILED", error.to_string()),
-        };
-        match mark {
-            "agrees" => agree += 1,
-            "not live" => not_live += 1,
-            _ => differ += 1,
-        }
-        anstream::println!("{:width$}  {style}{mark:8}{style:#}  {}", scenario.name, rest.trim_end());
+        let (style, mark) = mark(result);
+        let row = format!("{:width$}  {style}{mark:8}{style:#}  {}", scenario.name, remark(result));
+        anstream::println!("{}", row.trim_end());
     }
     for (scenario, result) in wanted.iter().zip(&results) {
         if let Ok(Live::Ran(run)) = result
             && !run.is_good()
         {
             anstream::println!("\n{BAD}{} on {}{BAD:#}", scenario.name, args.release);
-            run.unmet.iter().for_each(|unmet| anstream::println!("not as expected: {unmet}"));
-            for sim::oracle::Finding { oracle, cause, what } in &run.findings {
-                anstream::println!("broken oracle: {oracle}: {cause}: {what}");
-            }
-            anstream::print!("{}", run.difference);
+            print_differences(run);
         }
     }
+    let of = |wanted: &str| results.iter().filter(|result| mark(result).1 == wanted).count();
+    let (agree, not_live) = (of(AGREES), of(NOT_LIVE));
+    let others = results.len() - agree - not_live;
+    let (ran, release) = (count(agree + others, "scenario"), args.release);
     anstream::println!(
-        "\n{} live on {}: {agree} agree, {differ} differ; {not_live} cannot be",
-        count(agree + differ, "scenario"),
-        args.release
+        "\n{ran} live on {release}: {agree} agree, {others} do not; {not_live} cannot be live"
     );
-    Ok(differ == 0)
+    Ok(if interrupt.pressed() { Ending::Interrupted } else { (others == 0).into() })
+}
+
+const AGREES: &str = "agrees";
+const NOT_LIVE: &str = "not live";
+
+fn mark(result: &Result<Live, LiveError>) -> (Style, &'static str) {
+    match result {
+        Ok(Live::Ran(run)) if run.is_good() => (GOOD, AGREES),
+        Ok(Live::Ran(_)) => (BAD, "DIFFERS"),
+        Ok(Live::NotLive(_)) => (DIM, NOT_LIVE),
+        Err(_) => (BAD, "FAILED"),
+    }
+}
+
+fn remark(result: &Result<Live, LiveError>) -> String {
+    match result {
+        Ok(Live::Ran(Comparison { took, pace, notes, .. })) => {
+            format!("{:>4.1} s  ×{pace:<3}  {}", took.as_secs_f64(), notes.join("; "))
+        }
+        Ok(Live::NotLive(why)) => why.clone(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// What of a run is not as it should be.
+fn print_differences(run: &Comparison) {
+    run.unmet.iter().for_each(|unmet| anstream::println!("not as expected: {unmet}"));
+    for Finding { oracle, cause, what } in &run.findings {
+        anstream::println!("broken oracle: {oracle}: {cause}: {what}");
+    }
+    anstream::print!("{}", run.difference);
 }
 
 /// Each scenario's result, in their order.
-fn side_by_side(wanted: &[&Scenario], release: Release, programs: &Programs) -> Vec<Result<Live, LiveError>> {
+fn side_by_side<T: Send>(wanted: &[&Scenario], run: impl Fn(&Scenario) -> T + Sync) -> Vec<T> {
     let progress = ProgressBar::new(wanted.len() as u64);
     let left = Mutex::new(wanted.iter().enumerate());
     let results = Mutex::new(BTreeMap::new());
@@ -161,7 +180,7 @@ fn side_by_side(wanted: &[&Scenario], release: Release, programs: &Programs) -> 
             scope.spawn(|| {
                 let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
                 while let Some((place, scenario)) = next() {
-                    let result = live::run(scenario, release, programs);
+                    let result = run(scenario);
                     results.lock().unwrap_or_else(PoisonError::into_inner).insert(place, result);
                     progress.inc(1);
                 }

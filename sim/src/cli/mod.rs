@@ -274,7 +274,7 @@ impl Cli {
             }
             Some(Command::Audit(args)) => return audit::audit(&args.wanted.library(&here)?, &args),
             Some(Command::Parity(args)) => return parity::run(&args.wanted.library(&here)?, &args),
-            Some(Command::Live(args)) => live::run(&Library::open(&here)?, &args)?,
+            Some(Command::Live(args)) => return live::run(&Library::open(&here)?, &args),
             Some(Command::Ci(args)) => ci::run(&Library::open(&here)?, &args)?,
             Some(Command::Reference { into }) => {
                 reference::write(Library::open(&here)?.root(), &into)?;

@@ -26,7 +26,7 @@ impl Addresses {
     /// Addresses for all that are in a text.
     ///
     /// # Errors
-    /// Every network is another run's.
+    /// Every network is another run's, or this machine has none.
     #[expect(
         clippy::disallowed_methods,
         clippy::disallowed_types,
@@ -40,11 +40,19 @@ impl Addresses {
             }
             None
         });
+        let mut why = io::Error::from(io::ErrorKind::AddrInUse);
         let free = (1..=254).find_map(|run| {
-            let taken = TcpListener::bind((Ipv4Addr::new(127, run, 0, 1), port_here(1))).ok()?;
-            Some((run, taken))
+            let taken = TcpListener::bind((Ipv4Addr::new(127, run, 0, 1), port_here(1)));
+            taken.map_err(|error| why = error).ok().map(|taken| (run, taken))
         });
-        let (run, taken) = free.ok_or(io::ErrorKind::AddrInUse)?;
+        let Some((run, taken)) = free else {
+            return Err(io::Error::new(
+                why.kind(),
+                format!(
+                    "none of the networks 127.1.0.0/16 to 127.254.0.0/16 can be had ({why}): Linux has them"
+                ),
+            ));
+        };
         Ok(Addresses { run, networks, _taken: taken })
     }
 

@@ -109,16 +109,27 @@ pub enum LiveError {
     /// The scenario, with the addresses of this machine.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
+    /// It was not to go on.
+    #[error("interrupted")]
+    Interrupted,
     /// The machine.
     #[error("{0}")]
     Machine(#[from] io::Error),
 }
 
+/// Asked now and then whether a run is not to go on.
+pub type Interrupted<'a> = &'a (dyn Fn() -> bool + Sync);
+
 /// Runs a scenario in the simulator, then with the real process, and compares.
 ///
 /// # Errors
-/// One of the two runs cannot be made. What happens in them is no error.
-pub fn run(scenario: &Scenario, release: Release, programs: &Programs) -> Result<Live, LiveError> {
+/// One of the two runs cannot be made, or is not to go on. What happens in them is no error.
+pub fn run(
+    scenario: &Scenario,
+    release: Release,
+    programs: &Programs,
+    interrupted: Interrupted<'_>,
+) -> Result<Live, LiveError> {
     let plan = scenario.plan(release, scenario.seed());
     if let Some(why) = possible::why_not(&plan) {
         return Ok(Live::NotLive(why));
@@ -128,7 +139,7 @@ pub fn run(scenario: &Scenario, release: Release, programs: &Programs) -> Result
         Ok(pace) => pace,
         Err(why) => return Ok(Live::NotLive(why)),
     };
-    let (live, took) = live(scenario, release, programs, pace)?;
+    let (live, took) = live(scenario, release, programs, pace, interrupted)?;
     let mut findings = oracle::judge(&plan, &live);
     // What it holds the gateway to are times of the gateway's own, which no pace changes.
     findings.retain(|finding| pace == 1 || finding.oracle != "bounds");
@@ -153,6 +164,7 @@ fn live(
     release: Release,
     programs: &Programs,
     pace: u32,
+    interrupted: Interrupted<'_>,
 ) -> Result<(Record, Duration), LiveError> {
     let text = scenario.to_toml();
     let addresses = Addresses::of(&text)?;
@@ -188,7 +200,7 @@ fn live(
 
     let runtime = runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
     let tasks = LocalSet::new();
-    let conducted = tasks.block_on(&runtime, conduct(plan, &addresses, &home, &command, pace));
+    let conducted = tasks.block_on(&runtime, conduct(plan, &addresses, &home, &command, pace, interrupted));
     let (record, took) = conducted?;
     Ok((as_in_the_scenario(record, &addresses, &home), took))
 }
@@ -201,7 +213,8 @@ async fn conduct(
     home: &Home,
     command: &dyn Fn() -> Command,
     pace: u32,
-) -> io::Result<(Record, Duration)> {
+    interrupted: Interrupted<'_>,
+) -> Result<(Record, Duration), LiveError> {
     let began = std::time::Instant::now();
     let mut pendulum = Pendulum::of_this_runtime(pace);
     let start = Instant::now();
@@ -242,6 +255,9 @@ async fn conduct(
             () = pendulum.swing() => {
                 while let Some(ended) = clients.try_join_next().or_else(|| others.try_join_next()) {
                     ended.map_err(io::Error::other)?;
+                }
+                if interrupted() {
+                    return Err(LiveError::Interrupted);
                 }
                 if control.act(!clients.is_empty())? {
                     break;

@@ -13,9 +13,9 @@ use crate::fault::Fault;
 use crate::plan::Plan;
 
 /// How long a run lasts, if it can be made to.
-const AIM: Duration = Duration::from_secs(30);
+const AIM: Duration = Duration::from_secs(20);
 /// How long it may last.
-const LONGEST: Duration = Duration::from_secs(100);
+const LONGEST: Duration = Duration::from_mins(10);
 /// How long after one planned thing another must come, for the machine to have done with the first.
 const APART: Duration = Duration::from_millis(100);
 /// How often the clock is moved.
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(of(["40s", "42s"], 900), Ok(20));
         assert!(
             of(["40s", "42s"], 9_000)
-                .is_err_and(|why| why.starts_with("it takes 450 s at 20 times its pace"))
+                .is_err_and(|why| why.starts_with("it takes 1000 s at 20 times its pace"))
         );
     }
 

@@ -26,7 +26,6 @@ use tracing_subscriber::util::SubscriberInitExt;
 use super::pace::at_pace;
 use crate::engine::Clock;
 use crate::machine::{FAULTY_EXTENSION, faulty_extension};
-use crate::plan::Plan;
 use crate::scenario::Scenario;
 use crate::scene::Scene;
 use crate::trace::{Keep, Trace};
