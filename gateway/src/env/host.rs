@@ -283,3 +283,19 @@ impl Spawn for Host {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn the_disk_gives_no_answer_to_a_process_that_is_ending() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let _within = handle.enter();
+        assert!(blocking(|| Ok(())).now_or_never().is_none());
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! Linux answers on every address there without any set-up. A run has the networks `127.N.0.0/16` for itself, so that
 //! several can be made side by side, by several processes. It knows IPv4 alone.
+#![expect(clippy::disallowed_types, reason = "a live run is on the real machine")]
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
@@ -27,11 +28,6 @@ impl Addresses {
     ///
     /// # Errors
     /// Every network is another run's, or this machine has none.
-    #[expect(
-        clippy::disallowed_methods,
-        clippy::disallowed_types,
-        reason = "a live run is on the real machine"
-    )]
     pub(super) fn of(text: &str) -> io::Result<Self> {
         let mut networks = Vec::new();
         replaced(text, |[a, b, c, _]| {

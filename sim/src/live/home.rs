@@ -1,6 +1,6 @@
 //! The gateway's disk in a live run: a temporary directory, in which every path of the scenario is found from the root
 //! on.
-#![expect(clippy::disallowed_methods, reason = "a live run is on the real machine")]
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "a live run is on the real machine")]
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, OpenOptions};
