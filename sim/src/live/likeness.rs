@@ -1,20 +1,20 @@
 //! What two runs of one scenario differ in, but for times.
 //!
-//! On a real machine what goes side by side ends in one order or another. So events about different messages may come
-//! in another order; those about one message may not, nor those about none: a start, an end, what the administrator did.
+//! On a real machine what goes side by side ends in one order or another. So events about different messages and hosts may
+//! come in another order; those about one message may not, and none passes a start, an end, or what the administrator did.
 //! What the clients got is compared client by client, and mail without the order in which it came.
 
 use similar::TextDiff;
 
 use crate::record::Record;
-use crate::render::{self, Happened};
+use crate::render::{self, About, Happened};
 
 /// How two runs compare.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Likeness {
     /// The same happened, in the same order.
     Same,
-    /// Events about different messages came in another order.
+    /// Events about different messages or hosts came in another order.
     InAnotherOrder,
     /// Something else happened: a unified diff.
     Other(String),
@@ -44,29 +44,23 @@ fn text(happened: Vec<String>, end: &[String]) -> String {
     happened.iter().chain(end).map(|line| format!("{line}\n")).collect()
 }
 
-/// The lines, between those about no message in the order of messages. Messages that no client handed over have no name
-/// but a number in the order in which they appear: they go without it.
+/// The lines, between those about the service in the order of messages. A number says only when a message appeared: it is
+/// left out.
 fn message_by_message(happened: &[Happened]) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut together: Vec<(String, String)> = Vec::new();
-    let end = |together: &mut Vec<(String, String)>, lines: &mut Vec<String>| {
-        together.sort_by(|one, other| one.0.cmp(&other.0));
-        lines.extend(together.drain(..).map(|(_, text)| text));
-    };
-    for Happened { about, text } in happened {
-        match about.as_deref() {
-            Some(number) if number.starts_with('#') => {
-                let text = text.replace(number, "#");
-                together.push((text.clone(), text));
-            }
-            Some(message) => together.push((message.to_owned(), text.clone())),
-            None => {
-                end(&mut together, &mut lines);
-                lines.push(text.clone());
-            }
-        }
+    let of_one_service = happened.split_inclusive(|line| line.about == About::Service);
+    for together in of_one_service {
+        let keyed = together.iter().map(|Happened { about, text }| match about {
+            About::Message(message) => (0, message.clone(), text.clone()),
+            About::Another(number) => (1, text.replace(number, "#"), text.replace(number, "#")),
+            About::Other => (2, text.clone(), text.clone()),
+            About::Service => (3, String::new(), text.clone()),
+        });
+        let mut keyed: Vec<_> = keyed.collect();
+        // Stable: what is about one message stays in its order.
+        keyed.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+        lines.extend(keyed.into_iter().map(|(_, _, text)| text));
     }
-    end(&mut together, &mut lines);
     lines
 }
 

@@ -153,7 +153,7 @@ pub fn run(
     let difference = match likeness::likeness(&simulated, &live) {
         Likeness::Same => String::new(),
         Likeness::InAnotherOrder => {
-            notes.push("events of different messages in another order");
+            notes.push("events about different messages in another order");
             String::new()
         }
         Likeness::Other(difference) => difference,

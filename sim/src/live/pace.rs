@@ -17,7 +17,9 @@ const AIM: Duration = Duration::from_secs(20);
 /// How long it may last.
 const LONGEST: Duration = Duration::from_mins(10);
 /// How long after one planned thing another must come, for the machine to have done with the first.
-const APART: Duration = Duration::from_millis(100);
+const APART: Duration = Duration::from_millis(200);
+/// The fastest pace: at a faster one, a time-out of the gateway's own would last for hours.
+const FASTEST: u32 = 100;
 /// How often the clock is moved.
 const TICK: Duration = Duration::from_millis(5);
 
@@ -30,8 +32,8 @@ pub(super) fn pace(plan: &Plan, takes: Duration) -> Result<u32, String> {
     let wanted = u32::try_from(takes.as_millis().div_ceil(AIM.as_millis())).unwrap_or(u32::MAX);
     let moments = moments(plan);
     let gaps = moments.iter().zip(moments.iter().skip(1)).map(|(one, next)| *next - *one);
-    let fastest = gaps.min().map_or(u32::MAX, |gap| {
-        u32::try_from(gap.as_millis() / APART.as_millis()).unwrap_or(u32::MAX).max(1)
+    let fastest = gaps.min().map_or(FASTEST, |gap| {
+        u32::try_from(gap.as_millis() / APART.as_millis()).map_or(FASTEST, |pace| pace.clamp(1, FASTEST))
     });
     let pace = if own.is_some() { 1 } else { wanted.clamp(1, fastest) };
     let lasts = takes / pace;
@@ -151,10 +153,11 @@ mod tests {
         let of = |times, takes| pace(&plan(times), Duration::from_secs(takes));
         assert_eq!(of(["40s", "50s"], 20), Ok(1));
         assert_eq!(of(["40s", "50s"], 300), Ok(15));
-        assert_eq!(of(["40s", "42s"], 900), Ok(20));
+        assert_eq!(of(["40m", "50m"], 9_000), Ok(100));
+        assert_eq!(of(["40s", "42s"], 900), Ok(10));
         assert!(
             of(["40s", "42s"], 20_000)
-                .is_err_and(|why| why.starts_with("it takes 1000 s at 20 times its pace"))
+                .is_err_and(|why| why.starts_with("it takes 2000 s at 10 times its pace"))
         );
     }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use gateway::eventlog::Category;
 use jiff::Timestamp;
 
 use super::end;
@@ -68,9 +69,21 @@ pub fn without_times(record: &Record) -> Vec<String> {
 
 /// An event, a change in the state of the service, or what the administrator did, without its time.
 pub(crate) struct Happened {
-    /// The message that an event is about, by its name; of a report its number.
-    pub(crate) about: Option<String>,
+    pub(crate) about: About,
     pub(crate) text: String,
+}
+
+/// What something that happened is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// A message that a client handed over.
+    Message(String),
+    /// Another message. It has a number, in the order in which these appear.
+    Another(String),
+    /// The service itself: its start, its end, what is done to it.
+    Service,
+    /// Something else, such as a host.
+    Other,
 }
 
 /// What happened, in order.
@@ -78,8 +91,13 @@ pub(crate) fn happened(record: &Record) -> Vec<Happened> {
     let names = spool_names(&record.entries);
     let happened = |entry: &Entry| {
         let about = match &entry.what {
-            What::Event(event) => spool_name(&event.description).and_then(|name| names.get(name)).cloned(),
-            What::Service(_) | What::Administrator(_) => None,
+            What::Event(event) => match spool_name(&event.description).and_then(|name| names.get(name)) {
+                Some(number) if number.starts_with('#') => About::Another(number.clone()),
+                Some(message) => About::Message(message.clone()),
+                None if event.category == Category::InitializationTermination.name() => About::Service,
+                None => About::Other,
+            },
+            What::Service(_) | What::Administrator(_) => About::Service,
             _ => return None,
         };
         Some(Happened { about, text: rename(&entry.what.to_string(), &names) })
