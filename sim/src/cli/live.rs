@@ -129,6 +129,10 @@ pub(super) fn run(library: &Library, args: &LiveArgs) -> miette::Result<Ending> 
             print_differences(run);
         }
     }
+    if results.iter().any(|result| mark(result).1 == DIFFERS) {
+        let gateway = programs.gateway.display();
+        anstream::println!("\nis `{gateway}` built of the same code? `cargo build --release -p gateway`");
+    }
     let of = |wanted: &str| results.iter().filter(|result| mark(result).1 == wanted).count();
     let (agree, not_live) = (of(AGREES), of(NOT_LIVE));
     let others = results.len() - agree - not_live;
@@ -140,12 +144,13 @@ pub(super) fn run(library: &Library, args: &LiveArgs) -> miette::Result<Ending> 
 }
 
 const AGREES: &str = "agrees";
+const DIFFERS: &str = "DIFFERS";
 const NOT_LIVE: &str = "not live";
 
 fn mark(result: &Result<Live, LiveError>) -> (Style, &'static str) {
     match result {
         Ok(Live::Ran(run)) if run.is_good() => (GOOD, AGREES),
-        Ok(Live::Ran(_)) => (BAD, "DIFFERS"),
+        Ok(Live::Ran(_)) => (BAD, DIFFERS),
         Ok(Live::NotLive(_)) => (DIM, NOT_LIVE),
         Err(_) => (BAD, "FAILED"),
     }

@@ -8,16 +8,16 @@
 //!
 //! | module | what it knows |
 //! |---|---|
-//! | [`addresses`] | where the scenario's hosts are on this machine |
-//! | [`net`], [`overheard`] | the sockets of each of them, and what is said on them |
-//! | [`pace`] | how fast time passes |
-//! | [`home`] | the gateway's disk |
-//! | [`config`] | its configuration |
-//! | [`process`] | its process |
-//! | [`stand_in`] | that process, with an extension that fails |
-//! | [`control`] | who looks after that process |
-//! | [`possible`] | what cannot be had here |
-//! | [`likeness`] | what is the same as in the simulator |
+//! | `addresses` | where the scenario's hosts are on this machine |
+//! | `net`, `overheard` | the sockets of each of them, and what is said on them |
+//! | `pace` | how fast time passes |
+//! | `home` | the gateway's disk |
+//! | `config` | its configuration |
+//! | `process` | its process |
+//! | `stand_in` | that process, with an extension that fails |
+//! | `control` | who looks after that process |
+//! | `possible` | what cannot be had here |
+//! | `likeness` | what is the same as in the simulator |
 
 mod addresses;
 mod config;
