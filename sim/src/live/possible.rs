@@ -13,7 +13,7 @@ pub(super) fn why_not(plan: &Plan) -> Option<String> {
     });
     of_a_fault.or_else(|| {
         let beyond = plan.addresses().any(|(address, _)| matches!(address, IpAddr::V6(_)));
-        beyond.then(|| "a host has an IPv6 address, and this machine has one of them to itself".to_owned())
+        beyond.then(|| "a host has an IPv6 address, and this machine has but one to itself".to_owned())
     })
 }
 

@@ -23,6 +23,10 @@ pub struct Programs {
     pub postmortem: PathBuf,
 }
 
+/// What the program says of itself before the service has anything to say: where it listens. A simulated service is in no
+/// program.
+const LISTENS: u16 = 1003;
+
 /// A running process. It ends at the latest when this is dropped.
 pub(super) struct Process {
     child: Child,
@@ -100,6 +104,9 @@ fn read(stdout: ChildStdout) -> UnboundedReceiver<Said> {
     std::thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             let Ok(line) = serde_json::from_str(&line) else { continue };
+            if matches!(line, Said::Event { id: LISTENS, .. }) {
+                continue;
+            }
             if says.send(line).is_err() {
                 return;
             }

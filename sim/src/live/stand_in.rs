@@ -11,7 +11,7 @@ use gateway::config::Config;
 use gateway::dns::StubResolver;
 use gateway::env::host;
 use gateway::env::host::lock::SpoolLock;
-use gateway::eventlog::{Detailed, EventLogLayer, Format};
+use gateway::eventlog::{Detailed, Event, EventLogLayer, Format};
 use gateway::exception::Exception;
 use gateway::extension::Registry;
 use gateway::output::Output;
@@ -39,8 +39,8 @@ const TELLS_EVERY: Duration = Duration::from_millis(50);
 /// It does not come up.
 pub fn serve(config: &Path, scenario: &Path, pace: u32) -> Result<Exit, Box<dyn Error>> {
     process::keep_files_private();
-    let (path, text) = (scenario.display().to_string(), std::fs::read_to_string(scenario)?);
-    let scenario = Scenario::parse("live", &path, &text)?;
+    let (path, file) = (scenario.display().to_string(), std::fs::read_to_string(scenario)?);
+    let scenario = Scenario::parse("live", &path, &file)?;
     let config = Config::parse(&std::fs::read_to_string(config)?, &config.display().to_string())?;
     let mut plan = scenario.plan(config.release, scenario.seed());
     plan.faults.iter_mut().for_each(|fault| at_pace(fault, pace));
@@ -50,7 +50,8 @@ pub fn serve(config: &Path, scenario: &Path, pace: u32) -> Result<Exit, Box<dyn 
     let scene = Scene::new(Arc::new(plan), Arc::clone(&clock), Trace::new(clock, Keep::Digest));
 
     let _lock = SpoolLock::take(&config.spool)?;
-    let pen = Arc::new(Pen { output: Output::start(), scene, told: Mutex::default() });
+    let output = Output::start(|count| text(&Detailed::from(&Event::EventsLeftOut { count })));
+    let pen = Arc::new(Pen { output, scene, told: Mutex::default() });
     let print = Arc::clone(&pen);
     tracing_subscriber::registry().with(EventLogLayer::new(move |event| print.event(&event))).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -106,7 +107,7 @@ struct Pen {
 impl Pen {
     fn event(&self, event: &Detailed) {
         self.bites();
-        self.write(Format::Json.text(event, host::env().clock.now()));
+        self.output.write(text(event));
     }
 
     fn bites(&self) {
@@ -115,13 +116,13 @@ impl Pen {
         told.resize(counts.len(), 0);
         for (fault, (bite, told)) in counts.iter().zip(told.iter_mut()).enumerate() {
             for _ in *told..bite.times {
-                self.write(format!("{{\"bit\":{fault}}}\n"));
+                self.output.write(format!("{{\"bit\":{fault}}}\n"));
             }
             *told = bite.times;
         }
     }
+}
 
-    fn write(&self, text: String) {
-        self.output.write(text, |_| String::new());
-    }
+fn text(event: &Detailed) -> String {
+    Format::Json.text(event, host::env().clock.now())
 }
