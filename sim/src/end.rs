@@ -1,23 +1,23 @@
 //! The state at the end of a run, read from the gateway's disk by the simulator itself.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use crate::machine::disk::SimDisk;
 use crate::mailbag::{self, Item};
 use crate::record::{End, Spooled};
 use crate::scenario::{SPOOL, STORE};
 use crate::subject::Subject;
 
-/// Reads the end state.
+/// Reads the end state from every file of the disk and its bytes.
 pub(crate) fn state(
-    disk: &SimDisk,
+    disk: BTreeMap<PathBuf, Vec<u8>>,
     subject: &dyn Subject,
     service_up: bool,
     servers: Vec<(String, Vec<Item>)>,
 ) -> End {
     let mut mailboxes: BTreeMap<String, Vec<Item>> = BTreeMap::new();
     let mut spool: BTreeMap<String, Vec<Spooled>> = BTreeMap::new();
-    for (path, bytes) in disk.tree() {
+    for (path, bytes) in disk {
         let path = path.display().to_string();
         if let Some((mailbox, file)) = path.strip_prefix(STORE).and_then(|rest| rest[1..].split_once('/')) {
             if !file.starts_with("tmp/") {

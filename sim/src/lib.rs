@@ -88,6 +88,7 @@
 //! | [`matrix`] | every scenario on every release |
 //! | [`explain`] | the story of a failure, on one page |
 //! | [`parity`] | one plan on two engines |
+//! | [`live`] | the same scenario with the real process, on sockets and in time |
 //! | [`keys`] | keys that are made of passwords, each once in a process |
 //! | [`count`](mod@count), [`nearest`] | how numbers and unknown names are spoken of |
 //! | [`snapshot`], [`verdict`] | the Record beside what was reviewed and what is expected |
@@ -114,6 +115,7 @@ pub mod fault;
 pub mod filter;
 pub mod keys;
 mod links;
+pub mod live;
 pub mod machine;
 pub mod mailbag;
 pub mod matrix;

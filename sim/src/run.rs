@@ -14,6 +14,7 @@ use crate::end;
 use crate::engine::{Action, Conductor, Engine, EngineError, Look, Machine, MachineId, Observer};
 use crate::links::PlannedLinks;
 use crate::machine::gateway_machine::GatewayMachine;
+use crate::mailbag::Item;
 use crate::peer::{Client, Milter, NameServer, Server, Taken};
 use crate::plan::{ClientPlan, MilterPlan, NameServerPlan, Plan, ServerPlan};
 use crate::queue::QueueWatch;
@@ -73,11 +74,7 @@ fn run_contained(
     let taken: Vec<Taken> = plan.servers.iter().map(|_| Taken::default()).collect();
 
     let mut machines = vec![gateway_machine(plan, &gateway)];
-    machines.extend(plan.clients.iter().map(|client| client_machine(client, &scene)));
-    machines
-        .extend(plan.servers.iter().zip(&taken).map(|(server, taken)| server_machine(server, taken, &scene)));
-    machines.extend(plan.milters.iter().map(|milter| milter_machine(milter, &scene)));
-    machines.extend(plan.name_server.iter().map(|server| name_server_machine(server, &scene)));
+    machines.extend(peers(&scene, &taken));
 
     let names: Vec<_> = machines.iter().map(|machine| machine.name.clone()).collect();
     let machines = machines.into_iter().map(|machine| watched(machine, &trace)).collect();
@@ -101,11 +98,7 @@ fn run_contained(
     let Watched { files, queue, .. } = watched;
     control.lose_what_was_not_synchronised();
 
-    let servers = plan.servers.iter().zip(&taken).map(|(server, taken)| {
-        let taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-        (server.name.to_string(), taken.iter().map(|(item, _)| item.clone()).collect())
-    });
-    let end = end::state(&gateway.disk, &**subject, control.service_is_up(), servers.collect());
+    let end = end::state(gateway.disk.tree(), &**subject, control.service_is_up(), taken_by(plan, &taken));
     trace.note_at(plan.duration, &plan.gateway.name, "at the end", &[format!("{end:?}").as_bytes()]);
     let (digest, trace) = trace.finish();
     Ok(Record {
@@ -240,6 +233,25 @@ fn gateway_machine(plan: &Plan, gateway: &GatewayMachine) -> Machine {
         address: plan.gateway.address,
         software: Box::new(move |seat| Box::pin(gateway.clone().run(seat))),
     }
+}
+
+/// The machines beside the gateway's, in the order of the plan. What the servers take is written down in `taken`.
+pub(crate) fn peers(scene: &Scene, taken: &[Taken]) -> Vec<Machine> {
+    let plan = &scene.plan;
+    let clients = plan.clients.iter().map(|client| client_machine(client, scene));
+    let servers = plan.servers.iter().zip(taken).map(|(server, taken)| server_machine(server, taken, scene));
+    let milters = plan.milters.iter().map(|milter| milter_machine(milter, scene));
+    let name_server = plan.name_server.iter().map(|server| name_server_machine(server, scene));
+    clients.chain(servers).chain(milters).chain(name_server).collect()
+}
+
+/// Each mail server of the plan, and what it has taken.
+pub(crate) fn taken_by(plan: &Plan, taken: &[Taken]) -> Vec<(String, Vec<Item>)> {
+    let servers = plan.servers.iter().zip(taken).map(|(server, taken)| {
+        let taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+        (server.name.to_string(), taken.iter().map(|(item, _)| item.clone()).collect())
+    });
+    servers.collect()
 }
 
 fn client_machine(client: &ClientPlan, scene: &Scene) -> Machine {

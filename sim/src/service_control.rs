@@ -22,13 +22,13 @@ use crate::timed::{self, TimedFaults};
 pub(crate) const GATEWAY: MachineId = MachineId(0);
 
 /// How long nothing must be left to do before the run ends: time for the last replies to be read.
-const CALM: Duration = Duration::from_secs(10);
+pub(crate) const CALM: Duration = Duration::from_secs(10);
 
 /// How long it goes without looking again whether anything is left to do.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What the administrator does who cuts the power.
-const CUTS_THE_POWER: &str = "cuts the power";
+pub(crate) const CUTS_THE_POWER: &str = "cuts the power";
 
 /// Whether it ends the gateway's service, if it happens on the gateway's machine.
 pub(crate) fn ends_the_service(what: &What) -> bool {

@@ -82,7 +82,8 @@ pub(crate) fn unmet(scenario: &Scenario, plan: &Plan, record: &Record, findings:
     expected.chain(whole).collect()
 }
 
-fn broken(scenario: &Scenario, release: Release) -> BTreeSet<String> {
+/// The oracles that a scenario expects to be broken on a release.
+pub(crate) fn broken(scenario: &Scenario, release: Release) -> BTreeSet<String> {
     let expected = scenario.expectations(release).flat_map(Expectation::broken);
     expected.map(|oracle| oracle.as_ref().clone()).collect()
 }

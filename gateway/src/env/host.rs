@@ -131,7 +131,12 @@ fn without_delay(stream: TcpStream) -> io::Result<Box<dyn Stream>> {
 
 /// Does `work` in a thread that may block.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        // The process is ending, and with it who asked: the disk has nothing to do with it.
+        Err(ends) if ends.is_cancelled() => std::future::pending().await,
+        Err(failed) => Err(io::Error::other(failed)),
+    }
 }
 
 impl Disk for Host {
@@ -276,5 +281,21 @@ impl Spawn for Host {
                 std::process::abort();
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn the_disk_gives_no_answer_to_a_process_that_is_ending() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let _within = handle.enter();
+        assert!(blocking(|| Ok(())).now_or_never().is_none());
     }
 }

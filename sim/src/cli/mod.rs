@@ -9,6 +9,7 @@ mod explore;
 mod findings;
 mod interrupt;
 mod list;
+mod live;
 mod matrix;
 mod merge;
 mod parity;
@@ -34,6 +35,7 @@ use explain::ExplainArgs;
 use explore::ExploreArgs;
 use gateway::release::Release;
 pub(crate) use interrupt::INTERRUPTED;
+use live::{LiveArgs, ServeFailingArgs};
 use matrix::MatrixArgs;
 use merge::MergeArgs;
 use miette::{IntoDiagnostic, WrapErr};
@@ -86,6 +88,8 @@ enum Command {
     Audit(AuditArgs),
     /// Runs each scenario on both engines, and compares what happened.
     Parity(ParityArgs),
+    /// Runs scenarios with the real gateway too, on sockets and in time, and compares the event logs.
+    Live(LiveArgs),
     /// Checks everything: replays, canaries, seeds that nobody has run before, and a sample for determinism.
     Ci(CiArgs),
     /// Joins the results of the shards of `ci`, or of several explorations, and says what is missing.
@@ -96,6 +100,9 @@ enum Command {
         /// The folder to write into.
         into: PathBuf,
     },
+    /// The gateway of a live run whose extension fails.
+    #[command(hide = true)]
+    ServeFailing(ServeFailingArgs),
     /// The other process of an audit: makes the runs that are asked for on standard input.
     #[command(hide = true)]
     Answer {
@@ -238,6 +245,9 @@ impl Cli {
         if let Some(Command::Answer { root, engine }) = &self.command {
             return audit::answer(root, *engine).map(Ending::from);
         }
+        if let Some(Command::ServeFailing(args)) = &self.command {
+            return live::serve_failing(args).map(Ending::from);
+        }
         let here = std::env::current_dir().into_diagnostic().wrap_err("the current folder cannot be read")?;
         let good = match self.command {
             None => suite::run(&Library::open(&here)?, self.engine),
@@ -264,13 +274,14 @@ impl Cli {
             }
             Some(Command::Audit(args)) => return audit::audit(&args.wanted.library(&here)?, &args),
             Some(Command::Parity(args)) => return parity::run(&args.wanted.library(&here)?, &args),
+            Some(Command::Live(args)) => return live::run(&Library::open(&here)?, &args),
             Some(Command::Ci(args)) => ci::run(&Library::open(&here)?, &args)?,
             Some(Command::Reference { into }) => {
                 reference::write(Library::open(&here)?.root(), &into)?;
                 true
             }
             Some(Command::Merge(args)) => merge::run(&Library::open(&here)?, &args)?,
-            Some(Command::Answer { .. }) => unreachable!("answered above"),
+            Some(Command::Answer { .. } | Command::ServeFailing(_)) => unreachable!("answered above"),
         };
         Ok(good.into())
     }

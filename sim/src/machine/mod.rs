@@ -22,7 +22,7 @@ pub mod disk;
 mod disk_faults;
 pub(crate) mod doom;
 mod faulty_disk;
-mod faulty_extension;
+pub(crate) mod faulty_extension;
 mod filter_net;
 pub(crate) mod gateway_machine;
 mod life;

@@ -154,7 +154,7 @@ impl AsyncWrite for Recorded {
 }
 
 /// One connection's dialogue, cut into lines.
-struct Dialogue {
+pub(crate) struct Dialogue {
     journal: Journal,
     machine: Arc<str>,
     connection: u32,
@@ -198,7 +198,8 @@ struct Reading {
 }
 
 impl Dialogue {
-    fn new(journal: Journal, machine: Arc<str>, gateway: Speaker, secrets: &Secrets) -> Self {
+    /// A new one, in which the gateway is this side.
+    pub(crate) fn new(journal: Journal, machine: Arc<str>, gateway: Speaker, secrets: &Secrets) -> Self {
         let connection = journal.next_connection();
         Dialogue {
             journal,
@@ -219,11 +220,13 @@ impl Dialogue {
         }
     }
 
-    fn note(&mut self, speaker: Speaker, line: String) {
+    /// Writes a line down.
+    pub(crate) fn note(&mut self, speaker: Speaker, line: String) {
         self.journal.note(&self.machine, What::Smtp { connection: self.connection, speaker, line });
     }
 
-    fn said(&mut self, speaker: Speaker, bytes: &[u8]) {
+    /// A side has said this.
+    pub(crate) fn said(&mut self, speaker: Speaker, bytes: &[u8]) {
         let is_between_lines = self.client.is_empty() && self.content.is_none() && self.chunk.is_none();
         if self.tap.is_none()
             && speaker == Speaker::Client

@@ -143,7 +143,7 @@ impl Oracle {
 
 /// The Record of a run in which nothing happened.
 #[cfg(test)]
-fn nothing() -> Record {
+pub(crate) fn nothing() -> Record {
     Record {
         starts: jiff::Timestamp::UNIX_EPOCH,
         entries: Vec::new(),

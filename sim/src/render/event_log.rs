@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use gateway::eventlog::Category;
 use jiff::Timestamp;
 
 use super::end;
@@ -62,18 +63,53 @@ pub fn event_log(title: &str, plan: &Plan, record: &Record) -> String {
 /// What happened, in order but without times: events, the state of the service, and what the administrator did; then
 /// what the clients got, message by message, and what became of the mail.
 pub fn without_times(record: &Record) -> Vec<String> {
+    let happened = happened(record).into_iter().map(|happened| happened.text);
+    happened.chain(answers(record)).chain(end::lines(&record.end)).collect()
+}
+
+/// An event, a change in the state of the service, or what the administrator did, without its time.
+pub(crate) struct Happened {
+    pub(crate) about: About,
+    pub(crate) text: String,
+}
+
+/// What something that happened is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// A message that a client handed over.
+    Message(String),
+    /// Another message. It has a number, in the order in which these appear.
+    Another(String),
+    /// The service itself: its start, its end, what is done to it.
+    Service,
+    /// Something else, such as a host.
+    Other,
+}
+
+/// What happened, in order.
+pub(crate) fn happened(record: &Record) -> Vec<Happened> {
     let names = spool_names(&record.entries);
-    let (mut happened, mut answers) = (Vec::new(), Vec::new());
-    for entry in &record.entries {
-        let text = rename(&entry.what.to_string(), &names);
-        match &entry.what {
-            What::Event(_) | What::Service(_) | What::Administrator(_) => happened.push(text),
-            What::Client(_) => answers.push(text),
-            What::Smtp { .. } | What::Accepted { .. } | What::Milter(_) => {}
-            What::Fault(_) | What::FaultSpan { .. } => {}
-        }
-    }
-    happened.into_iter().chain(answers).chain(end::lines(&record.end)).collect()
+    let happened = |entry: &Entry| {
+        let about = match &entry.what {
+            What::Event(event) => match spool_name(&event.description).and_then(|name| names.get(name)) {
+                Some(number) if number.starts_with('#') => About::Another(number.clone()),
+                Some(message) => About::Message(message.clone()),
+                None if event.category == Category::InitializationTermination.name() => About::Service,
+                None => About::Other,
+            },
+            What::Service(_) | What::Administrator(_) => About::Service,
+            _ => return None,
+        };
+        Some(Happened { about, text: rename(&entry.what.to_string(), &names) })
+    };
+    record.entries.iter().filter_map(happened).collect()
+}
+
+/// What the clients got, in order but without times.
+pub(crate) fn answers(record: &Record) -> Vec<String> {
+    let names = spool_names(&record.entries);
+    let answers = record.entries.iter().filter(|entry| matches!(entry.what, What::Client(_)));
+    answers.map(|entry| rename(&entry.what.to_string(), &names)).collect()
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
@@ -88,7 +124,9 @@ fn second(time: Timestamp) -> String {
 pub(crate) fn spool_names(entries: &[Entry]) -> BTreeMap<String, String> {
     let accepted = entries.iter().filter_map(|entry| match &entry.what {
         What::Client(attempt) => match &attempt.outcome {
-            Outcome::Accepted { reply, .. } => Some((spool_name(reply)?.to_owned(), attempt.message.clone())),
+            Outcome::Accepted { reply, .. } => {
+                Some((accepted_as(reply)?.to_owned(), attempt.message.clone()))
+            }
             _ => None,
         },
         _ => None,
@@ -105,6 +143,12 @@ pub(crate) fn spool_names(entries: &[Entry]) -> BTreeMap<String, String> {
         }
     }
     names
+}
+
+/// The spool name that a client is told. It is the last word, whatever it looks like.
+fn accepted_as(reply: &str) -> Option<&str> {
+    let last = reply.rsplit(' ').next().filter(|word| word.parse::<gateway::envelope::SpoolId>().is_ok());
+    last.or_else(|| spool_name(reply))
 }
 
 /// The first spool name in a text: a word of eight upper-case letters and digits, which is no number and no command.

@@ -19,7 +19,7 @@ pub mod timeline;
 
 pub(crate) use end::lines as end_lines;
 pub use end::outcomes;
+pub(crate) use event_log::{About, Happened, answers, happened, rename, spool_names};
 pub use event_log::{event_log, without_times};
-pub(crate) use event_log::{rename, spool_names};
 pub(crate) use full::elapsed;
 pub use full::full;

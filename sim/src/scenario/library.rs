@@ -16,6 +16,8 @@ use crate::profile::Profile;
 pub struct Library {
     root: PathBuf,
     scenarios: Vec<Scenario>,
+    /// The file of each scenario, from `scenarios/` on.
+    files: Vec<PathBuf>,
     profiles: Vec<Profile>,
 }
 
@@ -119,7 +121,8 @@ impl Library {
             .find(|folder| folder.join("scenarios").is_dir())
             .ok_or(LibraryError::NoProject)?;
         let profiles_in = root.join("scenarios").join("perturbation");
-        let mut library = Library { root: root.to_owned(), scenarios: Vec::new(), profiles: Vec::new() };
+        let (scenarios, files, profiles) = (Vec::new(), Vec::new(), Vec::new());
+        let mut library = Library { root: root.to_owned(), scenarios, files, profiles };
         let (mut bad, mut paths) = (Vec::new(), BTreeMap::new());
         for path in toml_files(&root.join("scenarios"))? {
             let shown = path.strip_prefix(root).unwrap_or(&path).display().to_string();
@@ -139,7 +142,10 @@ impl Library {
             .map_err(|why| LibraryError::Unreadable { path: shown.to_owned(), why })?;
         match is_profile {
             true => self.profiles.push(Profile::parse(name, shown, &text).map_err(Box::new)?),
-            false => self.scenarios.push(Scenario::parse(name, shown, &text).map_err(Box::new)?),
+            false => {
+                self.scenarios.push(Scenario::parse(name, shown, &text).map_err(Box::new)?);
+                self.files.push(path.strip_prefix(self.root.join("scenarios")).unwrap_or(path).to_owned());
+            }
         }
         Ok(())
     }
@@ -147,6 +153,12 @@ impl Library {
     /// Every scenario, in the order of folders and names.
     pub fn scenarios(&self) -> &[Scenario] {
         &self.scenarios
+    }
+
+    /// The scenarios in a folder of `scenarios/`, in the order of names.
+    pub fn in_folder(&self, folder: &str) -> impl Iterator<Item = &Scenario> {
+        let scenarios = self.files.iter().zip(&self.scenarios);
+        scenarios.filter(move |(file, _)| file.starts_with(folder)).map(|(_, scenario)| scenario)
     }
 
     /// Every profile, in the order of names.

@@ -10,7 +10,7 @@ pub(crate) mod file;
 mod library;
 mod message;
 mod mistake;
-mod secrets;
+pub(crate) mod secrets;
 mod setting;
 
 use std::net::{IpAddr, Ipv4Addr};

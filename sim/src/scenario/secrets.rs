@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use crate::keys;
 
 /// Puts in place of each mailbox's `password` its `secret`.
-pub(super) fn store(config: &mut Table) {
+pub(crate) fn store(config: &mut Table) {
     let mailboxes = config.get_mut("mailbox").and_then(Value::as_array_mut);
     for mailbox in mailboxes.into_iter().flatten().filter_map(Value::as_table_mut) {
         if let Some(Value::String(password)) = mailbox.get("password") {
