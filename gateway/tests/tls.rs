@@ -32,6 +32,7 @@ fn main() {
     };
     let openssl = runs("openssl", &["version"]);
     let python = openssl && runs("python3", &["-c", "import smtplib, ssl"]);
+    let finger = openssl && Command::new("posttls-finger").arg("-X").output().is_ok();
     let test = |name: &str, is_there: bool, test: fn()| {
         let run = move || {
             test();
@@ -44,6 +45,7 @@ fn main() {
         test("openssl::takes_mail_from_clients_of_yesterday", openssl, clients_of_yesterday),
         test("openssl::does_not_obey_what_comes_behind_starttls", openssl, injection),
         test("openssl::does_not_start_with_another_key", openssl, another_key),
+        test("posttls_finger::verifies_the_certificate", finger, verified_by_postfix),
         test("smtplib::authenticates_over_tls_only", python, authenticates_over_tls_only),
         test("gateway::hands_mail_on_over_tls_or_not_at_all", openssl, over_tls_or_not_at_all),
         test("gateway::hands_mail_for_an_address_on_over_tls", openssl, over_tls_to_an_address),
@@ -181,6 +183,29 @@ fn message(from: &str, to: &str) -> String {
         "EHLO client.example\r\nMAIL FROM:<{from}>\r\nRCPT TO:<{to}>\r\nDATA\r\n\
          Subject: Forty chairs\r\n\r\nPlease send them.\r\n.\r\nQUIT\r\n"
     )
+}
+
+/// As Postfix would see it that asks for a certificate for the right name (`secure`).
+fn verified_by_postfix() {
+    for key in KEYS {
+        let host = Host::new(key).start("");
+        // It asks for a configuration of Postfix.
+        fs::write(host.path("main.cf"), "compatibility_level = 3.6\nmyhostname = client.example\n").unwrap();
+        let finger = |name: &str| {
+            let mut finger = Command::new("posttls-finger");
+            finger.env("MAIL_CONFIG", host.dir.path()).args(["-c", "-l", "secure", "-L", "summary", "-F"]);
+            finger.arg(host.path("certificate.pem")).arg(format!("[127.0.0.1]:{}", host.port)).arg(name);
+            let done = finger.output().unwrap();
+            String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned()
+        };
+        let right = finger("ims.contoso.test");
+        assert!(
+            right.contains("Verified TLS connection established") && right.contains("TLSv1.3"),
+            "{right}"
+        );
+        let other = finger("mail.partner.test");
+        assert!(other.contains("Untrusted TLS connection established"), "{other}");
+    }
 }
 
 fn every_kind_of_key() {

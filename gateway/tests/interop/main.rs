@@ -13,11 +13,11 @@ mod aiosmtpd;
 mod bounce_parsers;
 mod corpora;
 mod curl;
-mod dnsmasq;
 mod exim;
 mod gateway;
 mod installed;
 mod machine;
+mod name_servers;
 mod nodemailer;
 mod postfix;
 mod smtp_client;
@@ -34,8 +34,8 @@ fn main() {
         bounce_parsers::tests(),
         corpora::tests(),
         curl::tests(),
-        dnsmasq::tests(),
         exim::tests(),
+        name_servers::tests(),
         nodemailer::tests(),
         postfix::tests(),
         smtp_sink::tests(),
