@@ -6,7 +6,7 @@
 //! - Nobody here has the address (5.1.1); its domain has no host (5.1.2) or takes no mail (5.1.10), or a fault had the
 //!   names say so; it has passed through too many hosts (5.4.6).
 //! - It has grown as old as mail may be (4.4.7, 4.7.4, 4.7.5), and not in a world in which it could have gone.
-//! - It has something past ASCII, and a host that was spoken to offers no SMTPUTF8 (5.6.7, 5.6.9).
+//! - It has something past ASCII, and a host that was spoken to offers no SMTPUTF8 (5.6.7, 5.6.9) or no 8BITMIME (5.6.3).
 //! - An extension failed over it, and a failure is to be reported (5.3.0).
 //!
 //! Taken from the report itself: when it was written. Where the clock was wrong its age is not judged.
@@ -54,7 +54,8 @@ impl Said<'_> {
             "5.1.10" => self.names_said(case, &[DnsAnswer::NullMx]),
             "5.4.6" => self.has_gone_far(case),
             "4.4.7" | "4.7.4" | "4.7.5" => self.has_grown_old(case),
-            "5.6.7" | "5.6.9" => self.planned.is_international() && self.was_offered_no_utf8(case),
+            "5.6.3" => !self.planned.content.is_ascii() && self.was_offered_no(case, "8BITMIME"),
+            "5.6.7" | "5.6.9" => self.planned.is_international() && self.was_offered_no(case, "SMTPUTF8"),
             "5.3.0" => self.broke_an_extension(case),
             _ => false,
         }
@@ -151,8 +152,8 @@ impl Said<'_> {
         is_old && (is_clock_wrong || may_wait() || liveness::healed(case) + liveness::base_bound(case) > due)
     }
 
-    /// Whether a host to which the message may go was found to offer no SMTPUTF8.
-    fn was_offered_no_utf8(&self, case: &Case<'_>) -> bool {
+    /// Whether a host to which the message may go was found not to offer this.
+    fn was_offered_no(&self, case: &Case<'_>, keyword: &str) -> bool {
         let Place::Hosts(mut addresses) = self.place(case) else { return false };
         addresses.extend(self.once(case).map(|(_, address)| *address));
         let is_hello = |exchange: &&Exchange<'_>| matches!(verb(exchange.command).as_str(), "EHLO" | "HELO");
@@ -160,7 +161,7 @@ impl Said<'_> {
             let hellos = session.exchanges.iter().filter(is_hello);
             let mut welcomes =
                 hellos.filter_map(|exchange| exchange.reply.as_ref()).filter(|reply| reply.is_positive());
-            welcomes.any(|reply| !reply.offers("SMTPUTF8"))
+            welcomes.any(|reply| !reply.offers(keyword))
         })
     }
 
