@@ -281,15 +281,14 @@ async fn accept(present: &Present, mut listener: Box<dyn Listener>, door: Door, 
 
 /// Tells a client that it cannot be served. Whether it still hears that is its own affair.
 fn turn_away(core: &Core, mut stream: Box<dyn Stream>, door: Door, refusal: Reply) {
-    // Who waits for a handshake understands no refusal.
-    if door == Door::Tls {
-        return;
-    }
     core.env.spawn.spawn(
         "refusal",
         Box::pin(async move {
             let _ = timeout(REFUSAL_TIME, async {
-                let _ = stream.write_all(&refusal.to_bytes()).await;
+                // Who waits for a handshake understands no refusal but the end of the connection.
+                if door == Door::Clear {
+                    let _ = stream.write_all(&refusal.to_bytes()).await;
+                }
                 let _ = stream.shutdown().await;
             })
             .await;

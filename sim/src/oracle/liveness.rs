@@ -31,7 +31,7 @@ use crate::fault::{Family, Fault};
 use crate::machine::FAULTY_EXTENSION;
 use crate::mailbag::Kind;
 use crate::plan::{Offer, Task};
-use crate::record::What;
+use crate::record::{Service, What};
 
 pub(super) const ORACLE: Oracle = Oracle {
     name: "liveness",
@@ -226,10 +226,15 @@ fn asked_for(case: &Case<'_>, recipients: &[&String], healed: Duration) -> Asked
 /// Judges whether the service is up at the end, where it is today's and nobody has decided otherwise.
 fn service(case: &Case<'_>, healed: Duration, sheet: &mut Sheet) {
     let (plan, record) = (case.plan, case.record);
+    // Whether each end was one that the plan explains is asked by *service*; here, whether nobody starts it any more.
+    let ends = record.entries.iter().filter(|entry| {
+        matches!(entry.what, What::Service(Service::Died(_) | Service::Refused(_) | Service::Stopped))
+    });
+    let is_given_up = ends.count() > plan.service.restarts;
     let last = plan.errands.iter().rfind(|errand| matches!(errand.task, Task::Start | Task::CutPower));
     let is_cut_off = last.is_some_and(|errand| matches!(errand.task, Task::CutPower));
     let is_too_soon = record.ended < healed + plan.service.restart_after + DISK_PAUSE;
-    if plan.release != Release::Current || is_cut_off {
+    if plan.release != Release::Current || is_given_up || is_cut_off {
         return;
     }
     if record.end.service_up {

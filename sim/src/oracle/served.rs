@@ -70,7 +70,12 @@ fn clients(case: &Case<'_>, sheet: &mut Sheet) {
             Outcome::Refused { reply, .. } if !reply.starts_with('4') || may_be_put_off(case, reply) => {
                 continue;
             }
-            Outcome::Lost { .. } if has_erred(case, client, begins..entry.at) => continue,
+            Outcome::Lost { .. }
+                if has_erred(case, client, begins..entry.at)
+                    || had_no_place(case, client, begins..entry.at) =>
+            {
+                continue;
+            }
             Outcome::Refused { .. } => "a client was put off though all was well",
             Outcome::Lost { .. } => "a client was not answered though all was well",
             Outcome::Unreachable(_) => "a client found nobody to talk to though all was well",
@@ -90,6 +95,23 @@ fn has_erred(case: &Case<'_>, client: &ClientPlan, during: Range<Duration>) -> b
             && during.contains(&case.record.entries[session.span[0]].at)
             && session.exchanges.iter().filter(is_nobody).count() >= ERRORS
     })
+}
+
+/// Whether a client that waits for a handshake was one too many at this try: it cannot be told with 421.
+fn had_no_place(case: &Case<'_>, client: &ClientPlan, during: Range<Duration>) -> bool {
+    let limits = &case.plan.gateway.config.limits;
+    let per_host = [limits.connections_per_host, limits.connections_per_minute];
+    let is_limited = case.model.is_limited(client.address) && per_host.iter().any(Option::is_some);
+    let inbound = || case.ledger.sessions.iter().filter(|session| session.is_inbound);
+    client.tls == Some(ClientTls::Implicit)
+        && inbound().any(|session| {
+            let begun = session.span[0];
+            let beside = inbound().filter(|other| other.span[0] < begun && begun < other.span[1]);
+            session.peer == client.address
+                && during.contains(&case.record.entries[begun].at)
+                && session.exchanges.iter().all(|exchange| exchange.reply.is_none())
+                && (is_limited || beside.count() >= limits.inbound_connections)
+        })
 }
 
 fn may_be_put_off(case: &Case<'_>, reply: &str) -> bool {

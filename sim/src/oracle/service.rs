@@ -2,9 +2,9 @@
 //!
 //! Event 4037 is an exception in the handling of a message, and a process that ends of itself takes every other
 //! message's handling with it. Either is a finding, unless the plan has an extension panic, end the process as often as it
-//! takes for a message to be set aside, or keep the service from coming up. On the historical releases that is how the documented crashes are found; the signature
-//! has the exception's code and address, and says whether each new start ended the same way without anybody sending
-//! anything: a crash loop.
+//! takes for a message to be set aside, or keep the service from coming up. On the historical releases that is how the
+//! documented crashes are found; the signature has the exception's code and address, and says whether each new start ended
+//! the same way without anybody sending anything: a crash loop.
 //!
 //! How it ends when it is told to is in `oracle/stop.rs`.
 //!
