@@ -1,10 +1,13 @@
-//! Every link in the Markdown files leads somewhere: to a file that is there, and to a heading in it.
+//! Every link in the Markdown files leads somewhere: to a file that is there, and to a heading in it. And README says how many
+//! replays there are.
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 #![expect(clippy::disallowed_methods, reason = "the pages are read from outside of any run")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+
+use sim::scenario::Library;
 
 /// A page: its headings as they are linked to, and where it links to.
 #[derive(Default)]
@@ -130,4 +133,12 @@ fn a_link_to_a_heading_that_is_not_there_is_noticed() {
         ["again", "again-1", "what-x-is-a-test"]
     );
     assert_eq!(page.links, ["#again-1"]);
+}
+
+#[test]
+fn the_first_page_says_how_many_replays_there_are() {
+    let library = Library::read(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap().0;
+    let replays: usize = library.scenarios().iter().map(|scenario| scenario.releases().len()).sum();
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    assert!(readme.contains(&format!("\n{replays} of {replays} replays as expected\n")), "{replays}");
 }
