@@ -179,8 +179,9 @@ impl Item {
 fn in_eight_bits(content: &[u8]) -> Option<Vec<u8>> {
     const DECLARED: &[u8] = b"\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\n\
         Content-Transfer-Encoding: quoted-printable\r\n\r\n";
-    let place = content.windows(DECLARED.len()).position(|octets| octets == DECLARED)?;
-    let (header, body) = (&content[..place], &content[place + DECLARED.len()..]);
+    const END: &[u8] = b"\r\n\r\n";
+    let end = content.windows(END.len()).position(|octets| octets == END)? + END.len();
+    let (header, body) = (content[..end].strip_suffix(DECLARED)?, &content[end..]);
     Some([header, b"\r\n\r\n", &quoted_printable_decode(body)?].concat())
 }
 

@@ -1,5 +1,5 @@
 //! What of a message takes a host that offers SMTPUTF8 (RFC 6531): an address past ASCII, or such a header. What is past
-//! ASCII elsewhere takes 8BITMIME, if it cannot be had [in seven bits](super::seven_bit).
+//! ASCII elsewhere takes 8BITMIME, if it cannot be had in seven bits.
 //!
 //! Octets past ASCII in the header of a message that was not declared to be international are what they were before
 //! there was SMTPUTF8: nobody's business. This module knows no conversation.

@@ -4,7 +4,7 @@
 //! Written from the articles and the RFCs (Q155683, Q155920, Q178091, Q188250, Q262945, Q193922, Q169683, RFC 5321), apart from
 //! the gateway and as plainly as it can be done: lists are gone through from end to end. It knows no run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use gateway::config::{MailboxConfig, Network, Requirement, Rule, UnknownRecipients};
@@ -19,6 +19,8 @@ use crate::utf8_address::a_labels;
 pub struct Model<'a> {
     plan: &'a Plan,
     extension: Vec<(String, String)>,
+    /// The addresses of mailboxes as they compare, and whose they are: the first that has one.
+    mailboxes: BTreeMap<String, &'a MailboxConfig>,
 }
 
 /// What is decided about a host that connects.
@@ -77,7 +79,13 @@ impl<'a> Model<'a> {
             let mut words = line.split(';').next()?.split_whitespace();
             Some((words.next()?.to_ascii_lowercase(), words.next()?.to_ascii_lowercase()))
         });
-        Model { plan, extension: entries.collect() }
+        let mut mailboxes = BTreeMap::new();
+        for mailbox in &plan.gateway.config.mailboxes {
+            for address in mailbox.aliases.iter().chain([&mailbox.address]) {
+                mailboxes.entry(comparable(&address.to_string())).or_insert(mailbox);
+            }
+        }
+        Model { plan, extension: entries.collect(), mailboxes }
     }
 
     /// What the rule for a host comes to, or what is required of all.
@@ -140,11 +148,7 @@ impl<'a> Model<'a> {
     /// The mailbox that has an address, as its own or as an alias; the postmaster's is the administrator's (Q201072).
     pub fn mailbox(&self, address: &str) -> Option<&'a MailboxConfig> {
         let config = &self.plan.gateway.config;
-        let find = |address: &str| {
-            let wanted = comparable(address);
-            let has = |own: &gateway::address::Address| comparable(&own.to_string()) == wanted;
-            config.mailboxes.iter().find(|mailbox| has(&mailbox.address) || mailbox.aliases.iter().any(has))
-        };
+        let find = |address: &str| self.mailboxes.get(&comparable(address)).copied();
         find(address).or_else(|| {
             let (local_part, domain) = address.rsplit_once('@')?;
             let is_postmaster = local_part.eq_ignore_ascii_case("postmaster") && self.is_inbound(domain);
