@@ -24,6 +24,8 @@ mod config;
 mod control;
 mod home;
 mod likeness;
+#[cfg(test)]
+mod miltertest;
 mod net;
 mod overheard;
 mod pace;
