@@ -676,6 +676,9 @@ fn every_kind_of_these_families_is_exercised_here() {
             // Their stories are in `admission.rs`.
             client("\"floods\""),
             client("\"harvests\""),
+            // And these are in `exchangers.rs`.
+            names("partner.test", "cname-loop"),
+            names("partner.test", "old-host"),
             server("{ resets-after-final-dot = { kept = true } }"),
         ])
         .chain(CLIENTS.iter().map(|(does, _)| client(does)))

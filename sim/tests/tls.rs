@@ -237,7 +237,7 @@ fn a_command_that_was_injected_and_obeyed_is_found() {
         (Speaker::Server, "250-DSN"),
         (Speaker::Server, "250-SMTPUTF8"),
         (Speaker::Server, "250-ETRN"),
-        (Speaker::Server, "250-AUTH PLAIN LOGIN"),
+        (Speaker::Server, "250-AUTH SCRAM-SHA-256 PLAIN LOGIN"),
         (Speaker::Server, "250 HELP"),
     ];
     for (speaker, line) in said.into_iter().rev() {

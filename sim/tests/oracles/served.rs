@@ -116,8 +116,9 @@ fn a_service_that_does_not_come_up_on_a_disk_that_is_well_again() {
     finds(&plan, &record, "service", "the service does not come up");
 }
 
+/// Whoever starts it gives up at last: that each start was refused, and nothing of the plan's refused it, is what is found.
 #[test]
-fn a_service_that_has_given_up() {
+fn a_service_that_is_kept_from_starting_for_ever_by_nothing() {
     let (plan, mut record) = ran();
     for _ in 0..3 {
         let at = record.ended;
@@ -125,7 +126,7 @@ fn a_service_that_has_given_up() {
     }
     record.end.service_up = false;
     record.ended = Duration::from_hours(8);
-    finds_too(&plan, &record, "liveness: the service is down");
+    finds_too(&plan, &record, "service: the service does not come up");
 }
 
 const STOPS: &str = "a-service-that-is-told-to-stop-finishes-what-it-has-in-hand";
