@@ -99,6 +99,12 @@ impl Address {
         &self.domain
     }
 
+    /// What two addresses of one mailbox have in common: the local part without case, as Exchange compared it (RFC 5321, 2.4
+    /// leaves that to the server that holds the mailbox), and the domain.
+    pub fn comparable(&self) -> (String, &Domain) {
+        (self.local_part.to_ascii_lowercase(), &self.domain)
+    }
+
     /// Whether every host can be told of it; else it takes one that offers SMTPUTF8 (RFC 6531).
     pub fn is_ascii(&self) -> bool {
         self.local_part.is_ascii() && self.domain.is_ascii()

@@ -45,11 +45,12 @@ pub enum Home {
     Elsewhere(NextHop),
 }
 
-/// An address as it compares: the local part without case, the domain.
+/// An address [as it compares](Address::comparable).
 type AddressKey = (String, Domain);
 
 fn key(address: &Address) -> AddressKey {
-    (address.local_part().to_ascii_lowercase(), address.domain().clone())
+    let (local_part, domain) = address.comparable();
+    (local_part, domain.clone())
 }
 
 impl Directory {

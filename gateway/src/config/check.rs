@@ -451,11 +451,6 @@ fn addresses<'a>(
     std::iter::once(&mailbox.address).chain(&mailbox.aliases).zip(places)
 }
 
-/// An address as mailboxes compare.
-fn compared(address: &Address) -> (String, &Domain) {
-    (address.local_part().to_ascii_lowercase(), address.domain())
-}
-
 fn every_mailbox_is_one(
     source: &Source,
     entries: &[file::Mailbox],
@@ -465,7 +460,7 @@ fn every_mailbox_is_one(
     let mut accounts = BTreeSet::new();
     for (entry, mailbox) in entries.iter().zip(&config.mailboxes) {
         for (address, place) in addresses(entry, mailbox) {
-            if let Some(owner) = owners.insert(compared(address), &mailbox.address) {
+            if let Some(owner) = owners.insert(address.comparable(), &mailbox.address) {
                 let what = format!("`{address}` is already an address of {owner}");
                 return Err(source.error(place, what, "give every mailbox addresses of its own"));
             }
@@ -505,7 +500,7 @@ fn the_administrator_has_a_mailbox_here(
 ) -> Result<(), ConfigError> {
     let (Some(text), Some(administrator)) = (text, &config.administrator) else { return Ok(()) };
     let wanted = administrator.to_string();
-    let has = |address: &Address| compared(address) == compared(administrator);
+    let has = |address: &Address| address.comparable() == administrator.comparable();
     let mut mailboxes = config.mailboxes.iter();
     match mailboxes.find(|mailbox| has(&mailbox.address) || mailbox.aliases.iter().any(has)) {
         Some(MailboxConfig { server: None, .. }) => Ok(()),

@@ -53,13 +53,8 @@ impl Journal {
     /// Whether this is a journal, or hears of its copies.
     fn is_own(&self, address: &Address) -> bool {
         let Settings { inbound, outbound, reports_to } = &self.0;
-        inbound.iter().chain(outbound).chain([reports_to]).any(|own| is_same(own, address))
+        inbound.iter().chain(outbound).chain([reports_to]).any(|own| own.comparable() == address.comparable())
     }
-}
-
-/// Whether two addresses are one, as the directory compares them.
-fn is_same(one: &Address, other: &Address) -> bool {
-    one.domain() == other.domain() && one.local_part().eq_ignore_ascii_case(other.local_part())
 }
 
 impl Extension for Journal {
@@ -84,7 +79,7 @@ impl Extension for Journal {
             let Some(journal) = journal else { return Passage::Unchanged };
             let is_ours = !matches!(subject.envelope.origin, Origin::Client { .. });
             let recipients = &subject.envelope.recipients;
-            let names_it = recipients.iter().any(|recipient| is_same(recipient, journal));
+            let names_it = recipients.iter().any(|recipient| recipient.comparable() == journal.comparable());
             if is_ours || names_it || recipients.iter().all(|recipient| self.is_own(recipient)) {
                 reached(Point::JournalNotCopied);
                 return Passage::Unchanged;

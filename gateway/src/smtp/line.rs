@@ -1,8 +1,8 @@
 //! The wire: bounded lines and message data, read through one buffer.
 //!
 //! What a client pipelines behind a command may be the next command or the first of the message, so all reading
-//! goes through the buffer that [`Wire`] owns. No time-out is set here but for the end: the caller wraps each call. A call that was
-//! given up halfway may have lost a part of a line, so the conversation ends there.
+//! goes through the buffer that [`Wire`] owns. No time-out is set here but for the end: the caller wraps each call. A
+//! call that was given up halfway may have lost a part of a line, so the conversation ends there.
 //!
 //! This module knows no command and no reply.
 
