@@ -3,9 +3,9 @@
 //! So many clients converse at once, and so many of one host; in a minute one host begins so many connections, messages
 //! and recipients, or twice as many where the minute is not the gateway's. So many conversations with other hosts are
 //! open at once, so many of them with one host; one that is kept for another message is not kept for long when there is
-//! none. A host is told of a message and tried again no sooner than the retry schedule has it. A message that is
-//! taken has so many recipients and so many octets; a command line is not obeyed that is longer than 512 octets; and
-//! no file in the spool is much larger than its message.
+//! none. A host is told of a message again no sooner than the retry schedule has it. A message that is taken has so many
+//! recipients and so many octets; a command line is not obeyed that is longer than 512 octets; and no file in the spool
+//! is much larger than its message.
 //!
 //! It counts what the Record shows: a connection counts from its greeting to the moment when either side closes it.
 //! Not judged: memory, the octets of `archive/`, and what is refused below a limit (policy).

@@ -8,9 +8,9 @@
 //! farewell; to EHLO the service extensions that its release has; and nothing of what was said in clear is obeyed or
 //! believed under TLS, so that a message needs EHLO anew. An address past ASCII is taken where the client has declared
 //! SMTPUTF8, and nowhere else. What is said as it should be, in its order, and makes use of what is offered, is not refused
-//! for its form. As a client: commands in their order, none before the reply to the last, and no extension
-//! that was not offered, nor one left unused that was (RFC 6152, RFC 1870, RFC 2920, RFC 3207); an address past ASCII, and a message that was declared to have such a header,
-//! go to a host that offers SMTPUTF8, declared, and to no other (RFC 6531, 3.2).
+//! for its form. As a client: commands in their order, none before the reply to the last, and no extension that was not
+//! offered, nor one left unused that was (RFC 6152, RFC 1870, RFC 2920, RFC 3207); an address past ASCII, and a message
+//! that was declared to have such a header, go to a host that offers SMTPUTF8, declared, and to no other (RFC 6531, 3.2).
 //!
 //! A dialogue that breaks off is judged up to there; so is one in which the other server answers with what is no reply.
 //! Not judged: whether a request is granted that the rules allow or not (policy), and the texts of replies.

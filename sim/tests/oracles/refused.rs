@@ -2,7 +2,7 @@
 
 use gateway::release::Release;
 use sim::plan::Plan;
-use sim::record::{Record, Speaker, What};
+use sim::record::{Entry, Record, Speaker, What};
 
 use crate::world::*;
 
@@ -126,4 +126,49 @@ fn an_extension_that_a_host_offers_and_that_is_not_made_use_of() {
     }
     finds_too(&plan, &record, "protocol: SIZE was offered and not made use of");
     without(encrypted, "STARTTLS", "STARTTLS", "protocol: STARTTLS was offered and not made use of");
+}
+
+#[test]
+fn octets_past_ascii_that_are_not_declared() {
+    let world = || replayed("what-a-message-may-hold-is-passed-on-and-too-much-is-refused", Release::Current);
+    without(world, "MAIL", " BODY=8BITMIME", "protocol: 8BITMIME was offered and not made use of");
+}
+
+#[test]
+fn commands_that_wait_for_each_other_where_they_need_not() {
+    let (plan, mut record) = replayed("a-message-in-chunks-and-commands-together", Release::Current);
+    assert!(found(&plan, &record).is_empty());
+    let opened = line(&record, Speaker::Network, "connected to 203.0.113.25");
+    let after = |begins: &str| {
+        let is_it =
+            |entry: &Entry| matches!(&entry.what, What::Smtp { line, .. } if line.starts_with(begins));
+        opened + record.entries[opened..].iter().position(is_it).unwrap()
+    };
+    let (rcpt, reply) = (after("RCPT"), after("250 OK"));
+    assert!(rcpt < reply);
+    let reply = record.entries.remove(reply);
+    record.entries.insert(rcpt, reply);
+    finds_too(&plan, &record, "protocol: PIPELINING was offered and not made use of");
+}
+
+#[test]
+fn a_connection_beside_one_that_is_kept() {
+    let (plan, mut record) = replayed("messages-for-one-host-go-over-one-connection", Release::Current);
+    assert!(found(&plan, &record).is_empty());
+    // Between two messages that go over the first connection.
+    let between = line(&record, Speaker::Client, "(content of 261 octets: m2)");
+    let Entry { at, machine, .. } = record.entries[between].clone();
+    let says = |speaker, line: &str| {
+        let what = What::Smtp { connection: 99, speaker, line: line.to_owned() };
+        Entry { at, machine: machine.clone(), what }
+    };
+    let said = [
+        says(Speaker::Network, "connected to 203.0.113.25:25"),
+        says(Speaker::Server, "220 mail.partner.test ESMTP"),
+        says(Speaker::Client, "QUIT"),
+        says(Speaker::Server, "221 bye"),
+        says(Speaker::Network, "the gateway closes"),
+    ];
+    record.entries.splice(between..between, said);
+    finds_too(&plan, &record, "protocol: a connection was opened to a host with which one was kept");
 }

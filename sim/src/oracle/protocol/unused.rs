@@ -73,12 +73,28 @@ fn reuse(case: &Case<'_>, session: &Session<'_>, sheet: &mut Sheet) {
     let at = |index: usize| case.record.entries[index].at;
     let begins = session.span[0];
     // Mail that needs TLS goes over a connection of its own; and a network that is slow has it opened long before.
-    if !case.plan.gateway.certified.is_empty() || case.ledger.bit(|fault| fault.family() == Family::Network) {
+    let needs_tls = case.plan.gateway.certified.iter().any(|(_, certified)| *certified);
+    if needs_tls || case.ledger.bit(|fault| fault.family() == Family::Network) {
         return;
     }
-    let mut others = case.ledger.sessions.iter().filter(|other| {
-        !other.is_inbound && other.peer == session.peer && other.span[0] < begins && other.span[1] > begins
-    });
+    let others = || {
+        case.ledger
+            .sessions
+            .iter()
+            .filter(|other| !other.is_inbound && other.peer == session.peer && other.span[0] < begins)
+    };
+    // Who finds a kept connection closed opens another in its place.
+    let was_closed = |other: &Session<'_>| {
+        let said = other.exchanges.iter().take_while(|exchange| exchange.index < begins);
+        said.filter(|exchange| verb(exchange.command) == "MAIL").last().is_some_and(|mail| {
+            let ended = mail.reply.as_ref().map_or(at(other.span[1].min(begins)), |reply| reply.at);
+            let is_well = mail.reply.as_ref().is_some_and(Reply::is_positive);
+            !is_well && ended + A_MOMENT > at(begins)
+        })
+    };
+    if others().any(was_closed) {
+        return;
+    }
     let is_kept = |other: &Session<'_>| {
         let said = other.exchanges.iter().take_while(|exchange| exchange.index < begins).last();
         other.early == 0
@@ -90,7 +106,7 @@ fn reuse(case: &Case<'_>, session: &Session<'_>, sheet: &mut Sheet) {
                         .is_some_and(|reply| reply.index < begins && reply.at + A_MOMENT < at(begins))
             })
     };
-    if others.any(is_kept) {
+    if others().filter(|other| other.span[1] > begins).any(is_kept) {
         sheet.finds("a connection was opened to a host with which one was kept", session.peer.to_string());
     }
 }
