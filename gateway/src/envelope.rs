@@ -97,7 +97,8 @@ pub struct Envelope {
     pub received: Timestamp,
     /// Where it came from.
     pub origin: Origin,
-    /// In `out/`, the host that routing chose; without one, the recipients' domain is asked for its hosts.
+    /// In `out/`, the host that routing chose; without one, the recipients' domain is asked for its hosts. In `in/`, the host
+    /// that it seemed to be for when it was accepted: that is not decided before it is processed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_hop: Option<NextHop>,
     /// What its sender asks of reports on it.

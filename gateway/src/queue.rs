@@ -162,7 +162,7 @@ async fn detail_of(spool: &Spool, folder: Folder, name: &EntryName) -> Result<Op
         size: content.len(),
         sender,
         recipients: history::waiting(&envelope, &journal),
-        next_hop: envelope.next_hop.as_ref().map(ToString::to_string),
+        next_hop: envelope.next_hop.filter(|_| folder == Folder::Out).map(|next_hop| next_hop.to_string()),
         tries: history::tries(&journal),
         due: due.filter(|_| !is_held),
         why,

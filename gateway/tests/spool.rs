@@ -38,7 +38,7 @@ async fn open(root: &Path) -> Spool {
 }
 
 async fn accept(spool: &Spool, content: &[u8]) -> EntryName {
-    let mut draft = spool.draft(&envelope()).await.unwrap();
+    let mut draft = spool.draft(&envelope()).unwrap();
     draft.append(content).await.unwrap();
     draft.commit().await.unwrap().into()
 }
@@ -48,7 +48,7 @@ async fn an_accepted_message_is_read_back_byte_for_byte_after_a_restart() {
     let root = tempfile::tempdir().unwrap();
     let spool = open(root.path()).await;
     let line = b"\x00\xff a line of any bytes\r\n";
-    let mut draft = spool.draft(&envelope()).await.unwrap();
+    let mut draft = spool.draft(&envelope()).unwrap();
     for _ in 0..10_000 {
         draft.append(line).await.unwrap();
     }
@@ -65,10 +65,11 @@ async fn an_accepted_message_is_read_back_byte_for_byte_after_a_restart() {
 async fn a_session_cut_off_leaves_nothing_behind() {
     let root = tempfile::tempdir().unwrap();
     let spool = open(root.path()).await;
-    let mut cut_off = spool.draft(&envelope()).await.unwrap();
-    cut_off.append(b"Subject: half a mess").await.unwrap();
+    let mut cut_off = spool.draft(&envelope()).unwrap();
+    cut_off.append(&b"Subject: half a mess".repeat(5_000)).await.unwrap();
     drop(cut_off);
-    let given_up = spool.draft(&envelope()).await.unwrap();
+    let mut given_up = spool.draft(&envelope()).unwrap();
+    given_up.append(&b"Subject: half a mess".repeat(5_000)).await.unwrap();
     given_up.discard().await.unwrap();
     assert_eq!(fs::read_dir(root.path().join("work")).unwrap().count(), 1);
 
@@ -204,11 +205,11 @@ async fn each_death_with_a_message_in_hand_is_counted_until_the_process_survives
         spool.put_down(&harmless).await.unwrap();
         spool.take_in_hand(&poison).await.unwrap();
         let restarted = open(root.path()).await;
-        assert_eq!(restarted.deaths().await.unwrap(), BTreeMap::from([(poison.clone(), deaths)]));
+        assert_eq!(restarted.deaths().await, BTreeMap::from([(poison.clone(), deaths)]));
     }
     let spool = open(root.path()).await;
     spool.set_aside(Folder::In, poison.as_str(), Aside::Bad).await.unwrap();
-    assert_eq!(spool.deaths().await.unwrap(), BTreeMap::new());
+    assert_eq!(spool.deaths().await, BTreeMap::new());
 }
 
 /// The host's disk, on which a folder takes a moment to synchronise, and which counts how often that is done.
@@ -279,7 +280,7 @@ async fn commit_together(is_failing: bool) -> (Vec<bool>, usize, usize) {
     let spool = Spool::open(disk.clone(), env.entropy, root.path()).await.unwrap();
     let mut drafts = Vec::new();
     for _ in 0..50 {
-        drafts.push(spool.draft(&envelope()).await.unwrap());
+        drafts.push(spool.draft(&envelope()).unwrap());
     }
     disk.is_failing.store(is_failing, Ordering::SeqCst);
     let before = disk.synchronised.load(Ordering::SeqCst);
@@ -300,4 +301,33 @@ async fn messages_that_come_together_share_a_synchronisation_of_their_folder() {
 async fn a_synchronisation_that_fails_fails_for_all_who_share_it() {
     let (committed, _, kept) = commit_together(true).await;
     assert_eq!((committed, kept), (vec![false; 50], 0));
+}
+
+#[tokio::test]
+async fn what_is_in_hand_stays_known_however_many_were_in_hand_before() {
+    let root = tempfile::tempdir().unwrap();
+    let spool = open(root.path()).await;
+    let poison = accept(&spool, b"poison").await.id;
+    let harmless = accept(&spool, b"harmless").await.id;
+    spool.take_in_hand(&poison).await.unwrap();
+    for _ in 0..5_000 {
+        spool.take_in_hand(&harmless).await.unwrap();
+        spool.put_down(&harmless).await.unwrap();
+    }
+    assert!(fs::metadata(root.path().join("queue/hands")).unwrap().len() < 100_000);
+    let restarted = open(root.path()).await;
+    assert_eq!(restarted.deaths().await, BTreeMap::from([(poison, 1)]));
+}
+
+#[tokio::test]
+async fn the_folder_of_what_is_in_hand_may_be_removed_at_any_time() {
+    let root = tempfile::tempdir().unwrap();
+    let spool = open(root.path()).await;
+    let ids = [accept(&spool, b"one").await.id, accept(&spool, b"two").await.id];
+    spool.take_in_hand(&ids[0]).await.unwrap();
+    fs::remove_dir_all(root.path().join("queue")).unwrap();
+    spool.put_down(&ids[0]).await.unwrap();
+    fs::remove_dir_all(root.path().join("queue")).unwrap();
+    spool.take_in_hand(&ids[1]).await.unwrap();
+    assert_eq!(open(root.path()).await.deaths().await, BTreeMap::from([(ids[1].clone(), 1)]));
 }

@@ -54,8 +54,8 @@ async fn no_draft_gets_a_name_that_anything_in_the_spool_has() {
     spool.file_in(Folder::In, &id("CCCCCCCC").into(), &envelope(), b"").await.unwrap();
     spool.file_in(Folder::Out, &EntryName::part(id("DDDDDDDD"), 7), &envelope(), b"").await.unwrap();
 
-    let being_written = spool.draft(&envelope()).await.unwrap();
-    let next = spool.draft(&envelope()).await.unwrap();
+    let being_written = spool.draft(&envelope()).unwrap();
+    let next = spool.draft(&envelope()).unwrap();
 
     assert_eq!([being_written.id(), next.id()], [&id("AAAAAAAA"), &id("EEEEEEEE")]);
 }
@@ -64,8 +64,8 @@ async fn no_draft_gets_a_name_that_anything_in_the_spool_has() {
 async fn a_broken_source_of_random_numbers_is_an_error_and_no_endless_search() {
     let root = tempfile::tempdir().unwrap();
     let spool = Spool::open(host::env().disk, Letters::drawing("A"), root.path()).await.unwrap();
-    let first = spool.draft(&envelope()).await.unwrap();
-    let second = spool.draft(&envelope()).await.map(|draft| draft.id().clone());
+    let first = spool.draft(&envelope()).unwrap();
+    let second = spool.draft(&envelope()).map(|draft| draft.id().clone());
     assert_eq!(second.unwrap_err().cause.kind(), ErrorKind::AlreadyExists);
     assert_eq!(first.commit().await.unwrap(), id("AAAAAAAA"));
 }

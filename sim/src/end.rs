@@ -23,8 +23,8 @@ pub(crate) fn state(
             if !file.starts_with("tmp/") {
                 mailboxes.entry(mailbox.to_owned()).or_default().push(mailbag::identify(&bytes));
             }
-        } else if let Some((folder, file)) =
-            path.strip_prefix(SPOOL).and_then(|rest| rest[1..].split_once('/'))
+        } else if let Some(file) = path.strip_prefix(SPOOL).map(|rest| &rest[1..])
+            && let Some((folder, file)) = file.split_once('/').filter(|_| !subject.is_of_no_message(file))
         {
             let message = subject.queued(&bytes);
             let item = message.as_ref().map(|message| mailbag::identify(&message.content));

@@ -31,6 +31,13 @@ pub trait Subject: Send + Sync {
         let _ = file;
         None
     }
+
+    /// Whether a file below the configuration's `spool`, named by its path from there, is of no message: it may be there
+    /// when all mail is gone, and is not shown.
+    fn is_of_no_message(&self, file: &str) -> bool {
+        let _ = file;
+        false
+    }
 }
 
 /// A message in a spool.
@@ -85,5 +92,9 @@ impl Subject for ShippedGateway {
         let message = gateway::spool::decode(file).ok()?;
         let recipients = message.envelope.recipients.iter().map(ToString::to_string).collect();
         Some(Queued { recipients, content: message.content })
+    }
+
+    fn is_of_no_message(&self, file: &str) -> bool {
+        file == "queue/hands"
     }
 }

@@ -63,7 +63,7 @@ fn a_power_cut_before_the_synchronisation_loses_only_what_was_not_answered() {
 fn a_second_fault_can_come_while_the_service_starts_again() {
     let kill = r#"{ kind = "kill", when = { at = "40s" }, restart_after = "1m" }"#;
     let cut = r#"{ kind = "power-cut", when = { disk = { op = "list", folder = "in", nth = 4 } }, restart_after = "1m" }"#;
-    let again = r#"{ kind = "kill", when = { disk = { op = "list", folder = "queue", nth = 4 } }, restart_after = "1m" }"#;
+    let again = r#"{ kind = "kill", when = { disk = { op = "list", folder = "queue", nth = 2 } }, restart_after = "1m" }"#;
     let story = two_messages(&[kill, cut, again]);
     assert_eq!(story.bites(), [1, 1, 1], "{:#?}", story.journal());
     assert!(reached(&story, "the power was cut while the service was starting again"));

@@ -7,14 +7,17 @@
 pub mod lock;
 pub mod secret_file;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::io::ReadBuf;
 use tokio::net::{TcpListener, TcpStream};
@@ -129,13 +132,22 @@ fn without_delay(stream: TcpStream) -> io::Result<Box<dyn Stream>> {
     Ok(Box::new(stream))
 }
 
+thread_local! {
+    /// Whether this thread may block, and is going through steps that each would go to such a thread.
+    static GOES_THROUGH: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Does `work` in a thread that may block.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    if GOES_THROUGH.get() { work() } else { in_thread(work).await }
+}
+
+async fn in_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         // The process is ending, and with it who asked: the disk has nothing to do with it.
         Err(ends) if ends.is_cancelled() => std::future::pending().await,
-        Err(failed) => Err(io::Error::other(failed)),
+        Err(failed) => panic::resume_unwind(failed.into_panic()),
     }
 }
 
@@ -200,6 +212,19 @@ impl Disk for Host {
     fn free<'a>(&'a self, at: &'a Path) -> IoFuture<'a, u64> {
         let at = at.to_owned();
         Box::pin(blocking(move || free(&at)))
+    }
+
+    /// In one thread: to wake another for each step costs more than most of them.
+    fn go_through(&self, steps: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
+        Box::pin(in_thread(|| {
+            GOES_THROUGH.set(true);
+            let gone = panic::catch_unwind(AssertUnwindSafe(|| steps.now_or_never()));
+            GOES_THROUGH.set(false);
+            match gone {
+                Ok(gone) => gone.expect("the steps wait for nothing but the disk"),
+                Err(panicked) => panic::resume_unwind(panicked),
+            }
+        }))
     }
 }
 

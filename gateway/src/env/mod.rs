@@ -18,6 +18,7 @@ use std::task::{Context, Poll};
 
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
 
 use crate::secret::Hash;
 
@@ -201,6 +202,21 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// The disk's.
     fn free<'a>(&'a self, at: &'a Path) -> IoFuture<'a, u64>;
+
+    /// Does several steps, which wait for nothing but files of this disk. A machine may do them in one go, where each by
+    /// itself would cost it more: then they come to their end though nobody waits for them any more.
+    fn go_through(&self, steps: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
+        steps
+    }
+}
+
+impl dyn Disk + '_ {
+    /// [Goes through](Disk::go_through) several steps, and gives what they come to.
+    pub async fn series<T: Send + 'static>(&self, steps: impl Future<Output = T> + Send + 'static) -> T {
+        let (say, hear) = oneshot::channel();
+        self.go_through(Box::pin(async { drop(say.send(steps.await)) })).await;
+        hear.await.expect("the steps were gone through")
+    }
 }
 
 /// Makes the names of a directory and of all those above it durable: of one that was just made, its own name is in the

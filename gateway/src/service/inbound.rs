@@ -71,8 +71,6 @@ struct Waiting {
 /// What is remembered of the messages that are handled.
 struct Hands {
     present: Arc<Present>,
-    /// What is marked as in hand: the disk did not let it be put down. One life of the process counts once.
-    in_hand: Mutex<BTreeSet<SpoolId>>,
     /// The messages that wait for an extension that failed. A process begins anew with them.
     patience: Mutex<BTreeMap<SpoolId, Patience>>,
 }
@@ -90,7 +88,7 @@ impl Worker {
             set_aside(core, file, "its name is none of the spool's").await?;
         }
         let deaths = if core.config.release.survives_exceptions() {
-            core.spool.deaths().await?
+            core.spool.deaths().await
         } else {
             BTreeMap::new()
         };
@@ -133,8 +131,8 @@ impl Worker {
         }
         found.sort();
         let waiting = found.into_iter().map(|(_, _, id, alone)| Waiting { id, alone }).collect();
-        let (present, in_hand, patience) = (Arc::clone(present), Mutex::default(), Mutex::default());
-        Ok(Worker { waiting, arrivals, hands: Hands { present, in_hand, patience } })
+        let hands = Hands { present: Arc::clone(present), patience: Mutex::default() };
+        Ok(Worker { waiting, arrivals, hands })
     }
 
     /// Works until the service is being stopped: then it takes no more in hand, and finishes what it has in hand if that
@@ -181,7 +179,8 @@ impl Worker {
             reached(Point::PutDownUnfinished);
         }
         drop(under_way);
-        hands.put_all_down(busy).await;
+        // Where the disk does not let it be, the next process takes it for one death.
+        let _ = core.spool.put_all_down().await;
     }
 }
 
@@ -195,16 +194,6 @@ impl Hands {
             hand.try_again_after(DISK_PAUSE, id.clone());
         }
         id
-    }
-
-    /// The process ends, and none of the messages that were in hand has ended it: those that were `busy`, and what is
-    /// marked still.
-    async fn put_all_down(&self, busy: BTreeSet<SpoolId>) {
-        let spool = &self.present.get().spool;
-        for id in busy.union(&with(&self.in_hand, std::mem::take)) {
-            // Where the disk does not let it be, the next process takes it for one death.
-            let _ = spool.put_down(id).await;
-        }
     }
 }
 
@@ -231,18 +220,15 @@ impl Hand<'_> {
     /// Handles one message, with the exception filter around it.
     async fn handle(&self, id: &SpoolId) -> Result<(), DiskError> {
         let counted = self.core.config.release.survives_exceptions();
-        if counted && !with(&self.hands.in_hand, |in_hand| in_hand.contains(id)) {
+        if counted {
             self.core.spool.take_in_hand(id).await?;
-            with(&self.hands.in_hand, |in_hand| in_hand.insert(id.clone()));
         }
         let mut again = None;
         match exception::filter(self.process(id)).await {
             Ok(Ok(wait)) => again = wait,
             Ok(Err(error)) => {
                 // The disk failed and the process lives: nothing is to be counted against the message.
-                if counted {
-                    let _ = self.put_down(id).await;
-                }
+                let _ = self.core.spool.put_down(id).await;
                 return Err(error);
             }
             Err(exception) => {
@@ -252,19 +238,11 @@ impl Hand<'_> {
                 self.quarantine(id, &why).await?;
             }
         }
-        if counted {
-            self.put_down(id).await?;
-        }
+        self.core.spool.put_down(id).await?;
         match again {
             Some(wait) => self.try_again_after(wait, id.clone()),
             None => drop(with(&self.hands.patience, |patience| patience.remove(id))),
         }
-        Ok(())
-    }
-
-    async fn put_down(&self, id: &SpoolId) -> Result<(), DiskError> {
-        self.core.spool.put_down(id).await?;
-        with(&self.hands.in_hand, |in_hand| in_hand.remove(id));
         Ok(())
     }
 
@@ -367,7 +345,15 @@ impl Hand<'_> {
         }
         let elsewhere = sorted.passing(&message, Direction::Outbound);
         let tracked = Tracked::of(core, &message, &sorted);
-        let parts = self.file_parts(id, &elsewhere, sorted.parts).await?;
+        let whole = EntryName::part(id.clone(), 1);
+        let is_whole = sorted.is_one_part_as_it_came(&message) && !core.spool.may_hold(Folder::Out, &whole);
+        let parts = if is_whole {
+            reached(Point::PassedOnAsItCame);
+            self.withdraw_parts_from(id, 2).await?;
+            vec![whole]
+        } else {
+            self.file_parts(id, &elsewhere, sorted.parts).await?
+        };
         for (way, passed) in &sorted.passed {
             filing::copy(core, &message.envelope, *way, &passed.copies, &name).await?;
         }
@@ -386,7 +372,10 @@ impl Hand<'_> {
             let why = format!("the extension `{extension}` said that it is not for this recipient");
             Event::Dropped { id: id.clone(), recipient, why }.log();
         }
-        core.spool.remove(Folder::In, &name).await?;
+        match &parts[..] {
+            [whole] if is_whole => core.spool.pass_on(id, whole).await?,
+            _ => core.spool.remove(Folder::In, &name).await?,
+        }
         tracked.into_iter().for_each(|tracked| tracked.write(core, id, &message.envelope));
         self.release(id, parts);
         Ok(None)
@@ -452,12 +441,17 @@ impl Hand<'_> {
             spool.file_in(Folder::Out, &name, &envelope, &message.content).await?;
             names.push(name);
         }
-        // The last first: what a crash leaves of them is found again.
-        let first = u16::try_from(names.len()).unwrap_or(u16::MAX).saturating_add(1);
-        for name in self.parts_from(id, first).await?.iter().rev() {
-            spool.remove(Folder::Out, name).await?;
-        }
+        self.withdraw_parts_from(id, u16::try_from(names.len()).unwrap_or(u16::MAX).saturating_add(1))
+            .await?;
         Ok(names)
+    }
+
+    /// Removes what an earlier try filed from this number on, the last first: what a crash leaves of them is found again.
+    async fn withdraw_parts_from(&self, id: &SpoolId, first: u16) -> Result<(), DiskError> {
+        for name in self.parts_from(id, first).await?.iter().rev() {
+            self.core.spool.remove(Folder::Out, name).await?;
+        }
+        Ok(())
     }
 }
 

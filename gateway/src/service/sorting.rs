@@ -27,13 +27,62 @@ pub(super) struct Sorted {
     pub(super) here: Vec<Address>,
     /// To other hosts: recipients by next hop, and by domain where the domain's own hosts are to be asked, or its mail
     /// needs TLS or waits for ETRN.
-    pub(super) parts: BTreeMap<(Option<NextHop>, String), Vec<Address>>,
+    pub(super) parts: BTreeMap<PartKey, Vec<Address>>,
     /// Nowhere.
     pub(super) failures: Vec<Failure>,
     /// Nowhere, as an extension would have it.
     pub(super) dropped: Vec<Dropped>,
     /// What the extensions have made of what goes each way.
     pub(super) passed: BTreeMap<Direction, Passed>,
+    /// Whether an extension has rewritten the message for all ways.
+    is_rewritten: bool,
+}
+
+/// Where a part goes: to this host, or to those of this domain; of other parts for the same host, one for a domain whose
+/// mail is apart from theirs.
+type PartKey = (Option<NextHop>, String);
+
+/// Where the directory and the routing table have a recipient go.
+enum Place<'a> {
+    Mailbox(&'a Address),
+    HomeServer(PartKey),
+    Away(PartKey),
+    Unknown,
+}
+
+impl<'a> Place<'a> {
+    fn of(core: &'a Core, route: Route, recipient: &Address) -> Self {
+        let domain = || recipient.domain().as_str().to_owned();
+        let part = |next_hop: Option<NextHop>| {
+            // What may go in clear goes apart from what may not.
+            let is_apart = next_hop.is_none() || core.config.routes.is_certified(recipient.domain());
+            (next_hop, if is_apart { domain() } else { String::new() })
+        };
+        match route {
+            Route::Inbound => match core.directory.find(recipient).map(|found| (&found.home, &found.address))
+            {
+                Some((Home::Here, mailbox)) => Place::Mailbox(mailbox),
+                Some((Home::Elsewhere(server), _)) => Place::HomeServer(part(Some(server.clone()))),
+                None => Place::Unknown,
+            },
+            Route::Host(next_hop) => Place::Away(part(Some(next_hop))),
+            // What waits for ETRN has a part for each domain: each is asked for by itself.
+            Route::Held(next_hop) => Place::Away((Some(next_hop), domain())),
+            Route::Onward => Place::Away(part(core.config.delivery.smart_host.clone())),
+        }
+    }
+}
+
+/// The next hop of all these recipients, if there is one for all, and unless an extension has something to say of it. A
+/// message that is written down with it need not be written again when it is [sorted](sort).
+pub(super) fn expected(core: &Core, recipients: &[Address]) -> Option<NextHop> {
+    let part = |recipient| match Place::of(core, core.route(Address::domain(recipient)), recipient) {
+        Place::HomeServer(part) | Place::Away(part) => Some(part),
+        Place::Mailbox(_) | Place::Unknown => None,
+    };
+    let mut parts = recipients.iter().map(part);
+    let first = parts.next()??;
+    parts.all(|part| part.as_ref() == Some(&first)).then_some(first.0)?
 }
 
 /// A recipient for whom the message is not any more.
@@ -78,12 +127,7 @@ pub(super) async fn sort(
                 continue;
             }
         };
-        match route {
-            Route::Inbound => sorted.add_local(core, recipient),
-            Route::Host(next_hop) => sorted.add_part(core, Some(next_hop), recipient),
-            Route::Held(next_hop) => sorted.add_held_part(next_hop, recipient),
-            Route::Onward => sorted.add_part(core, core.config.delivery.smart_host.clone(), recipient),
-        }
+        sorted.add(Place::of(core, route, recipient), recipient);
     }
     let ways =
         [(Direction::Inbound, sorted.mailboxes.is_empty()), (Direction::Outbound, sorted.parts.is_empty())];
@@ -93,6 +137,7 @@ pub(super) async fn sort(
     }
     if let Cow::Owned(rewritten) = asked_about {
         *content = rewritten;
+        sorted.is_rewritten = true;
     }
     Ok(sorted)
 }
@@ -114,9 +159,19 @@ impl Sorted {
         Sorted { failures: envelope.recipients.iter().map(failed).collect(), ..Sorted::default() }
     }
 
-    fn add_local(&mut self, core: &Core, recipient: &Address) {
-        match core.directory.find(recipient).map(|mailbox| (&mailbox.home, &mailbox.address)) {
-            Some((Home::Here, mailbox)) => {
+    /// Whether all of the message goes to one next hop, and as it came: with the envelope and the content that it has.
+    pub(super) fn is_one_part_as_it_came(&self, message: &Message) -> bool {
+        let Envelope { recipients, next_hop, dsn, .. } = &message.envelope;
+        let is_as_it_came = !self.is_rewritten
+            && self.passed.get(&Direction::Outbound).is_none_or(|passed| passed.content.is_none());
+        let mut parts = self.parts.iter();
+        let is_one = parts.next().is_some_and(|((host, _), all)| (host, all) == (next_hop, recipients));
+        is_as_it_came && is_one && parts.next().is_none() && dsn.only(recipients) == *dsn
+    }
+
+    fn add(&mut self, place: Place, recipient: &Address) {
+        match place {
+            Place::Mailbox(mailbox) => {
                 if self.mailboxes.contains(mailbox) {
                     reached(Point::MailboxNamedTwice);
                 } else {
@@ -126,27 +181,15 @@ impl Sorted {
                     self.here.push(recipient.clone());
                 }
             }
-            Some((Home::Elsewhere(server), _)) => {
+            Place::HomeServer(part) => {
                 reached(Point::SentToHomeServer);
-                self.add_part(core, Some(server.clone()), recipient);
+                self.parts.entry(part).or_default().push(recipient.clone());
             }
-            None => {
+            Place::Away(part) => self.parts.entry(part).or_default().push(recipient.clone()),
+            Place::Unknown => {
                 reached(Point::UnknownRecipient);
                 self.failures.push(Failure { recipient: recipient.clone(), why: Reason::UnknownRecipient });
             }
         }
-    }
-
-    /// What waits for ETRN has a part for each domain: each is asked for by itself.
-    fn add_held_part(&mut self, next_hop: NextHop, recipient: &Address) {
-        let key = (Some(next_hop), recipient.domain().as_str().to_owned());
-        self.parts.entry(key).or_default().push(recipient.clone());
-    }
-
-    fn add_part(&mut self, core: &Core, next_hop: Option<NextHop>, recipient: &Address) {
-        // What may go in clear goes apart from what may not.
-        let is_apart = next_hop.is_none() || core.config.routes.is_certified(recipient.domain());
-        let domain = if is_apart { recipient.domain().as_str().to_owned() } else { String::new() };
-        self.parts.entry((next_hop, domain)).or_default().push(recipient.clone());
     }
 }

@@ -41,7 +41,8 @@ pub struct Draft {
     id: SpoolId,
     work: PathBuf,
     home: PathBuf,
-    file: Box<dyn File>,
+    /// Not made before there is much to write.
+    file: Option<Box<dyn File>>,
     encoder: Encoder,
     gathered: Vec<u8>,
     /// The octets before the content.
@@ -51,18 +52,11 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// A draft in the new and empty file `work`, that will be moved to `home`.
-    pub(super) fn new(
-        spool: Spool,
-        id: SpoolId,
-        work: PathBuf,
-        home: PathBuf,
-        file: Box<dyn File>,
-        envelope: &Envelope,
-    ) -> Self {
+    /// A draft that will be written in `work` and moved to `home`.
+    pub(super) fn new(spool: Spool, id: SpoolId, work: PathBuf, home: PathBuf, envelope: &Envelope) -> Self {
         let (encoder, gathered) = Encoder::begin(envelope);
         let head = gathered.len();
-        Draft { spool, id, work, home, file, encoder, gathered, head, has_new_name: false }
+        Draft { spool, id, work, home, file: None, encoder, gathered, head, has_new_name: false }
     }
 
     /// The same, under a name that was taken for it.
@@ -90,15 +84,21 @@ impl Draft {
         if self.gathered.len() >= GATHER { self.write().await } else { Ok(()) }
     }
 
-    /// The content so far, as the disk has it.
+    /// The content so far.
     ///
     /// # Errors
     /// The disk's; [discard](Draft::discard) the draft then.
     pub async fn content(&mut self) -> Result<Vec<u8>, DiskError> {
-        self.write().await?;
-        let mut file = self.spool.disk.read(&self.work).await.map_err(DiskError::of("read", &self.work))?;
-        file.drain(..self.head.min(file.len()));
-        Ok(file)
+        let mut content = match &self.file {
+            Some(_) => {
+                let read = self.spool.disk.read(&self.work).await;
+                read.map_err(DiskError::of("read", &self.work))?
+            }
+            None => Vec::new(),
+        };
+        content.extend_from_slice(&self.gathered);
+        content.drain(..self.head.min(content.len()));
+        Ok(content)
     }
 
     /// Begins it anew under its name, with this envelope and this content.
@@ -106,9 +106,7 @@ impl Draft {
     /// # Errors
     /// The disk's; [discard](Draft::discard) the draft then.
     pub async fn rewrite(&mut self, envelope: &Envelope, content: &[u8]) -> Result<(), DiskError> {
-        let disk = &self.spool.disk;
-        disk.remove(&self.work).await.map_err(DiskError::of("remove", &self.work))?;
-        self.file = disk.create(&self.work).await.map_err(DiskError::of("make", &self.work))?;
+        self.remove().await?;
         (self.encoder, self.gathered) = Encoder::begin(envelope);
         self.head = self.gathered.len();
         self.append(content).await
@@ -120,10 +118,22 @@ impl Draft {
         Draft { home: self.spool.aside(to).join(self.id.as_str()), ..self }
     }
 
+    /// Writes what is gathered.
     async fn write(&mut self) -> Result<(), DiskError> {
-        self.file.write_all(&self.gathered).await.map_err(DiskError::of("write", &self.work))?;
+        let file = match &mut self.file {
+            Some(file) => file,
+            file => file.insert(self.spool.create_anew(&self.work).await?),
+        };
+        file.write_all(&self.gathered).await.map_err(DiskError::of("write", &self.work))?;
         self.gathered.clear();
         Ok(())
+    }
+
+    async fn remove(&mut self) -> Result<(), DiskError> {
+        match self.file.take() {
+            Some(_) => self.spool.disk.remove(&self.work).await.map_err(DiskError::of("remove", &self.work)),
+            None => Ok(()),
+        }
     }
 
     /// Makes the message durable, under its own name. Only when this has succeeded may `250` be answered.
@@ -149,24 +159,34 @@ impl Draft {
     }
 
     async fn make_durable(self) -> Result<(), NotCommitted> {
-        let Draft { spool, work, home, mut file, encoder, mut gathered, .. } = self;
-        gathered.extend(encoder.footer());
+        let (spool, home) = (self.spool.clone(), self.home.clone());
+        spool.disk.series(self.bring_home()).await?;
+        let folder = home.parent().expect("a spool file is in a folder");
+        if let Err(why) = spool.sync(folder).await {
+            reached(Point::CommitFailedAtDirectory);
+            return Err(NotCommitted { why, is_left: !is_gone(&spool.disk.remove(&home).await) });
+        }
+        Ok(())
+    }
+
+    /// Writes the rest of the file, synchronises it and moves it to where it will be found.
+    async fn bring_home(mut self) -> Result<(), NotCommitted> {
+        let footer = self.encoder.footer();
+        self.gathered.extend(footer);
         let written = async {
-            let wrote = file.write_all(&gathered).await;
-            wrote
-                .map_err(DiskError::of("write", &work))
-                .inspect_err(|_| reached(Point::CommitFailedAtWrite))?;
+            self.write().await.inspect_err(|_| reached(Point::CommitFailedAtWrite))?;
+            let file = self.file.as_mut().expect("it was written");
             let synced = file.sync().await;
             synced
-                .map_err(DiskError::of("synchronise", &work))
+                .map_err(DiskError::of("synchronise", &self.work))
                 .inspect_err(|_| reached(Point::CommitFailedAtSync))
         };
-        let written = written.await;
-        drop(file);
-        if let Err(why) = written {
-            let _ = spool.disk.remove(&work).await;
+        if let Err(why) = written.await {
+            let _ = self.remove().await;
             return Err(NotCommitted { why, is_left: false });
         }
+        let Draft { spool, work, home, file, .. } = self;
+        drop(file);
         if let Err(cause) = spool.disk.rename(&work, &home).await {
             reached(Point::CommitFailedAtRename);
             let why = DiskError { action: "move", path: work.clone(), cause };
@@ -179,11 +199,6 @@ impl Draft {
             };
             return Err(NotCommitted { why, is_left });
         }
-        let folder = home.parent().expect("a spool file is in a folder");
-        if let Err(why) = spool.sync(folder).await {
-            reached(Point::CommitFailedAtDirectory);
-            return Err(NotCommitted { why, is_left: !is_gone(&spool.disk.remove(&home).await) });
-        }
         Ok(())
     }
 
@@ -191,12 +206,11 @@ impl Draft {
     ///
     /// # Errors
     /// The disk's; the file then stays in `work/` until the spool is opened again.
-    pub async fn discard(self) -> Result<(), DiskError> {
+    pub async fn discard(mut self) -> Result<(), DiskError> {
         reached(Point::DraftDiscarded);
-        drop(self.file);
         if self.has_new_name {
             self.spool.census.remove(Folder::In, &self.id.clone().into());
         }
-        self.spool.disk.remove(&self.work).await.map_err(DiskError::of("remove", &self.work))
+        self.remove().await
     }
 }

@@ -83,10 +83,11 @@ impl Encoder {
     }
 
     /// The bytes that come after the content.
-    pub(super) fn footer(mut self) -> Vec<u8> {
+    pub(super) fn footer(&self) -> Vec<u8> {
         let mut footer = format!("\nImEd {:020} ", self.length);
-        self.crc.update(footer.as_bytes());
-        footer.push_str(&format!("{:08x}\n", self.crc.finalize()));
+        let mut crc = self.crc.clone();
+        crc.update(footer.as_bytes());
+        footer.push_str(&format!("{:08x}\n", crc.finalize()));
         footer.into_bytes()
     }
 }

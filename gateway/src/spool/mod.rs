@@ -16,8 +16,9 @@
 //! `work/` is never synchronised.
 //!
 //! **How a message goes out of `in/`.** The commit point of processing is that `in/WKA6D6YM` is
-//! [removed](Spool::remove) or [set aside](Spool::set_aside), for good: until it is, nothing follows from it. All that processing makes, parts and reports, is
-//! [filed](Spool::file_in) before. A crash before the commit point repeats the work; the same work gives the same
+//! [removed](Spool::remove), [set aside](Spool::set_aside) or, where all of it goes to one next hop as it came,
+//! [passed on](Spool::pass_on), for good: until it is, nothing follows from it. All that processing makes, parts and
+//! reports, is [filed](Spool::file_in) before. A crash before the commit point repeats the work; the same work gives the same
 //! names ([`SpoolId::derive`]), and what is already filed is left as it is. A part must therefore stay in `out/` for
 //! as long as `in/` has its message: one that is delivered and removed before would be filed again.
 //!
@@ -28,6 +29,7 @@ mod census;
 mod draft;
 mod folders;
 mod format;
+mod hands;
 mod name;
 mod queue;
 
@@ -39,9 +41,10 @@ use self::census::Census;
 pub use self::draft::{Draft, NotCommitted};
 use self::folders::Folders;
 pub use self::format::{Damage, decode};
+use self::hands::Hands;
 pub use self::name::{EntryName, NotAnEntryName};
 pub use self::queue::Progress;
-use crate::env::{Disk, DiskError, Entropy, sync_with_ancestors};
+use crate::env::{Disk, DiskError, Entropy, File, sync_with_ancestors};
 use crate::envelope::{Envelope, SpoolId};
 use crate::reach::{Point, reached};
 
@@ -110,6 +113,7 @@ pub struct Spool {
     root: Arc<Path>,
     census: Arc<Census>,
     folders: Arc<Folders>,
+    hands: Arc<tokio::sync::Mutex<Hands>>,
 }
 
 impl Spool {
@@ -123,8 +127,8 @@ impl Spool {
         entropy: Arc<dyn Entropy>,
         root: &Path,
     ) -> Result<Self, DiskError> {
-        let (census, shared) = (Arc::default(), Arc::default());
-        let spool = Spool { disk, entropy, root: root.into(), census, folders: shared };
+        let (census, shared, hands) = Default::default();
+        let spool = Spool { disk, entropy, root: root.into(), census, folders: shared, hands };
         let folders =
             ["work", "in", "out", "archive", "bad", "turf", "queue"].map(|folder| root.join(folder));
         for folder in &folders {
@@ -147,6 +151,7 @@ impl Spool {
             kept.iter().for_each(|file| spool.census.set_aside(file));
         }
         spool.forget_the_gone().await?;
+        spool.recover_hands().await?;
         // A process may have died after a rename and before the synchronisation: what is listed is durable.
         for folder in &folders {
             spool.sync(folder).await?;
@@ -157,34 +162,23 @@ impl Spool {
     /// The spool in the directory `root` for who only looks at it: another process may have it open, and nothing is made,
     /// removed or synchronised.
     pub fn look_at(disk: Arc<dyn Disk>, entropy: Arc<dyn Entropy>, root: &Path) -> Self {
-        let (census, folders) = (Arc::new(Census::of_anothers()), Arc::default());
-        Spool { disk, entropy, root: root.into(), census, folders }
+        let (census, folders, hands) = (Arc::new(Census::of_anothers()), Arc::default(), Arc::default());
+        Spool { disk, entropy, root: root.into(), census, folders, hands }
     }
 
     /// Begins a message that will come into `in/`, under a name that nothing in the spool has.
     ///
     /// # Errors
-    /// The disk's; or `AlreadyExists` if no free name could be drawn.
-    pub async fn draft(&self, envelope: &Envelope) -> Result<Draft, DiskError> {
+    /// `AlreadyExists` if no free name could be drawn.
+    pub fn draft(&self, envelope: &Envelope) -> Result<Draft, DiskError> {
         for _ in 0..DRAWS {
             let id = SpoolId::draw(&*self.entropy);
             if !self.census.take(&id) {
                 continue;
             }
-            let name = EntryName::from(id.clone());
             let work = self.work().join(id.as_str());
-            let file = match self.disk.create(&work).await {
-                Ok(file) => file,
-                Err(error) => {
-                    self.census.remove(Folder::In, &name);
-                    if error.kind() == ErrorKind::AlreadyExists {
-                        continue;
-                    }
-                    return Err(DiskError { action: "make", path: work, cause: error });
-                }
-            };
             let home = self.folder(Folder::In).join(id.as_str());
-            return Ok(Draft::new(self.clone(), id, work, home, file, envelope).with_new_name());
+            return Ok(Draft::new(self.clone(), id, work, home, envelope).with_new_name());
         }
         let cause =
             io::Error::new(ErrorKind::AlreadyExists, format!("{DRAWS} names drawn, and all are taken"));
@@ -218,18 +212,10 @@ impl Spool {
             }
         }
         self.census.add(folder, name);
-        // No session's draft has a name of this form, so a file that is there is left over from a failed attempt.
+        // No session's draft has a name of this form.
         let work = self.work().join(format!("{name}.made"));
-        let file = match self.disk.create(&work).await {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                self.disk.remove(&work).await.map_err(DiskError::of("remove", &work))?;
-                self.disk.create(&work).await
-            }
-            created => created,
-        };
-        let file = file.map_err(DiskError::of("make", &work))?;
         let home = self.folder(folder).join(name.to_string());
-        let mut draft = Draft::new(self.clone(), name.id.clone(), work, home, file, envelope);
+        let mut draft = Draft::new(self.clone(), name.id.clone(), work, home, envelope);
         match draft.append(content).await {
             Ok(()) => Ok(draft.commit().await.map(|_| ())?),
             Err(error) => {
@@ -337,8 +323,7 @@ impl Spool {
         self.disk.exists(&path).await.map_err(DiskError::of("look for", &path))
     }
 
-    /// Removes an entry, and of one in `out/` what is remembered of it. Durable on return; for `in/` this is the commit
-    /// point, and whoever has the message in hand puts it down.
+    /// Removes an entry, and what is remembered of it. Durable on return; for `in/` this is the commit point.
     ///
     /// # Errors
     /// The disk's.
@@ -348,9 +333,42 @@ impl Spool {
         self.sync(&self.folder(folder)).await?;
         self.census.remove(folder, name);
         match folder {
-            Folder::Out if self.census.may_have_journal(name) => self.forget_journal(name).await,
-            Folder::In | Folder::Out => Ok(()),
+            Folder::In => self.let_go(&name.id).await,
+            Folder::Out if self.census.may_have_journal(name) => self.forget_journal(name).await?,
+            Folder::Out => {}
         }
+        Ok(())
+    }
+
+    /// Makes a message of `in/`, as it is, the part of it with this name. Durable on return; this is the commit point.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn pass_on(&self, id: &SpoolId, part: &EntryName) -> Result<(), DiskError> {
+        let name = EntryName::from(id.clone());
+        let [from, to] = [(Folder::In, &name), (Folder::Out, part)]
+            .map(|(folder, name)| self.folder(folder).join(name.to_string()));
+        self.census.add(Folder::Out, part);
+        self.disk.rename(&from, &to).await.map_err(DiskError::of("move", &from))?;
+        // The new name first: a crash in between may leave both names, and never neither.
+        for folder in [Folder::Out, Folder::In] {
+            self.sync(&self.folder(folder)).await?;
+        }
+        self.census.remove(Folder::In, &name);
+        self.let_go(id).await;
+        Ok(())
+    }
+
+    /// Makes a new file in `work/`. One that is there is left over from a failed attempt: nobody else has its name.
+    async fn create_anew(&self, work: &Path) -> Result<Box<dyn File>, DiskError> {
+        let file = match self.disk.create(work).await {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                self.disk.remove(work).await.map_err(DiskError::of("remove", work))?;
+                self.disk.create(work).await
+            }
+            created => created,
+        };
+        file.map_err(DiskError::of("make", work))
     }
 
     async fn sync(&self, folder: &Path) -> Result<(), DiskError> {

@@ -1,16 +1,11 @@
 //! `queue/`: what has been tried so far, as `Queue.dat` kept it (Q148727, Q193862).
 //!
 //! The files in `in/` and `out/` are the truth and this is memory beside them: losing it loses no mail, but a
-//! recipient may then get a message twice, and a retry schedule begins anew. Two kinds of file:
-//!
-//! - `WKA6D6YM.1`, a journal of the `out/` entry with that name: one [`Progress`] a line, in JSON. A record is
-//!   written with a line feed before it and after it, so that a torn one does not spoil the next; lines that
-//!   cannot be read are passed over.
-//! - `WKA6D6YM.hand`, while the message in `in/` is being processed: one line for each time it was taken in hand
-//!   and not put down. What a start finds there are the times that the process died with the message in hand.
-//!   It is not synchronised: a dead process leaves it behind, and a power cut is not the message's doing.
+//! recipient may then get a message twice, and a retry schedule begins anew. `WKA6D6YM.1` is the journal of the
+//! `out/` entry with that name: one [`Progress`] a line, in JSON. A record is written with a line feed before it and after
+//! it, so that a torn one does not spoil the next; lines that cannot be read are passed over. `hands` is beside them
+//! (see [`super::hands`]).
 
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -20,11 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::{EntryName, Folder, Spool};
 use crate::address::Address;
 use crate::env::{DiskError, File};
-use crate::envelope::SpoolId;
 use crate::reach::{Point, reached};
 use crate::tls::Shortfall;
-
-const HAND: &str = ".hand";
 
 /// Something that became of an entry in `out/`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,12 +73,28 @@ impl Spool {
     /// The disk's.
     pub async fn note(&self, name: &EntryName, progress: &Progress) -> Result<(), DiskError> {
         let record = serde_json::to_string(progress).expect("progress is made of what JSON can hold");
-        let path = self.queue().join(name.to_string());
         self.census.add_journal(name);
-        let mut file = self.open_memory(&path).await?;
-        file.write_all(format!("\n{record}\n").as_bytes()).await.map_err(DiskError::of("write", &path))?;
-        file.sync().await.map_err(DiskError::of("synchronise", &path))?;
+        let spool = self.clone();
+        let path = self.queue().join(name.to_string());
+        let note = async move {
+            let mut file = spool.open_memory(&path).await?;
+            let line = format!("\n{record}\n");
+            file.write_all(line.as_bytes()).await.map_err(DiskError::of("write", &path))?;
+            file.sync().await.map_err(DiskError::of("synchronise", &path))
+        };
+        self.disk.series(note).await?;
         self.sync(&self.queue()).await
+    }
+
+    /// Adds to a file of `queue/`.
+    pub(super) async fn add_to_memory(&self, file_name: &str, lines: Vec<u8>) -> Result<(), DiskError> {
+        let spool = self.clone();
+        let path = self.queue().join(file_name);
+        let add = async move {
+            let mut file = spool.open_memory(&path).await?;
+            file.write_all(&lines).await.map_err(DiskError::of("write", &path))
+        };
+        self.disk.series(add).await
     }
 
     /// Opens a file of `queue/`, making the folder if somebody has removed it: that loses no mail (Q148727).
@@ -120,63 +128,15 @@ impl Spool {
             .collect())
     }
 
-    /// Marks a message of `in/` as being processed.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub async fn take_in_hand(&self, id: &SpoolId) -> Result<(), DiskError> {
-        let path = self.queue().join(format!("{id}{HAND}"));
-        let mut file = self.open_memory(&path).await?;
-        file.write_all(b"in hand\n").await.map_err(DiskError::of("write", &path))
-    }
-
-    /// Marks a message of `in/` as no longer being processed: the process has survived it, and what was counted
-    /// against it is forgotten.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub async fn put_down(&self, id: &SpoolId) -> Result<(), DiskError> {
-        self.forget(&format!("{id}{HAND}")).await
-    }
-
-    /// How often the process has died with a message of `in/` in hand, for each that it has. To be asked at start, before any is
-    /// taken in hand.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub async fn deaths(&self) -> Result<BTreeMap<SpoolId, u32>, DiskError> {
-        let queue = self.queue();
-        let mut deaths = BTreeMap::new();
-        for file_name in self.disk.list(&queue).await.map_err(DiskError::of("list", &queue))? {
-            let Some(Ok(id)) = file_name.strip_suffix(HAND).map(str::parse::<SpoolId>) else { continue };
-            let path = queue.join(&file_name);
-            let marks = self.disk.read(&path).await.map_err(DiskError::of("read", &path))?;
-            let times = marks.iter().filter(|byte| **byte == b'\n').count();
-            if times > 0 {
-                deaths.insert(id, u32::try_from(times).unwrap_or(u32::MAX));
-            }
-        }
-        Ok(deaths)
-    }
-
     /// Removes what is remembered of entries that are gone: a crash came between the two removals.
     pub(super) async fn forget_the_gone(&self) -> Result<(), DiskError> {
         let queue = self.queue();
         for file_name in self.disk.list(&queue).await.map_err(DiskError::of("list", &queue))? {
-            let is_gone = match (file_name.strip_suffix(HAND), file_name.parse::<EntryName>()) {
-                (Some(id), _) => {
-                    let Ok(id) = id.parse::<SpoolId>() else { continue };
-                    !self.census.may_have(Folder::In, &id.into())
-                }
-                (None, Ok(name)) => {
-                    let is_gone = !self.census.may_have(Folder::Out, &name);
-                    if !is_gone {
-                        self.census.add_journal(&name);
-                    }
-                    is_gone
-                }
-                (None, Err(_)) => continue,
-            };
+            let Ok(name) = file_name.parse::<EntryName>() else { continue };
+            let is_gone = !self.census.may_have(Folder::Out, &name);
+            if !is_gone {
+                self.census.add_journal(&name);
+            }
             if is_gone {
                 reached(Point::MemoryOfTheGone);
                 self.forget(&file_name).await?;
@@ -188,9 +148,9 @@ impl Spool {
     /// Removes what is remembered of an entry that has left its folder.
     pub(super) async fn forget_entry(&self, folder: Folder, file_name: &str) -> Result<(), DiskError> {
         match (folder, file_name.parse()) {
-            (Folder::In, _) => self.forget(&format!("{file_name}{HAND}")).await,
+            (Folder::In, Ok(EntryName { id, .. })) => self.put_down(&id).await,
             (Folder::Out, Ok(name)) => self.forget_journal(&name).await,
-            (Folder::Out, Err(_)) => Ok(()),
+            (_, Err(_)) => Ok(()),
         }
     }
 
@@ -201,7 +161,7 @@ impl Spool {
         Ok(())
     }
 
-    async fn forget(&self, file_name: &str) -> Result<(), DiskError> {
+    pub(super) async fn forget(&self, file_name: &str) -> Result<(), DiskError> {
         let path = self.queue().join(file_name);
         match self.disk.remove(&path).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

@@ -59,7 +59,7 @@ async fn a_connection_on_which_no_other_message_can_begin_costs_no_try() {
         machine.send("", &["bob@partner.test"]).await;
         assert_eq!(said(&machine, "DATA"), [1, 1], "{second}: the second message is tried at once");
         assert!(machine.reached(Point::KeptConnectionStale), "{second}");
-        assert_eq!((machine.events(2001).len(), machine.spool("queue")), (2, Vec::new()), "{second}");
+        assert_eq!((machine.events(2001).len(), machine.journals()), (2, Vec::new()), "{second}");
     }
 }
 

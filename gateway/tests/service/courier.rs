@@ -1,6 +1,8 @@
 //! The courier, as the hosts see it that mail goes to, and the senders who hear of failures.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use gateway::reach::Point;
@@ -55,7 +57,7 @@ async fn a_message_that_is_put_off_is_tried_again_by_the_schedule_until_it_is_ta
             && last.ends_with(&[".".to_owned(), "QUIT".to_owned()])
     );
     assert!(machine.events(2001)[0].contains("mx1.partner.test: 1 recipient(s) delivered"));
-    assert_eq!((machine.spool("out"), machine.spool("queue"), machine.mailbox("alice")), Default::default());
+    assert_eq!((machine.spool("out"), machine.journals(), machine.mailbox("alice")), Default::default());
 }
 
 #[tokio::test(start_paused = true)]
@@ -241,4 +243,35 @@ async fn a_smart_host_takes_all_mail_that_goes_out() {
     let [visit] = &machine.network.visits()[..] else { panic!("one visit") };
     assert_eq!(visit.said.iter().filter(|line| line.starts_with("RCPT")).count(), 2);
     assert!(Instant::now() - visit.at < MINUTE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_written_again_only_where_it_goes_on_as_another() {
+    let disclaimer = "extension = [{ name = \"disclaimer\", outbound = { append = \"Nobody's opinion.\" } }]";
+    let smart_host = "delivery = { smart_host = \"203.0.113.1\" }";
+    let one: &[&str] = &["bob@partner.test"];
+    for (configuration, recipients, files) in [
+        ("", one, 1),
+        (smart_host, one, 1),
+        (disclaimer, one, 2),
+        ("", &["bob@partner.test", "alice@contoso.test"], 2),
+        ("", &["bob@partner.test", "carol@adatum.test"], 3),
+    ] {
+        let machine = Machine::with(configuration).await;
+        for domain in ["partner.test", "adatum.test"] {
+            machine.network.host(domain, 10, "mx.partner.test", "203.0.113.1", &[KIND]);
+        }
+        let made = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&made);
+        machine.trouble(move |what, path| {
+            if what == "create" && path.parent().unwrap().ends_with("work") {
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+            None
+        });
+        machine.send("eve@fabrikam.test", recipients).await;
+        pass(MINUTE).await;
+        assert_eq!(made.load(Ordering::Relaxed), files, "{configuration} {recipients:?}");
+        assert_eq!((machine.spool("in"), machine.spool("out")), Default::default());
+    }
 }

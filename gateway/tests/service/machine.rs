@@ -241,6 +241,29 @@ impl Machine {
         list(&self.path("spool").join(folder))
     }
 
+    /// The names of the journals in `queue/`.
+    pub(crate) fn journals(&self) -> Vec<String> {
+        let mut names = self.spool("queue");
+        names.retain(|name| name != "hands");
+        names
+    }
+
+    /// What of `in/` is marked as being processed, as the next process will find it.
+    pub(crate) fn in_hand(&self) -> BTreeSet<String> {
+        let marks = std::fs::read_to_string(self.path("spool/queue/hands")).unwrap_or_default();
+        let mut marked = BTreeSet::new();
+        for mark in marks.lines() {
+            match mark.split_at_checked(1) {
+                Some(("+", id)) => drop(marked.insert(id.to_owned())),
+                Some(("-", id)) => drop(marked.remove(id)),
+                _ => {}
+            }
+        }
+        let arrivals = self.spool("in");
+        marked.retain(|id| arrivals.contains(id));
+        marked
+    }
+
     /// A path below the directory of the gateway, which has `spool` and `mail`.
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.dir.path().join(path)

@@ -73,7 +73,7 @@ async fn a_message_that_was_delivered_before_the_process_died_is_not_delivered_a
     machine.start("").await;
     pass(HOUR).await;
     assert_eq!(machine.network.visits().len(), 1, "nobody is asked again");
-    assert_eq!((machine.spool("out"), machine.spool("queue"), machine.mailbox("alice")), Default::default());
+    assert_eq!((machine.spool("out"), machine.journals(), machine.mailbox("alice")), Default::default());
 }
 
 #[tokio::test(start_paused = true)]

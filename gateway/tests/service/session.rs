@@ -501,14 +501,21 @@ async fn a_chunk_that_cannot_be_taken_is_read_to_its_end_and_refused() {
 async fn between_chunks_nothing_else_belongs_to_the_message() {
     let machine = Machine::with("").await;
     let mut client = machine.greeted().await;
-    client.play(&format!("{RECIPIENT} C: BDAT 0\n S: 250")).await;
+    // More than is gathered before it is written.
+    let chunk = format!("BDAT 70000\r\n{}", format!("{}\r\n", "x".repeat(98)).repeat(700));
+    client.play(RECIPIENT).await;
+    client.send(chunk.as_bytes()).await;
+    client.play("S: 250").await;
     for refused in ["RCPT TO:<alice@contoso.test>", "MAIL FROM:<>", "DATA", "AUTH PLAIN"] {
         client.play(&format!("C: {refused}\n S: 503")).await;
     }
     assert_eq!(machine.spool("work").len(), 1);
     client.play("C: RSET\n S: 250\n C: BDAT 0 LAST\n S: 503").await;
     assert!(machine.spool("work").is_empty());
-    client.play(&format!("{RECIPIENT} C: BDAT 0\n S: 250")).await;
+    client.play(RECIPIENT).await;
+    client.send(chunk.as_bytes()).await;
+    client.play("S: 250").await;
+    assert_eq!(machine.spool("work").len(), 1);
     drop(client);
     pass(MINUTE).await;
     assert!(machine.spool("work").is_empty() && machine.mailbox("alice").is_empty());

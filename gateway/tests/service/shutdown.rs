@@ -64,7 +64,7 @@ async fn a_stop_is_no_death_to_the_message_in_hand() {
     let machine = Machine::with(hangs).await;
     machine.send("eve@fabrikam.test", &["alice@contoso.test"]).await;
     for _ in 0..3 {
-        assert_eq!(machine.spool("queue").len(), 1, "it is in hand");
+        assert_eq!(machine.in_hand().len(), 1);
         assert_eq!(restart(&machine, hangs).await, Duration::from_secs(29));
         pass(Duration::from_secs(1)).await;
     }
@@ -72,7 +72,7 @@ async fn a_stop_is_no_death_to_the_message_in_hand() {
     restart(&machine, "").await;
     pass(Duration::from_secs(1)).await;
     assert_eq!((machine.mailbox("alice").len(), machine.spool("bad")), (1, Vec::new()));
-    assert_eq!(machine.spool("queue"), [""; 0]);
+    assert_eq!(machine.journals(), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]

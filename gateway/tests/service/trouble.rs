@@ -90,7 +90,7 @@ async fn a_file_that_was_moved_to_bad_is_an_event_though_the_disk_fails_right_af
     machine.heal();
     pass(HOUR).await;
     assert_eq!((machine.events(4116).len(), machine.spool("bad").len()), (1, 1));
-    assert_eq!((machine.spool("out"), machine.spool("queue")), Default::default());
+    assert_eq!((machine.spool("out"), machine.journals()), Default::default());
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,7 +104,7 @@ async fn a_failure_that_another_report_came_before_is_reported_too() {
     let is_in_store = |path: &Path| path.to_string_lossy().contains("/mail/");
     machine.trouble(move |what, path| match what {
         "file" if path.extension().is_some_and(|end| end == "made") => {
-            (filed.fetch_add(1, Ordering::Relaxed) > 1).then_some(Trouble::Refuse)
+            (filed.fetch_add(1, Ordering::Relaxed) > 0).then_some(Trouble::Refuse)
         }
         "create" if is_in_store(path) => Some(Trouble::Refuse),
         _ => None,
@@ -145,13 +145,16 @@ async fn a_report_that_is_filed_twice_is_carried_once() {
 #[tokio::test(start_paused = true)]
 async fn one_life_of_the_process_counts_once_against_a_message() {
     let machine = Machine::with("").await;
-    machine.trouble(|what, path| {
+    // It is marked as in hand, and the mark cannot be taken back.
+    let marks = AtomicUsize::new(0);
+    machine.trouble(move |what, path| {
         let is_store = what == "create" && path.to_string_lossy().contains("/mail/");
-        let is_hand = what == "remove" && path.extension().is_some_and(|end| end == "hand");
+        let is_hand = what == "open" && path.ends_with("hands") && marks.fetch_add(1, Ordering::Relaxed) > 0;
         (is_store || is_hand).then_some(Trouble::Refuse)
     });
     machine.send("eve@fabrikam.test", &["alice@contoso.test"]).await;
     pass(5 * MINUTE).await;
+    assert_eq!(machine.in_hand().len(), 1);
     machine.kill().await;
     machine.heal();
     machine.start("").await;
@@ -212,7 +215,7 @@ async fn a_full_disk_is_emptied_by_what_can_be_delivered() {
     machine.trouble(|what, _| matches!(what, "create" | "open").then_some(Trouble::Refuse));
     pass(20 * MINUTE).await;
     assert_eq!((machine.network.visits().len(), machine.events(2001).len()), (2, 1));
-    assert_eq!((machine.spool("out"), machine.spool("queue")), Default::default());
+    assert_eq!((machine.spool("out"), machine.journals()), Default::default());
 }
 
 #[tokio::test(start_paused = true)]

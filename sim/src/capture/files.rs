@@ -70,6 +70,10 @@ impl FileWatch {
     }
 
     fn note(&mut self, at: Duration, path: &Path, holds: Option<Held>) {
+        let spooled = path.strip_prefix(SPOOL).ok().and_then(Path::to_str);
+        if spooled.is_some_and(|file| self.subject.is_of_no_message(file)) {
+            return;
+        }
         if let Some((folder, file)) = place(path) {
             self.changes.push(FileChange { at, folder, file, holds });
         }

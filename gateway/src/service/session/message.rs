@@ -19,6 +19,7 @@ use crate::reach::{Point, reached};
 use crate::report::{self, Direction, Failure};
 use crate::service::core::Closing;
 use crate::service::filing;
+use crate::service::sorting;
 use crate::smtp::data::{DataReader, Flaws, LineCheck, TEXT_LINE_LIMIT};
 use crate::smtp::reply::Reply;
 use crate::spool::{Aside, Draft, EntryName, Folder};
@@ -113,16 +114,17 @@ impl Session {
     pub(super) async fn begin(&mut self, hello: &Hello, transaction: Transaction) -> Result<Work, DiskError> {
         let Transaction { reverse_path, recipients, dsn, is_international, discarded_by } = transaction;
         let account = self.account.clone();
+        let next_hop = sorting::expected(&self.core, &recipients);
         let envelope = Envelope {
             reverse_path,
             recipients,
             received: self.core.now(),
             origin: Origin::Client { address: self.client, helo: hello.name.clone(), account },
-            next_hop: None,
+            next_hop,
             dsn,
             is_international,
         };
-        let mut draft = self.core.spool.draft(&envelope).await?;
+        let mut draft = self.core.spool.draft(&envelope)?;
         let received = Received {
             helo: &hello.name,
             client: self.client,

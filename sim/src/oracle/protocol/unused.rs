@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::{Case, Reply, Session, Sheet, parameters, verb};
-use crate::fault::Family;
+use crate::fault::{Family, Fault};
 use crate::oracle::Exchange;
 
 /// How long a connection may be about to be opened.
@@ -72,9 +72,14 @@ fn fell_back(case: &Case<'_>, session: &Session<'_>) -> bool {
 fn reuse(case: &Case<'_>, session: &Session<'_>, sheet: &mut Sheet) {
     let at = |index: usize| case.record.entries[index].at;
     let begins = session.span[0];
-    // Mail that needs TLS goes over a connection of its own; and a network that is slow has it opened long before.
+    // Mail that needs TLS goes over a connection of its own; and where the network is slow, or a host is down for a while,
+    // the gateway began to open it long before.
     let needs_tls = case.plan.gateway.certified.iter().any(|(_, certified)| *certified);
-    if needs_tls || case.ledger.bit(|fault| fault.family() == Family::Network) {
+    let is_slow = |fault: &Fault| match fault {
+        Fault::Kill { machine, .. } | Fault::PowerCut { machine, .. } => machine.is_some(),
+        _ => fault.family() == Family::Network,
+    };
+    if needs_tls || case.ledger.bit(is_slow) {
         return;
     }
     let others = || {
