@@ -150,6 +150,7 @@ points! {
     MailboxNamedTwice: "found two recipients to be one mailbox",
     SentToHomeServer: "sent a message on to a mailbox's home server",
     DeliveredBefore: "found a message in its mailbox already",
+    NoRoomInMemory: "found no room in memory for a large message",
     PassedOnAsItCame: "passed a message on as it came, under another name",
     PartReplaced: "replaced a part that now goes elsewhere",
 

@@ -40,6 +40,7 @@ pub(super) fn limits(
         recipients_per_minute: per_host("recipients_per_minute", &limits.recipients_per_minute)?,
         hops: number(source, limits.hops.as_ref(), 30, 1..=1_000)?,
         disk_low_water: NonZeroU64::new(low_water),
+        octets_in_hand: number(source, limits.octets_in_hand.as_ref(), 64 << 20, 1 << 16..=i64::MAX)?,
     })
 }
 

@@ -79,6 +79,7 @@ pub(super) struct Limits {
     pub(super) messages_per_minute: Option<Spanned<i64>>,
     pub(super) recipients_per_minute: Option<Spanned<i64>>,
     pub(super) hops: Option<Spanned<i64>>,
+    pub(super) octets_in_hand: Option<Spanned<i64>>,
     pub(super) disk_low_water: Option<Spanned<i64>>,
 }
 

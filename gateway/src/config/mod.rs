@@ -134,6 +134,9 @@ pub struct LimitsConfig {
     /// The free space of the spool's drive, in octets, below which no mail is taken in (flush mode, Q189587); none for
     /// any. Default: 10 MiB. In the file, 0 is "none".
     pub disk_low_water: Option<NonZeroU64>,
+    /// How many octets of large messages are in memory at one time: of those that milters see, of those that are sorted and
+    /// of those that are carried, each. At least 64 KiB. Messages of up to a 64th of it are not counted. Default: 64 MiB.
+    pub octets_in_hand: u64,
 }
 
 /// `[accept]`: from whom connections are taken (*Accept Connections*, Q188250).

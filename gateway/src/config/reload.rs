@@ -25,6 +25,7 @@ impl Config {
             process,
             admin.listen,
             limits.inbound_connections,
+            limits.octets_in_hand,
             delivery.connections,
             delivery.connections_per_host,
         );

@@ -109,6 +109,7 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!(config.listen, "0.0.0.0:25".parse().unwrap());
     assert_eq!(config.limits.message_size, NonZeroU64::new(10_485_760));
     assert_eq!(config.limits.disk_low_water, NonZeroU64::new(10_485_760));
+    assert_eq!(config.limits.octets_in_hand, 67_108_864);
     assert_eq!(
         (config.limits.recipients, config.limits.inbound_connections, config.limits.hops),
         (100, 30, 30)
@@ -223,6 +224,7 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("[limits]\nrecipients = 99", 8, "99 is out of range", "from 100 to 32766"),
     ("[limits]\ninbound_connections = 0", 8, "0 is out of range", "from 1 to 100000"),
     ("[limits]\ndisk_low_water = -1", 8, "-1 is out of range", "0 or more"),
+    ("[limits]\noctets_in_hand = 65535", 8, "65535 is out of range", "65536 or more"),
     ("[limits]\nhops = 0", 8, "0 is out of range", "from 1 to 1000"),
     ("[limits]\nconnections_per_host = -1", 8, "-1 is out of range", "from 0 to 1000000"),
     ("release = \"5.5 SP3\"\n[limits]\nmessages_per_minute = 5", 9, "5.5 SP3 knows no `messages_per_minute`", "release = \"current\""),

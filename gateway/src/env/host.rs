@@ -10,7 +10,7 @@ pub mod secret_file;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
@@ -168,6 +168,20 @@ impl Disk for Host {
     fn read<'a>(&'a self, path: &'a Path) -> IoFuture<'a, Vec<u8>> {
         let path = path.to_owned();
         Box::pin(blocking(|| fs::read(path)))
+    }
+
+    fn read_if_small<'a>(&'a self, path: &'a Path, most: u64) -> IoFuture<'a, Result<Vec<u8>, u64>> {
+        let path = path.to_owned();
+        Box::pin(blocking(move || {
+            let mut file = fs::File::open(path)?;
+            let octets = file.metadata()?.len();
+            if octets > most {
+                return Ok(Err(octets));
+            }
+            let mut content = Vec::with_capacity(usize::try_from(octets).unwrap_or_default());
+            file.read_to_end(&mut content)?;
+            Ok(Ok(content))
+        }))
     }
 
     fn rename<'a>(&'a self, from: &'a Path, to: &'a Path) -> IoFuture<'a, ()> {

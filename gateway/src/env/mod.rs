@@ -167,6 +167,18 @@ pub trait Disk: Send + Sync {
     /// `NotFound`, or the disk's.
     fn read<'a>(&'a self, path: &'a Path) -> IoFuture<'a, Vec<u8>>;
 
+    /// Reads a whole file if it has no more than `most` octets; else says how many it has.
+    ///
+    /// # Errors
+    /// `NotFound`, or the disk's.
+    fn read_if_small<'a>(&'a self, path: &'a Path, most: u64) -> IoFuture<'a, Result<Vec<u8>, u64>> {
+        Box::pin(async move {
+            let file = self.read(path).await?;
+            let octets = file.len() as u64;
+            Ok(if octets > most { Err(octets) } else { Ok(file) })
+        })
+    }
+
     /// Gives a file another name, replacing what had that name.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use super::flush_mode::FlushMode;
 use super::held::Held;
 use super::hosts::Hosts;
 use super::logs::Logs;
+use super::room::Rooms;
 use super::suspended::Suspended;
 use crate::accept::Rules;
 use crate::address::Domain;
@@ -56,6 +57,7 @@ pub(super) struct Core {
     pub(super) identity: Identity,
     pub(super) hosts: Arc<Hosts>,
     // What follows is one for as long as the process lives, whatever is configured.
+    pub(super) rooms: Arc<Rooms>,
     pub(super) logs: Arc<Logs>,
     pub(super) filed: Arc<Filed>,
     pub(super) held: Arc<Held>,
@@ -108,6 +110,7 @@ impl Core {
             directory: Directory::new(&config),
             identity: config.identity(),
             hosts: Hosts::new(&config),
+            rooms: Rooms::new(config.limits.octets_in_hand),
             logs: Arc::new(Logs::open(&config, &env).await),
             filed: Arc::default(),
             held: Arc::default(),
@@ -144,6 +147,7 @@ impl Core {
             directory: Directory::new(&config),
             identity: config.identity(),
             hosts,
+            rooms: Arc::clone(&self.rooms),
             extensions,
             tls,
             resolver,

@@ -109,12 +109,15 @@ impl Worker {
             }
             sound.push((name, died > 0));
         }
-        let read = |(name, alone)| async move { (core.spool.read(Folder::In, &name).await, name, alone) };
+        let read = |(name, alone)| async move {
+            let read = core.rooms.sorting.read(&core.spool, Folder::In, &name).await;
+            (read.map(|(message, _taken)| message.envelope), name, alone)
+        };
         let mut read = stream::iter(sound.into_iter().map(read)).buffered(READ_AT_ONCE);
         while let Some((read, name, has_died)) = read.next().await {
             match read {
                 // A copy comes after what it is a copy of: that is done with once more, and files none beside it.
-                Ok(Message { envelope, .. }) => {
+                Ok(envelope) => {
                     let alone = has_died || !matches!(envelope.origin, Origin::Client { .. });
                     found.push((envelope.origin == Origin::Journal, envelope.received, name.id, alone));
                 }
@@ -258,8 +261,9 @@ impl Hand<'_> {
     async fn process(&self, id: &SpoolId) -> Result<Option<Duration>, DiskError> {
         let core = &Arc::clone(&self.core);
         let name = EntryName::from(id.clone());
-        let mut message = match core.spool.read(Folder::In, &name).await {
-            Ok(message) => message,
+        let read = core.rooms.sorting.read(&core.spool, Folder::In, &name).await;
+        let (mut message, _taken) = match read {
+            Ok(read) => read,
             Err(ReadError::Damaged { damage, .. }) => {
                 reached(Point::DamagedSetAside);
                 set_aside(core, id.as_str(), &damage.to_string()).await?;

@@ -17,6 +17,7 @@ mod logs;
 pub(crate) mod metrics;
 mod patience;
 mod present;
+mod room;
 mod session;
 mod sorting;
 mod suspended;

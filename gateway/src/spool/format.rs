@@ -19,6 +19,8 @@
 //!
 //! This module knows no disk.
 
+use std::ops::Range;
+
 use crc32fast::Hasher;
 
 use super::Message;
@@ -97,6 +99,22 @@ impl Encoder {
 /// # Errors
 /// What is wrong with it.
 pub fn decode(file: &[u8]) -> Result<Message, Damage> {
+    into_message(file.to_vec())
+}
+
+/// The same, in the memory that the file has.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn into_message(mut file: Vec<u8>) -> Result<Message, Damage> {
+    let (envelope, content) = take_apart(&file)?;
+    file.truncate(content.end);
+    file.drain(..content.start);
+    Ok(Message { envelope, content: file })
+}
+
+/// The envelope in a file, and where its content is.
+fn take_apart(file: &[u8]) -> Result<(Envelope, Range<usize>), Damage> {
     let start: &[u8] = b"ImCr ";
     let Some(rest) = file.strip_prefix(start) else {
         return Err(if start.starts_with(file) { Damage::Truncated } else { Damage::Foreign });
@@ -123,7 +141,8 @@ pub fn decode(file: &[u8]) -> Result<Message, Damage> {
         return Err(Damage::Envelope("no `EwLs` after it".to_owned()));
     }
     let envelope = serde_json::from_slice(envelope).map_err(|error| Damage::Envelope(error.to_string()))?;
-    Ok(Message { envelope, content: content.to_vec() })
+    let end = file.len() - FOOTER;
+    Ok((envelope, end - content.len()..end))
 }
 
 /// The first line without its LF, and what follows.

@@ -249,7 +249,26 @@ impl Spool {
     pub async fn read(&self, folder: Folder, name: &EntryName) -> Result<Message, ReadError> {
         let path = self.folder(folder).join(name.to_string());
         let file = self.disk.read(&path).await.map_err(DiskError::of("read", &path))?;
-        format::decode(&file).map_err(|damage| ReadError::Damaged { path, damage })
+        format::into_message(file).map_err(|damage| ReadError::Damaged { path, damage })
+    }
+
+    /// Reads a message if its file has no more than `most` octets; else says how many it has.
+    ///
+    /// # Errors
+    /// Those of [`Spool::read`].
+    pub async fn read_if_small(
+        &self,
+        folder: Folder,
+        name: &EntryName,
+        most: u64,
+    ) -> Result<Result<Message, u64>, ReadError> {
+        let path = self.folder(folder).join(name.to_string());
+        match self.disk.read_if_small(&path, most).await.map_err(DiskError::of("read", &path))? {
+            Ok(file) => {
+                format::into_message(file).map(Ok).map_err(|damage| ReadError::Damaged { path, damage })
+            }
+            Err(octets) => Ok(Err(octets)),
+        }
     }
 
     /// Moves a file, entry or misfit, out of the way; gives the name that it has there. Durable on return.

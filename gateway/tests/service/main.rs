@@ -15,6 +15,7 @@ mod machine;
 mod milter;
 mod network;
 mod recovery;
+mod room;
 mod scram;
 mod session;
 mod shutdown;

@@ -45,6 +45,8 @@ use crate::spool::{Aside, EntryName, Folder, Progress, ReadError};
 
 /// How long an entry waits when the disk fails it.
 const DISK_PAUSE: Duration = Duration::from_mins(1);
+/// How long a large message waits before it looks for room again.
+const ROOM_PAUSE: Duration = Duration::from_secs(1);
 /// How many journals are read at once when the service starts.
 const READ_AT_ONCE: usize = 32;
 
@@ -280,8 +282,10 @@ async fn set_aside(core: &Core, name: &EntryName, why: &str) -> Next {
 
 /// One try of one entry.
 async fn attempt(core: &Core, name: &EntryName, connections: &Arc<Connections>) -> Result<Next, DiskError> {
-    let message = match core.spool.read(Folder::Out, name).await {
-        Ok(message) => message,
+    let (message, _taken) = match core.rooms.carrying.read_now(&core.spool, Folder::Out, name).await {
+        Ok(Some(read)) => read,
+        // Its place is for another meanwhile: hosts that are slow to take large messages hold up no small one.
+        Ok(None) => return Ok(Next::Try(ROOM_PAUSE)),
         Err(ReadError::Damaged { damage, .. }) => {
             reached(Point::DamagedSetAside);
             return Ok(set_aside(core, name, &damage.to_string()).await);

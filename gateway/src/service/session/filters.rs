@@ -96,6 +96,7 @@ impl Session {
         if self.milters.is_empty() {
             return Ok(Filtered::Taken);
         }
+        let _taken = self.core.rooms.filtering.take(work.draft.octets() as u64).await;
         let content = work.draft.content().await?;
         let (trace, shown) = content.split_at(work.trace_octets.min(content.len()));
         let envelope = &mut work.envelope;
