@@ -8,12 +8,16 @@
 //! The store does not know which addresses are mailboxes, nor whether two spellings are the same one: the caller does.
 
 use std::io::ErrorKind;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::address::Address;
 use crate::env::{Disk, DiskError};
 use crate::spool::{EntryName, Message};
+
+/// How much of a message is written at once, in bytes.
+const BLOCK: usize = 1 << 20;
 
 /// The local store. Cheap to clone; the clones are one store.
 #[derive(Clone)]
@@ -81,9 +85,12 @@ impl Store {
             created => created,
         };
         let mut file = file.map_err(DiskError::of("make", path))?;
-        let mut bytes = format!("Return-Path: {}\r\n", message.envelope.reverse_path).into_bytes();
-        bytes.extend_from_slice(&message.content);
-        file.write_all(&bytes).await.map_err(DiskError::of("write", path))?;
+        let mut blocks = message.content.chunks(BLOCK);
+        let mut first = format!("Return-Path: {}\r\n", message.envelope.reverse_path).into_bytes();
+        first.extend_from_slice(blocks.next().unwrap_or_default());
+        for block in iter::once(&first[..]).chain(blocks) {
+            file.write_all(block).await.map_err(DiskError::of("write", path))?;
+        }
         file.sync().await.map_err(DiskError::of("synchronise", path))
     }
 

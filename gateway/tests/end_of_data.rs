@@ -127,12 +127,18 @@ proptest! {
     }
 
     #[test]
-    fn content_that_is_stuffed_and_read_again_is_the_same_with_its_last_line_ended(content in octets()) {
+    fn content_that_is_stuffed_and_read_again_is_the_same_with_its_last_line_ended(
+        content in octets(),
+        block in 1..20_usize,
+    ) {
         let mut ended = content.clone();
         if !ended.is_empty() && !ended.ends_with(b"\r\n") {
             ended.extend_from_slice(b"\r\n");
         }
-        let reading = read(&stuff(&content), &[]).expect("stuffed data ends");
+        let blocks: Vec<Vec<u8>> = stuff(&content, block).collect();
+        let (last, whole) = blocks.split_last().expect("the end of data at least");
+        prop_assert!(whole.iter().all(|whole| whole.len() == block) && (1..=block).contains(&last.len()));
+        let reading = read(&blocks.concat(), &[]).expect("stuffed data ends");
         prop_assert_eq!(reading.content, ended);
         prop_assert_eq!(reading.left_on_the_wire, b"");
     }

@@ -230,7 +230,7 @@ impl Hand<'_> {
         match exception::filter(self.process(id)).await {
             Ok(Ok(wait)) => again = wait,
             Ok(Err(error)) => {
-                // The disk failed and the process lives: nothing is to be counted against the message.
+                // The disk failed and the process lives: no more is to be counted against the message.
                 let _ = self.core.spool.put_down(id).await;
                 return Err(error);
             }
@@ -241,7 +241,7 @@ impl Hand<'_> {
                 self.quarantine(id, &why).await?;
             }
         }
-        self.core.spool.put_down(id).await?;
+        self.core.spool.survived(id).await?;
         match again {
             Some(wait) => self.try_again_after(wait, id.clone()),
             None => drop(with(&self.hands.patience, |patience| patience.remove(id))),

@@ -510,8 +510,8 @@ impl Conversation {
             self.say(Stage::Content, b".\r\n").await?;
             return self.hear(Stage::EndOfData).await.map(drop);
         }
-        for block in stuff(content).chunks(BLOCK) {
-            self.say(Stage::Content, block).await?;
+        for block in stuff(content, BLOCK) {
+            self.say(Stage::Content, &block).await?;
         }
         let reply = self.hear(Stage::EndOfData).await?;
         let outcome = match reply.is_completion() {

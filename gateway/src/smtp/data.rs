@@ -9,6 +9,8 @@
 //!
 //! This module knows no connection and stores nothing.
 
+use std::{iter, mem};
+
 /// The longest text line, in octets with its CRLF and without a stuffed dot (RFC 5321, 4.5.3.1.6).
 pub const TEXT_LINE_LIMIT: usize = 1_000;
 
@@ -159,19 +161,28 @@ impl LineCheck {
     }
 }
 
-/// The data to send for `content`: a dot more before each line that begins with one, CRLF at the end if it is not
-/// there, and the end of data. A bare CR or LF goes out as it is; content that was accepted has none.
-pub fn stuff(content: &[u8]) -> Vec<u8> {
-    let mut data = Vec::with_capacity(content.len() + 16);
-    for line in content.split_inclusive(|octet| *octet == b'\n') {
-        if line[0] == b'.' && (data.is_empty() || data.ends_with(b"\r\n")) {
-            data.push(b'.');
+/// The data to send for `content`, in blocks of so many octets: a dot more before each line that begins with one, CRLF at
+/// the end if it is not there, and the end of data. A bare CR or LF goes out as it is; content that was accepted has none.
+pub fn stuff(content: &[u8], block: usize) -> impl Iterator<Item = Vec<u8>> {
+    let mut lines = content.split_inclusive(|octet| *octet == b'\n');
+    let (mut data, mut ends_line, mut is_whole) = (Vec::new(), true, false);
+    iter::from_fn(move || {
+        while data.len() < block && !is_whole {
+            match lines.next() {
+                Some(line) => {
+                    if line[0] == b'.' && ends_line {
+                        data.push(b'.');
+                    }
+                    data.extend_from_slice(line);
+                    ends_line = line.ends_with(b"\r\n");
+                }
+                None => {
+                    data.extend_from_slice(if ends_line { b".\r\n" } else { b"\r\n.\r\n" });
+                    is_whole = true;
+                }
+            }
         }
-        data.extend_from_slice(line);
-    }
-    if !data.is_empty() && !data.ends_with(b"\r\n") {
-        data.extend_from_slice(b"\r\n");
-    }
-    data.extend_from_slice(b".\r\n");
-    data
+        let rest = data.split_off(data.len().min(block));
+        Some(mem::replace(&mut data, rest)).filter(|block| !block.is_empty())
+    })
 }

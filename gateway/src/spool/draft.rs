@@ -11,6 +11,8 @@ use crate::reach::{Point, reached};
 
 /// How much content is gathered before it is written, in bytes: a session brings it line by line.
 const GATHER: usize = 64 * 1024;
+/// How much of it is written at once, in bytes.
+const BLOCK: usize = 1 << 20;
 
 /// A message that did not become durable, and that nobody has accepted.
 #[derive(Debug, thiserror::Error)]
@@ -79,9 +81,14 @@ impl Draft {
     /// # Errors
     /// The disk's; [discard](Draft::discard) the draft then.
     pub async fn append(&mut self, content: &[u8]) -> Result<(), DiskError> {
-        self.encoder.content(content);
-        self.gathered.extend_from_slice(content);
-        if self.gathered.len() >= GATHER { self.write().await } else { Ok(()) }
+        for block in content.chunks(BLOCK) {
+            self.encoder.content(block);
+            self.gathered.extend_from_slice(block);
+            if self.gathered.len() >= GATHER {
+                self.write().await?;
+            }
+        }
+        Ok(())
     }
 
     /// The content so far.

@@ -1,8 +1,8 @@
 //! `queue/hands`: which messages of `in/` are being processed. One that is found there at a start was in hand when the
 //! process died.
 //!
-//! A line `+WKA6D6YM` for each time that a message was taken in hand, and `-WKA6D6YM` where it was put down and is still
-//! in `in/`: what has left `in/` needs no line. Each line has a line feed before it and after it, so that a torn one does
+//! A line `+WKA6D6YM` for each time that a message was taken in hand, `-WKA6D6YM` where it was put down with nothing done
+//! that says that the process survives it, and `=WKA6D6YM` where that is known. What has left `in/` needs no line. Each line has a line feed before it and after it, so that a torn one does
 //! not spoil the next; lines that cannot be read are passed over. The file is begun anew when the spool is opened, and
 //! when it has grown long.
 //!
@@ -37,7 +37,13 @@ impl Hands {
             let Ok(Ok(id)) = std::str::from_utf8(id).map(str::parse::<SpoolId>) else { continue };
             match sign {
                 b'+' if is_there(&id) => *hands.deaths.entry(id).or_default() += 1,
-                b'-' => drop(hands.deaths.remove(&id)),
+                b'-' => {
+                    if let Some(times) = hands.deaths.get_mut(&id) {
+                        *times -= 1;
+                    }
+                    hands.deaths.retain(|_, times| *times > 0);
+                }
+                b'=' => drop(hands.deaths.remove(&id)),
                 _ => {}
             }
         }
@@ -79,15 +85,29 @@ impl Spool {
         Ok(())
     }
 
-    /// Marks a message as no longer being processed, if it was: the process has survived it, and what was counted against it
-    /// is forgotten.
+    /// Marks a message as no longer being processed, if it was so marked: nothing was done that says whether the process
+    /// survives it, and what was counted against it before stays.
     ///
     /// # Errors
     /// The disk's: it is marked still.
     pub async fn put_down(&self, id: &SpoolId) -> Result<(), DiskError> {
         let mut hands = self.hands.lock().await;
-        if hands.taken.contains(id) || hands.deaths.contains_key(id) {
+        if hands.taken.contains(id) {
             self.add_to_memory("hands", line('-', id).into_bytes()).await?;
+            hands.lines += 1;
+            hands.taken.remove(id);
+        }
+        Ok(())
+    }
+
+    /// The same where the process has survived it: what was counted against it is forgotten.
+    ///
+    /// # Errors
+    /// The disk's: it is marked still.
+    pub async fn survived(&self, id: &SpoolId) -> Result<(), DiskError> {
+        let mut hands = self.hands.lock().await;
+        if hands.taken.contains(id) || hands.deaths.contains_key(id) {
+            self.add_to_memory("hands", line('=', id).into_bytes()).await?;
             hands.lines += 1;
             hands.forget(id);
         }

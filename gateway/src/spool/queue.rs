@@ -148,7 +148,7 @@ impl Spool {
     /// Removes what is remembered of an entry that has left its folder.
     pub(super) async fn forget_entry(&self, folder: Folder, file_name: &str) -> Result<(), DiskError> {
         match (folder, file_name.parse()) {
-            (Folder::In, Ok(EntryName { id, .. })) => self.put_down(&id).await,
+            (Folder::In, Ok(EntryName { id, .. })) => self.survived(&id).await,
             (Folder::Out, Ok(name)) => self.forget_journal(&name).await,
             (_, Err(_)) => Ok(()),
         }

@@ -255,7 +255,7 @@ impl Machine {
         for mark in marks.lines() {
             match mark.split_at_checked(1) {
                 Some(("+", id)) => drop(marked.insert(id.to_owned())),
-                Some(("-", id)) => drop(marked.remove(id)),
+                Some(("-" | "=", id)) => drop(marked.remove(id)),
                 _ => {}
             }
         }

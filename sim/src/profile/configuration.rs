@@ -52,7 +52,7 @@ pub(super) fn draw(chances: &Configuration, cast: &Cast, seed: Seed) -> Setup {
     setup.routing(chances, cast, &mut dice);
     setup.delivery(chances, cast, &mut dice);
     setup.connections(chances, &mut Dice::of(seed, "connections"));
-    setup.limits(chances, &mut dice);
+    setup.limits(chances, &mut dice, &mut Dice::of(seed, "octets in hand"));
     for path in [format!("{SPOOL}/in/desktop.ini"), format!("{SPOOL}/in/STRAY001")] {
         if dice.chance(chances.stray_file) {
             let content = "no message\n".to_owned();
@@ -214,16 +214,17 @@ impl Setup {
         }
     }
 
-    fn limits(&mut self, chances: &Configuration, dice: &mut Dice) {
+    fn limits(&mut self, chances: &Configuration, dice: &mut Dice, of_memory: &mut Dice) {
         let mut limits = Table::new();
-        let mut tight = |key: &str, range: [u64; 2]| {
+        let mut tight = |key: &str, range: [u64; 2], dice: &mut Dice| {
             if dice.chance(chances.tight_limit) {
                 limits.insert(key.to_owned(), i64::try_from(dice.number(range)).unwrap_or(i64::MAX).into());
             }
         };
-        tight("message_size", [2_000, 50_000]);
-        tight("inbound_connections", [1, 4]);
-        tight("hops", [3, 15]);
+        tight("message_size", [2_000, 50_000], dice);
+        tight("inbound_connections", [1, 4], dice);
+        tight("hops", [3, 15], dice);
+        tight("octets_in_hand", [65_536, 100_000], of_memory);
         self.set("limits", limits.into());
     }
 }

@@ -115,7 +115,7 @@ proptest! {
         mail.change(vec![add, field(1), Change::ReplaceBody(text(&body))], space);
         let content = mail.content();
         let (mut reader, mut read) = (crate::smtp::data::DataReader::new(), Vec::new());
-        reader.feed(&crate::smtp::data::stuff(&content), &mut read);
+        reader.feed(&crate::smtp::data::stuff(&content, usize::MAX).collect::<Vec<_>>().concat(), &mut read);
         prop_assert!(reader.has_ended());
         prop_assert_eq!(reader.flaws(), crate::smtp::data::Flaws::default());
         prop_assert_eq!(&read, &content);
