@@ -88,6 +88,10 @@ impl Disk for Troubled {
         Box::pin(async move { self.step().map(|()| self.disk.rename(from, to))?.await })
     }
 
+    fn link<'a>(&'a self, from: &'a Path, to: &'a Path) -> IoFuture<'a, ()> {
+        Box::pin(async move { self.step().map(|()| self.disk.link(from, to))?.await })
+    }
+
     fn remove<'a>(&'a self, path: &'a Path) -> IoFuture<'a, ()> {
         Box::pin(async move { self.step().map(|()| self.disk.remove(path))?.await })
     }
@@ -291,7 +295,7 @@ fn processing_cut_off_at_any_point_and_done_again_comes_to_the_same_end() {
 }
 
 #[test]
-fn a_message_that_is_passed_on_is_whole_in_one_folder_or_the_other() {
+fn a_message_that_is_passed_on_is_whole_in_one_folder_or_the_other_or_both() {
     let (id, part): (SpoolId, EntryName) = ("WKA6D6YM".parse().unwrap(), "WKA6D6YM.1".parse().unwrap());
     let arrival = EntryName::from(id.clone());
     for trouble in TROUBLES {
@@ -319,7 +323,7 @@ fn a_message_that_is_passed_on_is_whole_in_one_folder_or_the_other() {
                 }
                 match passed_on {
                     Some(()) => assert_eq!(there, [Folder::Out]),
-                    None => assert_eq!(there.len(), 1, "{there:?}"),
+                    None => assert!(!there.is_empty(), "it is nowhere"),
                 }
                 if there == [Folder::Out] {
                     assert_eq!(spool.deaths().await, BTreeMap::new());

@@ -10,7 +10,7 @@ pub mod secret_file;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
@@ -189,6 +189,18 @@ impl Disk for Host {
         Box::pin(blocking(|| fs::rename(from, to)))
     }
 
+    fn link<'a>(&'a self, from: &'a Path, to: &'a Path) -> IoFuture<'a, ()> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        Box::pin(blocking(move || match fs::hard_link(&from, &to) {
+            Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => {
+                let mut copy = fs::File::create_new(&to)?;
+                io::copy(&mut fs::File::open(&from)?, &mut copy)?;
+                copy.sync_all()
+            }
+            linked => linked,
+        }))
+    }
+
     fn remove<'a>(&'a self, path: &'a Path) -> IoFuture<'a, ()> {
         let path = path.to_owned();
         Box::pin(blocking(|| fs::remove_file(path)))
@@ -198,7 +210,7 @@ impl Disk for Host {
         let path = path.to_owned();
         Box::pin(blocking(move || match fs::metadata(path) {
             Ok(found) => Ok(found.is_file()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }))
     }

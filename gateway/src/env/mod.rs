@@ -185,6 +185,19 @@ pub trait Disk: Send + Sync {
     /// `NotFound`, or the disk's.
     fn rename<'a>(&'a self, from: &'a Path, to: &'a Path) -> IoFuture<'a, ()>;
 
+    /// Gives a file a second name; where the file system has no such thing, makes a copy of it with durable bytes.
+    ///
+    /// # Errors
+    /// `NotFound`, `AlreadyExists`, or the disk's.
+    fn link<'a>(&'a self, from: &'a Path, to: &'a Path) -> IoFuture<'a, ()> {
+        Box::pin(async move {
+            let bytes = self.read(from).await?;
+            let mut copy = self.create(to).await?;
+            copy.write_all(&bytes).await?;
+            copy.sync().await
+        })
+    }
+
     /// Removes a file.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ use super::courier::Order;
 use super::filing;
 use super::patience::Patience;
 use super::present::Present;
+use super::room::Taken;
 use super::sorting::{Dropped, Sorted, sort};
 use super::tracked::Tracked;
 use crate::address::Address;
@@ -223,11 +224,14 @@ impl Hand<'_> {
     /// Handles one message, with the exception filter around it.
     async fn handle(&self, id: &SpoolId) -> Result<(), DiskError> {
         let counted = self.core.config.release.survives_exceptions();
+        // It is not in hand while it waits for room.
+        let read =
+            self.core.rooms.sorting.read(&self.core.spool, Folder::In, &EntryName::from(id.clone())).await;
         if counted {
             self.core.spool.take_in_hand(id).await?;
         }
         let mut again = None;
-        match exception::filter(self.process(id)).await {
+        match exception::filter(self.process(id, read)).await {
             Ok(Ok(wait)) => again = wait,
             Ok(Err(error)) => {
                 // The disk failed and the process lives: no more is to be counted against the message.
@@ -257,11 +261,14 @@ impl Hand<'_> {
         self.release_all(id).await
     }
 
-    /// One try of one message. How long to wait for the next, if there is to be one.
-    async fn process(&self, id: &SpoolId) -> Result<Option<Duration>, DiskError> {
+    /// One try of one message, as far as it could be `read`. How long to wait for the next, if there is to be one.
+    async fn process(
+        &self,
+        id: &SpoolId,
+        read: Result<(Message, Taken), ReadError>,
+    ) -> Result<Option<Duration>, DiskError> {
         let core = &Arc::clone(&self.core);
         let name = EntryName::from(id.clone());
-        let read = core.rooms.sorting.read(&core.spool, Folder::In, &name).await;
         let (mut message, _taken) = match read {
             Ok(read) => read,
             Err(ReadError::Damaged { damage, .. }) => {

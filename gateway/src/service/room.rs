@@ -1,8 +1,8 @@
 //! Room in memory: how much of the messages that are in hand is there at one time.
 //!
 //! A message is whole in memory while milters see it, while it is sorted and while it is carried. Many large ones at once
-//! would be more than a machine has, so each of the three has room for so many octets, and a large message waits for
-//! some of it. A small one does not, however little there is: those at once are limited by their number. One that is larger
+//! would be more than a machine has, so each of the three has room for so many octets, and large messages wait for
+//! some of it, one behind the other. A small one takes up none: those at once are limited by their number. One that is larger
 //! than all the room goes alone.
 
 use std::sync::Arc;
@@ -87,7 +87,7 @@ impl Room {
         }
     }
 
-    /// Reads a message, if there is room for it now.
+    /// Reads a message if there is room for it now; else says how many octets it has.
     ///
     /// # Errors
     /// Those of [`Spool::read`].
@@ -96,16 +96,16 @@ impl Room {
         spool: &Spool,
         folder: Folder,
         name: &EntryName,
-    ) -> Result<Option<(Message, Taken)>, ReadError> {
+    ) -> Result<Result<(Message, Taken), u64>, ReadError> {
         let octets = match spool.read_if_small(folder, name, self.small()).await? {
-            Ok(message) => return Ok(Some((message, Taken { _units: None }))),
+            Ok(message) => return Ok(Ok((message, Taken { _units: None }))),
             Err(octets) => octets,
         };
         let Ok(units) = Arc::clone(&self.free).try_acquire_many_owned(self.units(octets)) else {
             reached(Point::NoRoomInMemory);
-            return Ok(None);
+            return Ok(Err(octets));
         };
-        Ok(Some((spool.read(folder, name).await?, Taken { _units: Some(units) })))
+        Ok(Ok((spool.read(folder, name).await?, Taken { _units: Some(units) })))
     }
 }
 

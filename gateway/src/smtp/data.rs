@@ -9,7 +9,7 @@
 //!
 //! This module knows no connection and stores nothing.
 
-use std::{iter, mem};
+use std::iter;
 
 /// The longest text line, in octets with its CRLF and without a stuffed dot (RFC 5321, 4.5.3.1.6).
 pub const TEXT_LINE_LIMIT: usize = 1_000;
@@ -165,24 +165,30 @@ impl LineCheck {
 /// the end if it is not there, and the end of data. A bare CR or LF goes out as it is; content that was accepted has none.
 pub fn stuff(content: &[u8], block: usize) -> impl Iterator<Item = Vec<u8>> {
     let mut lines = content.split_inclusive(|octet| *octet == b'\n');
-    let (mut data, mut ends_line, mut is_whole) = (Vec::new(), true, false);
+    let (mut line, mut ends_line, mut is_whole): (&[u8], _, _) = (&[], true, false);
     iter::from_fn(move || {
-        while data.len() < block && !is_whole {
-            match lines.next() {
-                Some(line) => {
-                    if line[0] == b'.' && ends_line {
-                        data.push(b'.');
+        let mut data = Vec::with_capacity(block.min(content.len() + 16));
+        while data.len() < block {
+            if line.is_empty() {
+                line = match lines.next() {
+                    Some(next) => {
+                        if next[0] == b'.' && ends_line {
+                            data.push(b'.');
+                        }
+                        ends_line = next.ends_with(b"\r\n");
+                        next
                     }
-                    data.extend_from_slice(line);
-                    ends_line = line.ends_with(b"\r\n");
-                }
-                None => {
-                    data.extend_from_slice(if ends_line { b".\r\n" } else { b"\r\n.\r\n" });
-                    is_whole = true;
-                }
+                    None if is_whole => break,
+                    None => {
+                        is_whole = true;
+                        if ends_line { b".\r\n" } else { b"\r\n.\r\n" }
+                    }
+                };
             }
+            let (now, later) = line.split_at(line.len().min(block - data.len()));
+            data.extend_from_slice(now);
+            line = later;
         }
-        let rest = data.split_off(data.len().min(block));
-        Some(mem::replace(&mut data, rest)).filter(|block| !block.is_empty())
+        Some(data).filter(|data| !data.is_empty())
     })
 }

@@ -2,9 +2,10 @@
 //! process died.
 //!
 //! A line `+WKA6D6YM` for each time that a message was taken in hand, `-WKA6D6YM` where it was put down with nothing done
-//! that says that the process survives it, and `=WKA6D6YM` where that is known. What has left `in/` needs no line. Each line has a line feed before it and after it, so that a torn one does
-//! not spoil the next; lines that cannot be read are passed over. The file is begun anew when the spool is opened, and
-//! when it has grown long.
+//! that says whether the process survives it, and `=WKA6D6YM` where what was said before does not count: the process has
+//! survived it, or all is said once more, as it is whenever it is taken in hand. What has left `in/` needs no line. Each line
+//! has a line feed before it and after it, so that a torn one does not spoil the next; lines that cannot be read are passed
+//! over. The file is begun anew when the spool is opened, and when it has grown long.
 //!
 //! It is not synchronised: a dead process leaves it behind, and a power cut is not the message's doing. One file for all,
 //! because to make and remove one for each message costs a file system more than all else that is done with it there.
@@ -79,8 +80,11 @@ impl Spool {
         if hands.lines >= LONG {
             self.write_anew(&mut hands).await?;
         }
-        self.add_to_memory("hands", line('+', id).into_bytes()).await?;
-        hands.lines += 1;
+        // All that is known of it: an earlier line may be there that should not, or not though it should.
+        let times = hands.deaths.get(id).copied().unwrap_or_default() + 1;
+        let marks = line('=', id) + &line('+', id).repeat(times as usize);
+        self.add_to_memory("hands", marks.into_bytes()).await?;
+        hands.lines += 1 + times as usize;
         hands.taken.insert(id.clone());
         Ok(())
     }
@@ -120,10 +124,11 @@ impl Spool {
     /// The disk's: the next process takes what is marked still for one death each.
     pub async fn put_all_down(&self) -> Result<(), DiskError> {
         let taken = self.hands.lock().await.taken.clone();
+        let mut done = Ok(());
         for id in taken {
-            self.put_down(&id).await?;
+            done = done.and(self.put_down(&id).await);
         }
-        Ok(())
+        done
     }
 
     /// How often the process has died with a message of `in/` in hand, for each that it has.
@@ -160,7 +165,11 @@ impl Spool {
         file.write_all(lines.concat().as_bytes()).await.map_err(DiskError::of("write", &work))?;
         match self.disk.rename(&work, &home).await {
             // Somebody has removed the folder, and with it the old file.
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let queue = self.queue();
+                self.disk.create_dir_all(&queue).await.map_err(DiskError::of("make", &queue))?;
+                self.disk.rename(&work, &home).await.map_err(DiskError::of("move", &work))?;
+            }
             renamed => renamed.map_err(DiskError::of("move", &work))?,
         }
         hands.lines = lines.len();

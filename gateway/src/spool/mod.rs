@@ -368,11 +368,11 @@ impl Spool {
         let [from, to] = [(Folder::In, &name), (Folder::Out, part)]
             .map(|(folder, name)| self.folder(folder).join(name.to_string()));
         self.census.add(Folder::Out, part);
-        self.disk.rename(&from, &to).await.map_err(DiskError::of("move", &from))?;
-        // The new name first: a crash in between may leave both names, and never neither.
-        for folder in [Folder::Out, Folder::In] {
-            self.sync(&self.folder(folder)).await?;
-        }
+        // Both names until the new one is durable: it must not hang on a file system that moves files between folders as one.
+        self.disk.link(&from, &to).await.map_err(DiskError::of("link", &from))?;
+        self.sync(&self.folder(Folder::Out)).await?;
+        self.disk.remove(&from).await.map_err(DiskError::of("remove", &from))?;
+        self.sync(&self.folder(Folder::In)).await?;
         self.census.remove(Folder::In, &name);
         self.let_go(id).await;
         Ok(())

@@ -75,6 +75,10 @@ impl Disk for TroubledDisk {
         self.through(if is_filed { "file" } else { "rename" }, from, self.disk.rename(from, to))
     }
 
+    fn link<'a>(&'a self, from: &'a Path, to: &'a Path) -> IoFuture<'a, ()> {
+        self.through("link", from, self.disk.link(from, to))
+    }
+
     fn remove<'a>(&'a self, path: &'a Path) -> IoFuture<'a, ()> {
         self.through("remove", path, self.disk.remove(path))
     }

@@ -14,6 +14,7 @@
 //!
 //! This module knows no mail, no faults but the power cut, no time and no chance.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -249,6 +250,22 @@ impl Disk for SimDisk {
 
     fn rename<'a>(&'a self, from: &'a Path, to: &'a Path) -> IoFuture<'a, ()> {
         Box::pin(async move { self.tree_of_now().rename(from, to) })
+    }
+
+    fn link<'a>(&'a self, from: &'a Path, to: &'a Path) -> IoFuture<'a, ()> {
+        Box::pin(async move {
+            let (dir, name) = place(to)?;
+            let mut tree = self.tree_of_now();
+            let content = Arc::clone(tree.file(from)?);
+            tree.changes += 1;
+            match tree.dir(dir)?.names.entry(name.to_owned()) {
+                Entry::Occupied(_) => Err(ErrorKind::AlreadyExists.into()),
+                Entry::Vacant(free) => {
+                    free.insert(content);
+                    Ok(())
+                }
+            }
+        })
     }
 
     fn remove<'a>(&'a self, path: &'a Path) -> IoFuture<'a, ()> {

@@ -121,6 +121,13 @@ impl Disk for FaultyDisk {
         })
     }
 
+    fn link<'a>(&'a self, from: &'a Path, to: &'a Path) -> IoFuture<'a, ()> {
+        Box::pin(async move {
+            self.look(from).await;
+            self.carry_out(DiskOp::Rename, to, self.faults.disk.link(from, to)).await
+        })
+    }
+
     fn remove<'a>(&'a self, path: &'a Path) -> IoFuture<'a, ()> {
         Box::pin(self.carry_out(DiskOp::Remove, path, self.faults.disk.remove(path)))
     }

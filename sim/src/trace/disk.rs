@@ -82,6 +82,14 @@ impl Disk for TracedDisk {
         })
     }
 
+    fn link<'a>(&'a self, from: &'a Path, to: &'a Path) -> IoFuture<'a, ()> {
+        Box::pin(async move {
+            let result = self.disk.link(from, to).await;
+            self.to.went("disk: link", from, &result, to.as_os_str().as_encoded_bytes());
+            result
+        })
+    }
+
     fn remove<'a>(&'a self, path: &'a Path) -> IoFuture<'a, ()> {
         Box::pin(async move {
             let result = self.disk.remove(path).await;

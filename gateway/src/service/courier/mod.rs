@@ -32,6 +32,7 @@ use super::CLOSING_TIME;
 use super::core::{Closing, Core};
 use super::filing;
 use super::present::Present;
+use super::room::Taken;
 use crate::address::Domain;
 use crate::env::DiskError;
 use crate::envelope::Envelope;
@@ -45,7 +46,9 @@ use crate::spool::{Aside, EntryName, Folder, Progress, ReadError};
 
 /// How long an entry waits when the disk fails it.
 const DISK_PAUSE: Duration = Duration::from_mins(1);
-/// How long a large message waits before it looks for room again.
+/// How many large messages wait for room in memory, one behind the other.
+const WAITERS: usize = 100;
+/// How long another waits before it looks whether it may wait with them.
 const ROOM_PAUSE: Duration = Duration::from_secs(1);
 /// How many journals are read at once when the service starts.
 const READ_AT_ONCE: usize = 32;
@@ -125,6 +128,7 @@ impl Courier {
         let delivery = &self.core.config.delivery;
         // An entry that is carried has at most one connection.
         let places = Arc::new(Semaphore::new(delivery.connections));
+        let waiters = Arc::new(Semaphore::new(WAITERS));
         let (back, mut carried) = mpsc::unbounded_channel::<Carried>();
         let limits = Limits {
             all: delivery.connections,
@@ -183,15 +187,33 @@ impl Courier {
                     let (core, back) = (self.present.get(), back.clone());
                     let connections = Arc::clone(&connections);
                     let spawn = Arc::clone(&core.env.spawn);
+                    let (places, waiters) = (Arc::clone(&places), Arc::clone(&waiters));
                     spawn.spawn("delivery", Box::pin(async move {
-                        let next = carry(&core, &name, &connections).await;
+                        let (mut place, mut taken) = (place, None);
+                        let next = loop {
+                            let octets = match carry(&core, &name, &connections, &mut taken).await {
+                                Next::Room(octets) => octets,
+                                next => break next,
+                            };
+                            let Ok(_waits) = Arc::clone(&waiters).try_acquire_owned() else {
+                                break Next::Try(ROOM_PAUSE);
+                            };
+                            // Others go on in its place: hosts that are slow to take large messages hold up no small one.
+                            drop(place);
+                            let wait = async {
+                                let room = core.rooms.carrying.take(octets).await;
+                                (room, places.clone().acquire_owned().await)
+                            };
+                            let Some((room, Ok(again))) = core.unless_closed(wait).await else { return };
+                            (place, taken) = (again, Some(room));
+                        };
                         connections.ended(&name);
                         let again = match next {
                             Next::Nothing => Again::Never,
                             Next::Try(wait) => Again::At(Instant::now() + wait),
                             Next::Suspend => Again::Suspended,
                             Next::Hold(wait) => Again::Held { until: Instant::now() + wait },
-                            Next::Call | Next::Cut => return,
+                            Next::Room(_) | Next::Call | Next::Cut => return,
                         };
                         // Without a courier nothing is carried any more.
                         let _ = back.send(Carried { name, again });
@@ -234,6 +256,8 @@ enum Next {
     Hold(Duration),
     /// Another try, when an administrator lets it go.
     Suspend,
+    /// Another look, when there is room in memory for so many octets.
+    Room(u64),
     /// Another try, when there is room at the host that it waits for.
     Call,
     /// Another try, by the next process: the service is being stopped.
@@ -241,8 +265,13 @@ enum Next {
 }
 
 /// One try of one entry, with the exception filter around it.
-async fn carry(core: &Core, name: &EntryName, connections: &Arc<Connections>) -> Next {
-    match exception::filter(attempt(core, name, connections)).await {
+async fn carry(
+    core: &Core,
+    name: &EntryName,
+    connections: &Arc<Connections>,
+    taken: &mut Option<Taken>,
+) -> Next {
+    match exception::filter(attempt(core, name, connections, taken)).await {
         Ok(Ok(next)) => next,
         Ok(Err(error)) => {
             reached(Point::CarryingPutOff);
@@ -281,11 +310,19 @@ async fn set_aside(core: &Core, name: &EntryName, why: &str) -> Next {
 }
 
 /// One try of one entry.
-async fn attempt(core: &Core, name: &EntryName, connections: &Arc<Connections>) -> Result<Next, DiskError> {
-    let (message, _taken) = match core.rooms.carrying.read_now(&core.spool, Folder::Out, name).await {
-        Ok(Some(read)) => read,
-        // Its place is for another meanwhile: hosts that are slow to take large messages hold up no small one.
-        Ok(None) => return Ok(Next::Try(ROOM_PAUSE)),
+async fn attempt(
+    core: &Core,
+    name: &EntryName,
+    connections: &Arc<Connections>,
+    taken: &mut Option<Taken>,
+) -> Result<Next, DiskError> {
+    let read = match taken.take() {
+        Some(taken) => core.spool.read(Folder::Out, name).await.map(|message| Ok((message, taken))),
+        None => core.rooms.carrying.read_now(&core.spool, Folder::Out, name).await,
+    };
+    let (message, _taken) = match read {
+        Ok(Ok(read)) => read,
+        Ok(Err(octets)) => return Ok(Next::Room(octets)),
         Err(ReadError::Damaged { damage, .. }) => {
             reached(Point::DamagedSetAside);
             return Ok(set_aside(core, name, &damage.to_string()).await);

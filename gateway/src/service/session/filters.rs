@@ -1,5 +1,9 @@
 //! The milters within a session: what they decide, said to the client and done with its message.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::message::Work;
 use super::{Go, Over, Session};
 use crate::address::Address;
@@ -14,6 +18,10 @@ use crate::service::filing;
 use crate::smtp::reply::Reply;
 use crate::spool::EntryName;
 use crate::trace;
+
+/// How long a message waits for room in memory before milters see it. A client waits ten minutes for the answer (RFC 5321,
+/// 4.5.3.2.6), and they take some of that.
+const ROOM_TIME: Duration = Duration::from_mins(2);
 
 /// What the milters have made of a message.
 pub(super) enum Filtered {
@@ -96,7 +104,12 @@ impl Session {
         if self.milters.is_empty() {
             return Ok(Filtered::Taken);
         }
-        let _taken = self.core.rooms.filtering.take(work.draft.octets() as u64).await;
+        let room = self.core.rooms.filtering.take(work.draft.octets() as u64);
+        let Ok(_taken) = timeout(ROOM_TIME, room).await else {
+            self.milters.abort().await;
+            let later = Reply::new(452, "too many large messages at once, try again later");
+            return Ok(Filtered::Refused(later.with_status("4.3.1")));
+        };
         let content = work.draft.content().await?;
         let (trace, shown) = content.split_at(work.trace_octets.min(content.len()));
         let envelope = &mut work.envelope;

@@ -92,7 +92,10 @@ fn reuse(case: &Case<'_>, session: &Session<'_>, sheet: &mut Sheet) {
     let was_closed = |other: &Session<'_>| {
         let said = other.exchanges.iter().take_while(|exchange| exchange.index < begins);
         said.filter(|exchange| verb(exchange.command) == "MAIL").last().is_some_and(|mail| {
-            let ended = mail.reply.as_ref().map_or(at(other.span[1].min(begins)), |reply| reply.at);
+            if mail.reply.is_none() && other.span[1] > begins {
+                return false;
+            }
+            let ended = mail.reply.as_ref().map_or(at(other.span[1]), |reply| reply.at);
             let is_well = mail.reply.as_ref().is_some_and(Reply::is_positive);
             !is_well && ended + A_MOMENT > at(begins)
         })
