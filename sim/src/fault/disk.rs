@@ -15,7 +15,7 @@ pub enum DiskOp {
     Write,
     /// A file is synchronised.
     Sync,
-    /// A file is renamed into the folder.
+    /// A file is renamed into the folder, or has a second name there.
     Rename,
     /// A file is removed.
     Remove,
