@@ -7,7 +7,6 @@
 //!
 //! The store does not know which addresses are mailboxes, nor whether two spellings are the same one: the caller does.
 
-use std::io::ErrorKind;
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,14 +76,7 @@ impl Store {
     }
 
     async fn write(&self, path: &Path, message: &Message) -> Result<(), DiskError> {
-        let file = match self.disk.create(path).await {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                self.disk.remove(path).await.map_err(DiskError::of("remove", path))?;
-                self.disk.create(path).await
-            }
-            created => created,
-        };
-        let mut file = file.map_err(DiskError::of("make", path))?;
+        let mut file = self.disk.create_anew(path).await?;
         let mut blocks = message.content.chunks(BLOCK);
         let mut first = format!("Return-Path: {}\r\n", message.envelope.reverse_path).into_bytes();
         first.extend_from_slice(blocks.next().unwrap_or_default());

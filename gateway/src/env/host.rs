@@ -349,4 +349,36 @@ mod tests {
         let _within = handle.enter();
         assert!(blocking(|| Ok(())).now_or_never().is_none());
     }
+
+    #[tokio::test]
+    async fn several_steps_come_to_what_they_come_to() {
+        let (disk, dir) = (env().disk, tempfile::tempdir().unwrap());
+        let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+        let steps = {
+            let (disk, one, two) = (Arc::clone(&disk), one.clone(), two.clone());
+            async move {
+                disk.create(&one).await?.write_all(b"hello").await?;
+                disk.link(&one, &two).await?;
+                disk.remove(&one).await?;
+                disk.read(&two).await
+            }
+        };
+        assert_eq!(disk.series(steps).await.unwrap(), b"hello");
+        assert_eq!(disk.link(&one, &two).await.unwrap_err().kind(), ErrorKind::NotFound);
+        drop(disk.create(&one).await.unwrap());
+        assert_eq!(disk.link(&one, &two).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    }
+
+    #[tokio::test]
+    async fn steps_that_raise_an_exception_raise_it_where_they_are_waited_for_and_harm_no_others() {
+        let disk = env().disk;
+        for _ in 0..3 {
+            let raised = AssertUnwindSafe(disk.series(async { panic!("in a step") })).catch_unwind().await;
+            let raised: Result<(), _> = raised;
+            assert_eq!(raised.unwrap_err().downcast_ref(), Some(&"in a step"));
+        }
+        let waits = AssertUnwindSafe(disk.series(std::future::pending::<()>())).catch_unwind().await;
+        assert!(waits.is_err(), "it waits for something else than the disk");
+        assert_eq!(disk.series(async { 7 }).await, 7);
+    }
 }

@@ -9,7 +9,7 @@
 pub mod host;
 
 use std::future::{Future, poll_fn};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -236,6 +236,21 @@ pub trait Disk: Send + Sync {
 }
 
 impl dyn Disk + '_ {
+    /// Makes a new file. One that is there is left over from a failed attempt, and is removed: nobody else has its name.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn create_anew(&self, path: &Path) -> Result<Box<dyn File>, DiskError> {
+        let file = match self.create(path).await {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                self.remove(path).await.map_err(DiskError::of("remove", path))?;
+                self.create(path).await
+            }
+            created => created,
+        };
+        file.map_err(DiskError::of("make", path))
+    }
+
     /// [Goes through](Disk::go_through) several steps, and gives what they come to.
     pub async fn series<T: Send + 'static>(&self, steps: impl Future<Output = T> + Send + 'static) -> T {
         let (say, hear) = oneshot::channel();

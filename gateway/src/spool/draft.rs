@@ -129,7 +129,7 @@ impl Draft {
     async fn write(&mut self) -> Result<(), DiskError> {
         let file = match &mut self.file {
             Some(file) => file,
-            file => file.insert(self.spool.create_anew(&self.work).await?),
+            file => file.insert(self.spool.disk.create_anew(&self.work).await?),
         };
         file.write_all(&self.gathered).await.map_err(DiskError::of("write", &self.work))?;
         self.gathered.clear();

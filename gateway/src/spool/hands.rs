@@ -161,7 +161,7 @@ impl Spool {
     async fn write_anew(&self, hands: &mut Hands) -> Result<(), DiskError> {
         let (work, home) = (self.work().join("hands"), self.queue().join("hands"));
         let lines = hands.to_lines();
-        let mut file = self.create_anew(&work).await?;
+        let mut file = self.disk.create_anew(&work).await?;
         file.write_all(lines.concat().as_bytes()).await.map_err(DiskError::of("write", &work))?;
         match self.disk.rename(&work, &home).await {
             // Somebody has removed the folder, and with it the old file.

@@ -44,7 +44,7 @@ pub use self::format::{Damage, decode};
 use self::hands::Hands;
 pub use self::name::{EntryName, NotAnEntryName};
 pub use self::queue::Progress;
-use crate::env::{Disk, DiskError, Entropy, File, sync_with_ancestors};
+use crate::env::{Disk, DiskError, Entropy, sync_with_ancestors};
 use crate::envelope::{Envelope, SpoolId};
 use crate::reach::{Point, reached};
 
@@ -376,18 +376,6 @@ impl Spool {
         self.census.remove(Folder::In, &name);
         self.let_go(id).await;
         Ok(())
-    }
-
-    /// Makes a new file in `work/`. One that is there is left over from a failed attempt: nobody else has its name.
-    async fn create_anew(&self, work: &Path) -> Result<Box<dyn File>, DiskError> {
-        let file = match self.disk.create(work).await {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                self.disk.remove(work).await.map_err(DiskError::of("remove", work))?;
-                self.disk.create(work).await
-            }
-            created => created,
-        };
-        file.map_err(DiskError::of("make", work))
     }
 
     async fn sync(&self, folder: &Path) -> Result<(), DiskError> {

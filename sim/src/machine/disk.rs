@@ -9,6 +9,7 @@
 //! - A directory is two lists of names. To synchronise it is to copy one onto the other.
 //! - A rename is atomic, as on a journalling file system: a directory is synchronised together with those that a
 //!   rename ties to it, so that a file is never durable under both its names, nor under none.
+//! - A second name of a file is a name like the first: each becomes durable with its own directory.
 //!
 //! A name does not become durable with its file's bytes, nor the other way round.
 //!
